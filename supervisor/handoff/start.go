@@ -1,0 +1,95 @@
+package handoff
+
+import "time"
+
+// Version is the version of the messages in this package. Both sides are the
+// same binary, but an upgraded supervisor may find workers of the old one.
+const Version = 1
+
+// The descriptors that a child is born with, beside stdin, stdout and stderr.
+const (
+	// ControlFD is a Unix stream socket that carries the messages.
+	ControlFD = 3
+	// ListenerFD is the listening TCP socket that the supervisor bound.
+	ListenerFD = 4
+)
+
+// ExitConfig is the exit code of a child that cannot work with the settings it
+// was given. It is not restarted before they change. The number is EX_CONFIG of
+// sysexits.h.
+const ExitConfig = 78
+
+// Start is the first message to a child: everything that it needs to know. A
+// child reads no settings file and no environment variable. It holds secrets in
+// plain text, which is why it travels over a socket pair and never through
+// argv, the environment or a file; it must not be logged.
+type Start struct {
+	Version int    `json:"version"`
+	Profile string `json:"profile"`
+	// Generation counts the workers that the supervisor started for the profile.
+	Generation int   `json:"generation"`
+	Paths      Paths `json:"paths"`
+
+	API      API      `json:"api"`
+	Model    Model    `json:"model"`
+	Fallback []Model  `json:"fallback,omitempty"`
+	Agent    Agent    `json:"agent"`
+	Terminal Terminal `json:"terminal"`
+	// ToolProgress is display.tool_progress: auto, inline, event, both or off.
+	ToolProgress string `json:"tool_progress"`
+	// Redact lists values that must never appear in labels, logs and errors.
+	Redact []string `json:"redact,omitempty"`
+}
+
+// Paths are the places of a profile, absolute.
+type Paths struct {
+	Profile   string `json:"profile"`
+	Database  string `json:"database"`
+	Workspace string `json:"workspace"`
+	// Home is HOME of the profile's tool commands.
+	Home     string `json:"home"`
+	Memories string `json:"memories"`
+	Skills   string `json:"skills"`
+	Soul     string `json:"soul"` // SOUL.md
+}
+
+// API is what the worker's HTTP server is told.
+type API struct {
+	// Address is what the listener is bound to, host:port.
+	Address   string `json:"address"`
+	ModelName string `json:"model_name"`
+	// KeySHA256 is the hex digest of the bearer key; empty means that no key is
+	// set and that only loopback requests may pass.
+	KeySHA256         string        `json:"key_sha256"`
+	CORSOrigins       []string      `json:"cors_origins,omitempty"`
+	MaxBodyBytes      int64         `json:"max_body_bytes"`
+	MaxConcurrentRuns int           `json:"max_concurrent_runs"`
+	OnDisconnect      string        `json:"on_disconnect"` // cancel or detach
+	DrainTimeout      time.Duration `json:"drain_timeout"`
+}
+
+// Model is one upstream, with everything resolved that the files can tell.
+type Model struct {
+	// Provider is auto, openai, anthropic, ollama or demo. It is auto only when
+	// neither a setting nor a key decides, and the worker has to look for a
+	// local server.
+	Provider      string `json:"provider"`
+	Model         string `json:"model"`
+	BaseURL       string `json:"base_url"`
+	APIKey        string `json:"api_key,omitempty"`
+	ContextLength int    `json:"context_length"`
+	Streaming     bool   `json:"streaming"`
+	// Source says in a few words why this upstream was chosen.
+	Source string `json:"source"`
+}
+
+// Agent is what the loop is told.
+type Agent struct {
+	MaxIterations int      `json:"max_iterations"`
+	Tools         []string `json:"tools"` // names, or the one word all
+}
+
+// Terminal is what the terminal tool is told.
+type Terminal struct {
+	Timeout time.Duration `json:"timeout"`
+}
