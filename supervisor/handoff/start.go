@@ -1,6 +1,9 @@
 package handoff
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Version is the version of the messages in this package. Both sides are the
 // same binary, but an upgraded supervisor may find workers of the old one.
@@ -93,3 +96,13 @@ type Agent struct {
 type Terminal struct {
 	Timeout time.Duration `json:"timeout"`
 }
+
+// String names the profile and nothing more, so that a Start in a log line or an
+// error shows no secret.
+func (s Start) String() string { return "start of " + s.Profile }
+
+// GoString is String.
+func (s Start) GoString() string { return s.String() }
+
+// LogValue is String.
+func (s Start) LogValue() slog.Value { return slog.StringValue(s.String()) }

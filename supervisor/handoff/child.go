@@ -1,0 +1,224 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// acceptLimit is how long a child waits for its first message.
+	acceptLimit = 30 * time.Second
+	// writeLimit is how long a message may wait for a parent that does not read.
+	// The parent may be stopped in a debugger; its children work on.
+	writeLimit = time.Second
+)
+
+// ErrNoParent is returned by Accept in a process that no supervisor started.
+var ErrNoParent = errors.New("a worker is started by a gateway and by nothing else; run: hermes gateway")
+
+// Child is the child's side of the control socket. Its methods may be called
+// from several goroutines.
+type Child struct {
+	conn     net.Conn
+	messages *Decoder
+	every    time.Duration
+
+	writing sync.Mutex // held while a message is written
+
+	busy    atomic.Int64
+	changed chan struct{} // has room for one: busy was stored
+	gone    atomic.Bool   // the parent cannot be reached any more
+
+	draining, hurry         chan struct{}
+	drainingOnce, hurryOnce sync.Once
+}
+
+// Accept takes over what the parent left to this process: the control socket,
+// the listener, and the Start that is waiting on the socket. It must be called
+// once, before anything else opens a descriptor or starts a process. It returns
+// ErrNoParent in a process that was started by hand.
+//
+// Accept also keeps SIGPIPE from ending the process: stdout and stderr are pipes
+// to the parent, and a child must be able to finish its turns after the parent
+// was killed. The signal is caught, not ignored, since the tools that the worker
+// starts would inherit that.
+func Accept() (*Child, Start, net.Listener, error) {
+	// Looked at before they are wrapped: in a process that was not given these
+	// descriptors they may belong to the runtime, which must not lose them.
+	if !isSocket(ControlFD) || !isSocket(ListenerFD) {
+		return nil, Start{}, nil, ErrNoParent
+	}
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return accept(os.NewFile(ControlFD, "control"), os.NewFile(ListenerFD, "listener"))
+}
+
+// accept does the work of Accept. It closes both files.
+func accept(control, listener *os.File) (*Child, Start, net.Listener, error) {
+	defer func() { _, _ = control.Close(), listener.Close() }()
+	conn, err := net.FileConn(control)
+	if err != nil {
+		return nil, Start{}, nil, fmt.Errorf("open control socket: %w", err)
+	}
+	ln, err := net.FileListener(listener)
+	if err != nil {
+		return nil, Start{}, nil, errors.Join(fmt.Errorf("open listener: %w", err), conn.Close())
+	}
+	c := newChild(conn, BeatEvery)
+	start, err := c.begin()
+	if err != nil {
+		return nil, Start{}, nil, errors.Join(err, ln.Close(), conn.Close())
+	}
+	return c, start, ln, nil
+}
+
+func newChild(conn net.Conn, every time.Duration) *Child {
+	return &Child{
+		conn:     conn,
+		messages: NewDecoder(conn),
+		every:    every,
+		changed:  make(chan struct{}, 1),
+		draining: make(chan struct{}),
+		hurry:    make(chan struct{}),
+	}
+}
+
+// begin waits for the first message.
+func (c *Child) begin() (Start, error) {
+	if err := c.conn.SetReadDeadline(time.Now().Add(acceptLimit)); err != nil {
+		return Start{}, fmt.Errorf("read start message: %w", err)
+	}
+	m, err := c.messages.Decode()
+	switch {
+	case err != nil:
+		return Start{}, fmt.Errorf("read start message: %w", err)
+	case m.Kind != KindStart:
+		return Start{}, fmt.Errorf("read start message: got a %q message first", m.Kind)
+	case m.Start.Version != Version:
+		return Start{}, fmt.Errorf("read start message: the supervisor speaks version %d and this worker version %d; restart the gateway",
+			m.Start.Version, Version)
+	}
+	return *m.Start, c.conn.SetReadDeadline(time.Time{})
+}
+
+// Ready tells the parent that requests are being served.
+func (c *Child) Ready() error { return c.send(Message{Kind: KindReady}) }
+
+// Busy tells the parent how many turns are running. It never waits: the number
+// is sent by Run, and of several that follow each other closely only the last
+// may be. It returns an error when the parent is gone.
+func (c *Child) Busy(n int) error {
+	c.busy.Store(int64(n))
+	select {
+	case c.changed <- struct{}{}:
+	default: // Run has yet to send, and will send the number just stored
+	}
+	if c.gone.Load() {
+		return fmt.Errorf("send busy message: %w", net.ErrClosed)
+	}
+	return nil
+}
+
+// Draining is closed when the parent asks for a drain, asks for a stop, or is
+// gone: take no new requests, finish those that run within the drain timeout,
+// and leave.
+func (c *Child) Draining() <-chan struct{} { return c.draining }
+
+// Hurry is closed when the parent wants it over at once.
+func (c *Child) Hurry() <-chan struct{} { return c.hurry }
+
+// Run reads messages and sends signs of life. It returns nil when the parent is
+// gone or ctx has ended, and an error when the parent sends what cannot be
+// understood; Draining is closed before it returns for any reason but ctx.
+func (c *Child) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel() // before the wait
+	wg.Go(func() { c.beat(ctx) })
+
+	for {
+		m, err := c.messages.Decode()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil // the deadline above is how ctx ends the reading
+			}
+			c.gone.Store(true)
+			c.drain()
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+				return nil
+			}
+			return fmt.Errorf("read from supervisor: %w", err)
+		}
+		switch m.Kind {
+		case KindDrain:
+			c.drain()
+		case KindStop:
+			c.drain()
+			c.hurryOnce.Do(func() { close(c.hurry) })
+		default: // of a newer supervisor
+		}
+	}
+}
+
+// Close closes the control socket. A worker need not call it: the end of the
+// process does the same.
+func (c *Child) Close() error { return c.conn.Close() }
+
+// beat sends a sign of life every c.every, and the number of turns when it has
+// changed. What cannot be sent is dropped: a parent that is gone is noticed by
+// Run, and one that does not read must not stop its child.
+func (c *Child) beat(ctx context.Context) {
+	ticker := time.NewTicker(c.every)
+	defer ticker.Stop()
+	var told int64
+	for {
+		beat := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.changed:
+		case <-ticker.C:
+			beat = true
+		}
+		if n := c.busy.Load(); n != told {
+			if c.send(Message{Kind: KindBusy, Busy: int(n)}) == nil {
+				told = n
+			}
+		}
+		if beat {
+			_ = c.send(Message{Kind: KindBeat})
+		}
+	}
+}
+
+func (c *Child) drain() { c.drainingOnce.Do(func() { close(c.draining) }) }
+
+// send writes one message. Messages of a child are far smaller than the socket's
+// buffer, so a write that hits the deadline has written nothing.
+func (c *Child) send(m Message) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if err := c.conn.SetWriteDeadline(time.Now().Add(writeLimit)); err != nil {
+		return fmt.Errorf("send %s message: %w", m.Kind, err)
+	}
+	return Encode(c.conn, m)
+}
+
+func isSocket(fd int) bool {
+	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil
+}

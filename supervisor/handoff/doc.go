@@ -1,0 +1,26 @@
+// Package handoff is the contract between the supervisor and the workers that
+// it starts: command line, environment, descriptors, messages and exit codes.
+// Both sides import it, and it imports neither.
+//
+// A worker is the supervisor's own binary, started as
+//
+//	exe worker
+//
+// with the variables of Environ, /dev/null as stdin, a pipe into the log as
+// stdout and stderr, ControlFD and ListenerFD. Over the control socket run JSON
+// messages, one a line. The parent speaks first:
+//
+//	start   everything that the child needs to know, a Start
+//	drain   take no new requests, finish what runs, leave
+//	stop    leave at once
+//
+// and the child answers:
+//
+//	ready   requests are being served
+//	busy    how many turns are running, whenever the number has changed
+//	beat    every BeatEvery, from the child's own loop
+//
+// End of file on the control socket means to a child that its parent is gone,
+// which counts as a drain. To a parent it means nothing: a child is gone when
+// it has been waited for.
+package handoff

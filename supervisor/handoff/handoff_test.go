@@ -1,0 +1,302 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == Subcommand {
+		os.Exit(runChild())
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// runChild is the test binary as a child: it answers one connection with what it
+// was told, and leaves when it is asked to.
+func runChild() int {
+	child, start, ln, err := Accept()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer child.Close()
+	if err := child.Ready(); err != nil {
+		return 2
+	}
+	conn, err := ln.Accept()
+	if err != nil {
+		return 3
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 4
+	}
+	fmt.Fprintf(conn, "%s %d fds %s", start.Profile, len(fds), strings.Join(os.Environ(), " "))
+	conn.Close()
+	if err := child.Run(context.Background()); err != nil {
+		return 5
+	}
+	<-child.Draining()
+	return 7
+}
+
+func TestChildIsStartedAndToldAndLeaves(t *testing.T) {
+	t.Parallel()
+	parent, end, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	listener, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], Subcommand)
+	cmd.Env = Environ([]string{"PATH=/bin", "API_SERVER_KEY=secret", "OPENAI_API_KEY=sk", "TZ=UTC", "BASH_FUNC_x%%=()"})
+	cmd.ExtraFiles = []*os.File{end, listener}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end.Close()
+	listener.Close()
+	if err := parent.Send(Message{Kind: KindStart, Start: &Start{Version: Version, Profile: "alice"}}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := parent.Receive(); err != nil || m.Kind != KindReady {
+		t.Fatalf("first message: %v, %v, want ready", m.Kind, err)
+	}
+	conn, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	if got, want := string(said), "PATH=/bin TZ=UTC"; !strings.HasPrefix(got, "alice ") || !strings.HasSuffix(got, " fds "+want) {
+		t.Errorf("child said %q, want the profile and the environment %q", got, want)
+	}
+	if err := parent.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 7 {
+		t.Errorf("child ended with %v, want exit status 7 after the end of file", err)
+	}
+}
+
+func TestWorkerStartedByHandSaysSo(t *testing.T) {
+	t.Parallel()
+	out, err := exec.Command(os.Args[0], Subcommand).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "hermes gateway") {
+		t.Errorf("got %v and %q, want a refusal that names hermes gateway", err, out)
+	}
+}
+
+// bubble is a test with a fake clock, and a child that runs in it.
+type bubble struct {
+	*testing.T
+	child      *Child
+	supervisor net.Conn
+}
+
+func inBubble(t *testing.T, test func(t bubble)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		child := newChild(theirs, BeatEvery)
+		done := make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- child.Run(ctx) }()
+		test(bubble{t, child, ours})
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+		ours.Close()
+		child.Close()
+	})
+}
+
+func TestChildBeatsEveryFiveSeconds(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t bubble) {
+		began := time.Now()
+		messages := NewDecoder(t.supervisor)
+		for i := range 3 {
+			m, err := messages.Decode()
+			if err != nil || m.Kind != KindBeat {
+				t.Fatalf("message %d: %v, %v, want a beat", i, m, err)
+			}
+			if got, want := time.Since(began), time.Duration(i+1)*BeatEvery; got != want {
+				t.Errorf("beat %d came after %v, want %v", i, got, want)
+			}
+		}
+	})
+}
+
+func TestBusyNeverWaitsAndSendsTheNewest(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t bubble) {
+		for n := range 100 { // nobody reads yet
+			if err := t.child.Busy(n + 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		messages := NewDecoder(t.supervisor)
+		for last := 0; last != 100; {
+			m, err := messages.Decode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Kind == KindBusy {
+				last = m.Busy
+			}
+		}
+	})
+}
+
+func TestChildHearsDrainAndStop(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t bubble) {
+		fmt.Fprintln(t.supervisor, `{"kind":"something new"}`)
+		fmt.Fprintln(t.supervisor, `{"kind":"drain"}`)
+		<-t.child.Draining()
+		select {
+		case <-t.child.Hurry():
+			t.Error("a drain hurried the child")
+		default:
+		}
+		fmt.Fprintln(t.supervisor, `{"kind":"drain"}`)
+		fmt.Fprintln(t.supervisor, `{"kind":"stop"}`)
+		<-t.child.Hurry()
+	})
+}
+
+func TestLostParentIsADrain(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]string{
+		"clean end": "", "cut message": `{"kind":"dr`, "garbage": "no json\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs := net.Pipe()
+			child := newChild(theirs, BeatEvery)
+			defer child.Close()
+			go func() {
+				io.WriteString(ours, last)
+				ours.Close()
+			}()
+			err := child.Run(t.Context())
+			if (err != nil) != (last != "") {
+				t.Errorf("run returned %v", err)
+			}
+			<-child.Draining()
+			if child.Busy(1) == nil {
+				t.Error("Busy does not tell that the parent is gone")
+			}
+		})
+	}
+}
+
+func TestStartIsChecked(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, sent, want string }{
+		{"other message first", `{"kind":"drain"}` + "\n", `got a "drain" message`},
+		{"no start in it", `{"kind":"start"}` + "\n", "empty"},
+		{"other version", `{"kind":"start","start":{"version":99}}` + "\n", "restart the gateway"},
+		{"not json", "sk-secret\n", "not valid JSON"},
+		{"cut", `{"kind":"start","start":{"ver`, "unexpected EOF"},
+		{"nothing", "", "EOF"},
+		{"too long", strings.Repeat("x", MaxMessage+1), "longer than"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs := net.Pipe()
+			child := newChild(theirs, BeatEvery)
+			go func() {
+				io.WriteString(ours, test.sent)
+				ours.Close()
+			}()
+			_, err := child.begin()
+			child.Close()
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "sk-") {
+				t.Errorf("got %v, want an error with %q and without the text", err, test.want)
+			}
+		})
+	}
+}
+
+func TestTooLongMessageIsNotSent(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	err := Encode(&out, Message{Kind: KindStart, Start: &Start{Redact: []string{strings.Repeat("x", MaxMessage)}}})
+	if !errors.Is(err, ErrTooLong) || out.Len() > 0 {
+		t.Errorf("got %v and %d bytes, want ErrTooLong and none", err, out.Len())
+	}
+}
+
+func TestStartPrintsNoSecret(t *testing.T) {
+	t.Parallel()
+	start := Start{Profile: "alice", Model: Model{APIKey: "sk-secret"}, Redact: []string{"sk-secret"}}
+	m := Message{Kind: KindStart, Start: &start}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, value := range []any{start, &start, m} {
+			if got := fmt.Sprintf(format, value); strings.Contains(got, "sk-secret") {
+				t.Errorf("%s prints %s", format, got)
+			}
+		}
+	}
+}
+
+func TestEnvironKeepsTheListAndNothingElse(t *testing.T) {
+	t.Parallel()
+	got := Environ([]string{"HOME=/h", "API_SERVER_KEY=k", "PATHX=1", "LC_ALL=C=D", "OPENAI_API_KEY=k", "odd", "HERMES_HOME=/x"})
+	if want := []string{"HOME=/h", "LC_ALL=C=D"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func FuzzDecoder(f *testing.F) {
+	f.Add([]byte(`{"kind":"ready"}` + "\n" + `{"kind":"busy","busy":3}` + "\n"))
+	f.Add([]byte(`{"kind":"start","start":{"version":1,"profile":"a"}}` + "\n{"))
+	f.Add([]byte("\n\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		messages := NewDecoder(strings.NewReader(string(data)))
+		for range len(data) + 1 {
+			m, err := messages.Decode()
+			if err != nil {
+				return
+			}
+			if m.Kind == "" || m.Busy < 0 || (m.Kind == KindStart && m.Start == nil) {
+				t.Fatalf("accepted %+v", m)
+			}
+			var out strings.Builder
+			if err := Encode(&out, m); err != nil && !errors.Is(err, ErrTooLong) {
+				t.Fatalf("encode what was decoded: %v", err)
+			}
+		}
+		t.Fatal("more messages than bytes")
+	})
+}

@@ -1,0 +1,114 @@
+package handoff
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// MaxMessage is the length in bytes that a message may have at most, its line
+// feed included. Start is the only one that comes near: it carries settings.
+const MaxMessage = 1 << 20
+
+// BeatEvery is the time between two signs of life of a child.
+const BeatEvery = 5 * time.Second
+
+// Kind says what a Message is about.
+type Kind string
+
+// The kinds of messages. Start, Drain and Stop go to a child, the others come
+// from it. Unknown kinds are skipped by their readers, so that an upgraded
+// supervisor can speak to workers of the old one.
+const (
+	KindStart Kind = "start"
+	KindDrain Kind = "drain"
+	KindStop  Kind = "stop"
+	KindReady Kind = "ready"
+	KindBusy  Kind = "busy"
+	KindBeat  Kind = "beat"
+)
+
+// Message is one line on the control socket.
+type Message struct {
+	Kind Kind `json:"kind"`
+	// Start is set on start messages only.
+	Start *Start `json:"start,omitempty"`
+	// Busy is the number of running turns, set on busy messages.
+	Busy int `json:"busy,omitempty"`
+}
+
+// ErrTooLong is returned for a message longer than MaxMessage.
+var ErrTooLong = errors.New("message is longer than 1 MiB")
+
+// Decoder reads messages. It holds at most MaxMessage bytes of what the other
+// side sends.
+type Decoder struct{ lines *bufio.Scanner }
+
+// NewDecoder returns a Decoder that reads from r.
+func NewDecoder(r io.Reader) *Decoder {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, MaxMessage)
+	lines.Split(wholeLines)
+	return &Decoder{lines: lines}
+}
+
+// Decode returns the next message. It returns io.EOF at the end of the stream,
+// io.ErrUnexpectedEOF if the stream ends within a message, and another error for
+// what is no message; after an error the stream cannot be read on. No error
+// quotes what was read, since that may be a secret.
+func (d *Decoder) Decode() (Message, error) {
+	if !d.lines.Scan() {
+		switch err := d.lines.Err(); {
+		case err == nil:
+			return Message{}, io.EOF
+		case errors.Is(err, bufio.ErrTooLong):
+			return Message{}, ErrTooLong
+		default:
+			return Message{}, err
+		}
+	}
+	var m Message
+	if err := json.Unmarshal(d.lines.Bytes(), &m); err != nil {
+		return Message{}, errors.New("message is not valid JSON")
+	}
+	switch {
+	case m.Kind == "":
+		return Message{}, errors.New("message has no kind")
+	case m.Busy < 0:
+		return Message{}, errors.New("message counts a negative number of turns")
+	case m.Kind == KindStart && m.Start == nil:
+		return Message{}, errors.New("start message is empty")
+	}
+	return m, nil
+}
+
+// Encode writes m as one line with one call of w.Write.
+func Encode(w io.Writer, m Message) error {
+	line, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode %s message: %w", m.Kind, err)
+	}
+	if len(line) >= MaxMessage {
+		return fmt.Errorf("encode %s message: %w", m.Kind, ErrTooLong)
+	}
+	if _, err := w.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("send %s message: %w", m.Kind, err)
+	}
+	return nil
+}
+
+// wholeLines is a bufio.SplitFunc for which a last line without a line feed is
+// an error: it was cut.
+func wholeLines(data []byte, atEOF bool) (int, []byte, error) {
+	if i := bytes.IndexByte(data, '\n'); i >= 0 {
+		return i + 1, data[:i], nil
+	}
+	if atEOF && len(data) > 0 {
+		return 0, nil, io.ErrUnexpectedEOF
+	}
+	return 0, nil, nil
+}

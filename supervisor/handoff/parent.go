@@ -1,0 +1,79 @@
+package handoff
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Subcommand is the one argument of a child's command line.
+const Subcommand = "worker"
+
+// passed names the variables that a child keeps of its parent's environment:
+// where programs are found, where the person's files are, how text and time are
+// written, and which certificates are trusted. Everything else stays behind. A
+// variable is the one thing that every tool command would inherit without being
+// asked, that /proc shows, and that other programs print when they crash; and an
+// API_SERVER_* variable meant for the default profile would reach all of them.
+// What a child must know, Start tells it.
+func passed() []string {
+	return []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+}
+
+// Environ returns what a child's environment keeps of environ, a list as
+// os.Environ gives it.
+func Environ(environ []string) []string {
+	names := passed()
+	kept := make([]string, 0, len(names))
+	for _, entry := range environ {
+		if name, _, ok := strings.Cut(entry, "="); ok && slices.Contains(names, name) {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}
+
+// Parent is the parent's side of a control socket.
+type Parent struct {
+	conn     net.Conn
+	messages *Decoder
+	writing  sync.Mutex // held while a message is written
+}
+
+// Pair makes a control socket. The file is the child's end: it becomes
+// ControlFD, and the caller closes it once the child has been started. Neither
+// end outlives an exec by accident.
+func Pair() (*Parent, *os.File, error) {
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make control socket: %w", err)
+	}
+	conn, err := net.FileConn(ours)
+	if err := errors.Join(err, ours.Close()); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("make control socket: %w", err), theirs.Close())
+	}
+	return &Parent{conn: conn, messages: NewDecoder(conn)}, theirs, nil
+}
+
+// Send sends one message. It waits at most until limit has passed for a child
+// that does not read; after an error nothing more can be sent.
+func (p *Parent) Send(m Message, limit time.Duration) error {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if err := p.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return fmt.Errorf("send %s message: %w", m.Kind, err)
+	}
+	return Encode(p.conn, m)
+}
+
+// Receive waits for the next message of the child; see Decoder.Decode.
+func (p *Parent) Receive() (Message, error) { return p.messages.Decode() }
+
+// Close closes the parent's end, which the child takes for the parent's death.
+// It ends a Receive that is waiting.
+func (p *Parent) Close() error { return p.conn.Close() }
