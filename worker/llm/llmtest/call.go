@@ -2,6 +2,7 @@ package llmtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -121,14 +122,14 @@ type wireRequest struct {
 	} `json:"tools"`
 }
 
-// decode reads the body of a call into its other fields.
-func (c *Call) decode() error {
+// decode returns the call with its body read into its other fields.
+func (c Call) decode() (Call, error) {
 	var req wireRequest
 	if err := json.Unmarshal(c.Body, &req); err != nil {
-		return fmt.Errorf("read request: %w", err)
+		return c, fmt.Errorf("read request: %w", err)
 	}
 	if len(req.Messages) == 0 {
-		return fmt.Errorf("the request has no messages")
+		return c, errors.New("the request has no messages")
 	}
 	c.Model, c.Stream, c.IncludeUsage = req.Model, req.Stream, req.StreamOptions.IncludeUsage
 	for _, tool := range req.Tools {
@@ -137,7 +138,7 @@ func (c *Call) decode() error {
 	for i, m := range req.Messages {
 		text, err := contentText(m.Content)
 		if err != nil {
-			return fmt.Errorf("read content of message %d: %w", i, err)
+			return c, fmt.Errorf("read content of message %d: %w", i, err)
 		}
 		message := Message{Role: m.Role, Text: text, ToolCallID: m.ToolCallID}
 		for _, call := range m.ToolCalls {
@@ -146,7 +147,7 @@ func (c *Call) decode() error {
 		}
 		c.Messages = append(c.Messages, message)
 	}
-	return nil
+	return c, nil
 }
 
 // contentText reads a string, a list of parts, or null.

@@ -141,12 +141,12 @@ func (h *Handler) completions(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "The request could not be read: "+err.Error())
 		return
 	}
-	call := Call{Path: r.URL.Path, Header: r.Header.Clone(), Body: body}
-	if err := call.decode(); err != nil {
+	call, err := Call{Path: r.URL.Path, Header: r.Header.Clone(), Body: body}.decode()
+	if err != nil {
 		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	h.record(&call)
+	call = h.record(call)
 	signal(h.arrived, call)
 
 	reply := h.answer(call)
@@ -166,7 +166,7 @@ func (h *Handler) completions(w http.ResponseWriter, r *http.Request) {
 }
 
 // record numbers a call and remembers it.
-func (h *Handler) record(call *Call) {
+func (h *Handler) record(call Call) Call {
 	keep := h.Keep
 	if keep == 0 {
 		keep = 1000
@@ -176,12 +176,13 @@ func (h *Handler) record(call *Call) {
 	h.n++
 	call.N = h.n
 	if keep < 0 {
-		return
+		return call
 	}
-	h.calls = append(h.calls, *call)
+	h.calls = append(h.calls, call)
 	if len(h.calls) > keep {
 		h.calls = slices.Delete(h.calls, 0, len(h.calls)-keep)
 	}
+	return call
 }
 
 // signal tells a reader, if there is room to.

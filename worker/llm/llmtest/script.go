@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"hermes/worker/llm"
@@ -127,13 +128,13 @@ func speak(ctx context.Context, answer Answer, message *llm.Message, emit func(l
 			return err
 		}
 	}
-	var text string
+	var text strings.Builder
 	for i, piece := range answer.Text {
 		if err := ctx.Err(); err != nil {
 			return &llm.Error{Class: llm.Network, Err: err}
 		}
-		text += piece
-		message.Parts = []llm.Part{{Text: text}}
+		text.WriteString(piece)
+		message.Parts = []llm.Part{{Text: text.String()}}
 		if err := emit(llm.Text{JSON: quote(piece), More: i < len(answer.Text)-1}); err != nil {
 			return err
 		}

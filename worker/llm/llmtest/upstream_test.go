@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -134,10 +135,8 @@ func TestUpstreamAnswersInOnePiece(t *testing.T) {
 	if json.Unmarshal(body, &got) != nil || json.Unmarshal([]byte(want), &wanted) != nil {
 		t.Fatalf("no JSON: %s", body)
 	}
-	a, _ := json.Marshal(got)
-	b, _ := json.Marshal(wanted)
-	if !bytes.Equal(a, b) {
-		t.Errorf("got\n%s\nwant\n%s", a, b)
+	if !reflect.DeepEqual(got, wanted) {
+		t.Errorf("got\n%s\nwant\n%s", body, want)
 	}
 	call := up.Calls()[0]
 	if call.System() != "be short" || call.LastUser() != "hi" || !call.HasTool("terminal") || call.Stream {
