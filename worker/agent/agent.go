@@ -6,6 +6,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"hermes/worker/llm"
@@ -40,7 +41,8 @@ type Params struct {
 	ResponseFormat  []byte
 }
 
-// Result is a finished turn.
+// Result is a finished turn. Beside an error it holds what there was until
+// then, so that a broken turn can still be shown and kept.
 type Result struct {
 	RunID string
 	// Message is the final answer.
@@ -50,22 +52,45 @@ type Result struct {
 	Messages []llm.Message
 	// Usage is summed over all calls of the model.
 	Usage llm.Usage
-	// Finish is why the answer ended.
+	// Finish is why the answer ended. It is length when Cut is set.
 	Finish llm.Finish
-	// Cut says that the iteration limit ended the work before the model did.
+	// Cut says that the iteration limit or the loop guard ended the work before
+	// the model did.
 	Cut bool
+}
+
+// Text returns everything that the model said in the turn: the text of each
+// assistant message, with a blank line between them. It is what a stream of the
+// turn shows when tool progress is left out.
+func (r Result) Text() string {
+	var texts []string
+	for _, message := range r.Messages {
+		if text := message.Text(); message.Role == llm.Assistant && text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "\n\n")
 }
 
 // Recorder writes a turn down while it happens, in the order that lets a crash
 // lose nothing: the run and the user's message before the first call of the
 // model, the assistant's message before any of its tools starts, each result as
 // it ends, and the end of the run last. Its methods return once the record is
-// committed.
+// committed. An agent calls them one after the other for one run, and for many
+// runs at once.
 type Recorder interface {
 	Begin(ctx context.Context, run Run) error
+	// Assistant records a message of the model. Without tool calls it may be
+	// the first half of an answer that was cut short; the run then ends as
+	// failed or cancelled. Call ids are unique within a run.
 	Assistant(ctx context.Context, runID string, message llm.Message) error
 	ToolStarted(ctx context.Context, runID, callID string, at time.Time) error
+	// ToolFinished records what the model is told of a call. A call that was
+	// not begun because the turn ended before is finished without having been
+	// started; its result says so.
 	ToolFinished(ctx context.Context, runID, callID string, result tools.Result, at time.Time) error
+	// End records how the run ended, exactly once for each Begin that
+	// succeeded.
 	End(ctx context.Context, runID string, end End) error
 }
 
@@ -81,9 +106,16 @@ type Run struct {
 	Began time.Time
 }
 
+// What a turn can end as.
+const (
+	StatusDone      = "done"
+	StatusFailed    = "failed"
+	StatusCancelled = "cancelled" // its client left, or somebody stopped it
+)
+
 // End is the record that a turn ends with.
 type End struct {
-	// Status is done, failed or cancelled.
+	// Status is StatusDone, StatusFailed or StatusCancelled.
 	Status     string
 	Error      string
 	Usage      llm.Usage
