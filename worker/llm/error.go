@@ -27,9 +27,11 @@ const (
 
 // Error is a failed call of a model.
 type Error struct {
-	Class  Class
-	Status int    // HTTP status, 0 when there was none
-	Code   string // the provider's own code, if it gave one
+	Class Class
+	// Upstream names the client that failed, where there are several.
+	Upstream string
+	Status   int    // HTTP status, 0 when there was none
+	Code     string // the provider's own code, if it gave one
 	// Message says what went wrong, in the provider's words where it gave any.
 	// It never holds a key.
 	Message string
@@ -39,6 +41,13 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
+	if e.Upstream != "" {
+		return e.Upstream + ": " + e.text()
+	}
+	return e.text()
+}
+
+func (e *Error) text() string {
 	switch {
 	case e.Message != "" && e.Status != 0:
 		return fmt.Sprintf("model answered %d: %s", e.Status, e.Message)
