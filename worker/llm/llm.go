@@ -7,6 +7,7 @@ package llm
 import (
 	"context"
 	"encoding/json"
+	"strings"
 )
 
 // Role says who speaks in a Message.
@@ -78,11 +79,11 @@ func (m Message) Text() string {
 	if len(m.Parts) == 1 {
 		return m.Parts[0].Text
 	}
-	var text string
+	var text strings.Builder
 	for _, part := range m.Parts {
-		text += part.Text
+		text.WriteString(part.Text)
 	}
-	return text
+	return text.String()
 }
 
 // TextMessage makes a message of one text part.

@@ -1,0 +1,176 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"hermes/worker/llm"
+	"hermes/worker/tools"
+)
+
+// maxConcurrent is how many calls of one step run beside each other.
+const maxConcurrent = 4
+
+// circlesNote is added to a result that the model has got several times.
+const circlesNote = "\n\n[You have made this call before, with the same result. Try something else, or tell the person what stands in the way.]"
+
+// ending is a tool call that has ended.
+type ending struct {
+	index  int
+	result tools.Result
+	err    error
+}
+
+// tools answers the calls of the last message: neighbours that only read run
+// beside each other, all others one by one, in order. The results follow in the
+// order of the calls, whichever ended first. Each call gets an answer, even if
+// the turn ends here: upstreams refuse a transcript with an open call.
+func (l *loop) tools(ctx context.Context) (phase, error) {
+	l.guard.step()
+	calls := l.asked
+	results := make([]*tools.Result, len(calls)) // nil: did not run
+	var err error
+	for from := 0; from < len(calls) && err == nil; {
+		to := from + 1
+		if l.agent.opts.Tools.Concurrent(calls[from].Name) {
+			for to < len(calls) && l.agent.opts.Tools.Concurrent(calls[to].Name) {
+				to++
+			}
+		}
+		err = l.runBatch(ctx, calls[from:to], results[from:to])
+		from = to
+	}
+	if err == nil && ctx.Err() != nil {
+		err = cancelled(ctx)
+	}
+	for i, call := range calls {
+		if results[i] == nil {
+			results[i] = l.skip(ctx, call)
+		}
+		l.add(toolMessage(call, *results[i]))
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case l.guard.stuck != nil:
+		return l.stuck, nil
+	default:
+		return l.model, nil
+	}
+}
+
+// runBatch runs calls beside each other, a single one too. Tools run in
+// goroutines of their own; records and events are made in this one. The first
+// failure stops all of them. It returns when none runs any more.
+func (l *loop) runBatch(ctx context.Context, calls []llm.ToolCall, results []*tools.Result) error {
+	toolCtx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait() // also when emit panics
+	defer stop()
+	ended := make(chan ending, len(calls))
+	began := make([]time.Time, len(calls))
+	next, open := 0, 0
+	var failed error
+	for {
+		for toolCtx.Err() == nil && next < len(calls) && open < maxConcurrent {
+			index, call := next, calls[next]
+			next++
+			if failed = l.start(ctx, call); failed != nil {
+				stop()
+				break
+			}
+			began[index] = l.agent.opts.Now()
+			open++
+			running.Go(func() {
+				result, err := l.agent.opts.Tools.Run(toolCtx, call)
+				ended <- ending{index, result, err}
+			})
+		}
+		if open == 0 {
+			return failed
+		}
+		end := <-ended
+		open--
+		if end.err != nil && toolCtx.Err() != nil { // it was told to stop
+			end.result, end.err = tools.Failure(l.stopReason(ctx)+" while it ran; its effects are unknown"), nil
+		}
+		result, err := l.finish(ctx, calls[end.index], end, began[end.index])
+		results[end.index] = &result
+		if err != nil {
+			stop()
+		}
+		if failed == nil {
+			failed = err
+		}
+	}
+}
+
+// start records and shows that a call begins.
+func (l *loop) start(ctx context.Context, call llm.ToolCall) error {
+	err := l.record(ctx, "start of tool", func(ctx context.Context) error {
+		return l.agent.opts.Recorder.ToolStarted(ctx, l.result.RunID, call.ID, l.agent.opts.Now())
+	})
+	if err != nil {
+		return err
+	}
+	emoji, label := l.describe(call)
+	return l.send(ToolStarted{Call: l.shown(call), Emoji: emoji, Label: label})
+}
+
+// finish records and shows how a call ended, and returns what the model is told
+// of it. Its error ends the turn.
+func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, began time.Time) (tools.Result, error) {
+	result, failed := end.result, error(nil)
+	if end.err != nil {
+		failed = fmt.Errorf("run tool %s: %w", call.Name, end.err)
+		result = tools.Failure("The tool broke: " + l.agent.opts.Redact(end.err.Error()))
+	} else if l.guard.saw(call, result.Text) {
+		result.Text += circlesNote
+	}
+	now := l.agent.opts.Now()
+	if err := l.recordResult(ctx, call, result, now); failed == nil {
+		failed = err
+	}
+	emoji, label := l.describe(call)
+	err := l.send(ToolFinished{
+		Call: l.shown(call), Emoji: emoji, Label: label,
+		Output: l.agent.opts.Redact(result.Text), Failed: result.Failed, Duration: now.Sub(began),
+	})
+	if failed == nil {
+		failed = err
+	}
+	return result, failed
+}
+
+// skip answers a call that did not run because the turn ends.
+func (l *loop) skip(ctx context.Context, call llm.ToolCall) *tools.Result {
+	result := tools.Failure(l.stopReason(ctx) + " before it began")
+	if err := l.recordResult(ctx, call, result, l.agent.opts.Now()); err != nil {
+		// The turn ends with an error that came first. A call without a record
+		// is closed when the database is opened the next time.
+		l.agent.opts.Log.Warn("skipped call was not recorded", "run_id", l.result.RunID, "error", err)
+	}
+	return &result
+}
+
+// stopReason says, as the beginning of a sentence for the model, what ended a
+// call early.
+func (l *loop) stopReason(ctx context.Context) string {
+	cause := context.Cause(ctx)
+	switch {
+	case cause == nil && l.emitErr == nil:
+		return "stopped by an error of the agent"
+	case cause == nil, cause == context.Canceled: //nolint:errorlint // the plain one has no story to tell
+		return "cancelled by the user"
+	default:
+		return "cancelled (" + l.agent.opts.Redact(cause.Error()) + ")"
+	}
+}
+
+// shown is a call as a client may see it.
+func (l *loop) shown(call llm.ToolCall) llm.ToolCall {
+	call.Arguments = l.agent.opts.Redact(call.Arguments)
+	return call
+}

@@ -1,0 +1,112 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+)
+
+// document is a text file that becomes part of the prompt. It is kept in memory
+// and read again when the file has changed. The zero document is empty.
+type document struct {
+	dir  string
+	name string
+	log  *slog.Logger
+
+	seen    fs.FileInfo // of the file that text was read from
+	text    string
+	problem string // what was logged last
+}
+
+// read returns the text, bounded, or "" if there is none to be had. A file that
+// cannot be used is logged once and otherwise treated as missing: the agent
+// should answer without it.
+func (d *document) read() string {
+	if d.name == "" {
+		return ""
+	}
+	err := d.refresh()
+	if err == nil {
+		d.problem = ""
+		return d.text
+	}
+	d.seen, d.text = nil, ""
+	if !errors.Is(err, fs.ErrNotExist) && err.Error() != d.problem {
+		d.problem = err.Error()
+		d.log.Warn("prompt file left out", "file", d.name, "error", err)
+	}
+	return ""
+}
+
+// refresh brings text up to date. The file is opened through its directory as a
+// root: what runs in the workspace may write there, and a link put in place of
+// AGENTS.md must not carry another file into the prompt.
+func (d *document) refresh() error {
+	root, err := os.OpenRoot(d.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := root.Stat(d.name)
+	if err != nil {
+		return err
+	}
+	if d.seen != nil && os.SameFile(info, d.seen) && info.ModTime().Equal(d.seen.ModTime()) && info.Size() == d.seen.Size() {
+		return nil
+	}
+	// Not to block, should the file be a pipe by now.
+	file, err := root.OpenFile(d.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no regular file", d.name)
+	}
+	text, err := readBounded(file, info.Size())
+	if err != nil {
+		return fmt.Errorf("read %s: %w", d.name, err)
+	}
+	d.seen, d.text = info, strings.TrimSpace(shorten(text, longestDocument, d.name))
+	return nil
+}
+
+// readBounded reads a text of which only the first and the last part will be
+// used: of a file that is too big for memory, both ends.
+func readBounded(file io.ReaderAt, size int64) (string, error) {
+	const end = longestDocument * utf8.UTFMax
+	if size <= 2*end {
+		data, err := io.ReadAll(io.NewSectionReader(file, 0, 2*end))
+		return strings.ToValidUTF8(string(data), "\uFFFD"), err
+	}
+	head, err := io.ReadAll(io.NewSectionReader(file, 0, end))
+	if err != nil {
+		return "", err
+	}
+	tail, err := io.ReadAll(io.NewSectionReader(file, size-end, end))
+	if err != nil {
+		return "", err
+	}
+	return strings.ToValidUTF8(string(head)+string(tail), "\uFFFD"), nil
+}
+
+// shorten keeps the first 70 and the last 20 percent of limit characters of a
+// text that is longer, and says what is missing.
+func shorten(text string, limit int, name string) string {
+	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	runes := []rune(text)
+	head, tail := limit*7/10, limit*2/10
+	return fmt.Sprintf("%s\n\n[The middle of %s is left out here. Read the file where you need it.]\n\n%s",
+		strings.TrimSpace(string(runes[:head])), name, strings.TrimSpace(string(runes[len(runes)-tail:])))
+}

@@ -1,0 +1,315 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"hermes/worker/llm"
+	"hermes/worker/tools"
+)
+
+// maxEmpty is how many empty answers in a row are asked about again.
+const maxEmpty = 2
+
+// What the model is told beside the transcript. These notes are not recorded.
+const (
+	emptyNote = "Your last reply was empty. Answer the person, or call a tool."
+	lastNote  = "This turn has reached its limit of %d steps, and tools are no longer available. " +
+		"Tell the person now what is done, what is not, and how to go on."
+)
+
+// phase is one state of the loop. It returns the next one, or nil at the end.
+type phase func(ctx context.Context) (phase, error)
+
+// loop is one turn on its way.
+type loop struct {
+	agent   *Agent
+	params  Params
+	emit    func(Event) error
+	emitErr error // what emit failed with; it is not called again after that
+
+	transcript []llm.Message // what the model is sent
+	note       string        // said to the model once, after the transcript
+	asked      []llm.ToolCall
+	callIDs    map[string]bool // every call id of the transcript
+	iteration  int
+	empty      int // empty answers in a row
+	guard      guard
+	result     Result
+}
+
+// Run runs one turn. Events go out through emit, one at a time and from this
+// goroutine; when emit fails, or ctx ends, the model and all tools are stopped
+// at once. The error of emit comes back as it is, that of the model is an
+// *llm.Error. Everything that the turn started has ended when Run returns.
+func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Result, error) {
+	if len(turn.History) == 0 {
+		return Result{}, errors.New("the turn has no message to answer")
+	}
+	if ctx.Err() != nil {
+		return Result{}, cancelled(ctx)
+	}
+	l := a.newLoop(turn, emit)
+	if err := l.begin(ctx, turn); err != nil {
+		return l.result, l.redacted(err)
+	}
+	ended := false
+	defer func() {
+		if !ended { // a panic passes through here
+			_ = l.end(ctx, errors.New("the turn broke off"))
+		}
+	}()
+	err := l.run(ctx)
+	ended = true
+	if endErr := l.end(ctx, err); err == nil {
+		err = endErr
+	}
+	return l.result, l.redacted(err)
+}
+
+func (a *Agent) newLoop(turn Turn, emit func(Event) error) *loop {
+	l := &loop{agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{}}
+	l.result.RunID = a.opts.NewID()
+	system := turn.System
+	if a.opts.Prompt != nil {
+		system = a.opts.Prompt.Text(turn.System)
+	}
+	if system != "" {
+		l.transcript = append(l.transcript, llm.TextMessage(llm.System, system))
+	}
+	l.transcript = append(l.transcript, turn.History...)
+	for _, message := range turn.History {
+		for _, call := range message.ToolCalls {
+			l.callIDs[call.ID] = true
+		}
+	}
+	return l
+}
+
+// run goes from phase to phase: model, tools, model, …, done.
+func (l *loop) run(ctx context.Context) error {
+	for next := phase(l.model); next != nil; {
+		var err error
+		if next, err = next(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// model asks the model for the next message and decides what follows from it.
+func (l *loop) model(ctx context.Context) (phase, error) {
+	if ctx.Err() != nil {
+		return nil, cancelled(ctx)
+	}
+	l.iteration++
+	last := l.iteration >= l.agent.opts.MaxIterations
+	message, err := l.agent.opts.Client.Stream(ctx, l.request(last), l.relay)
+	l.result.Usage = l.result.Usage.Add(message.Usage)
+	message.Role = llm.Assistant
+	if err != nil {
+		return nil, l.brokenOff(ctx, message, err)
+	}
+	uncalled := len(message.ToolCalls) > 0 && (last || message.Finish == llm.FinishContentFilter)
+	if uncalled { // calls that were not allowed, or that are not all there
+		message.ToolCalls = nil
+	}
+	if len(message.ToolCalls) == 0 && strings.TrimSpace(message.Text()) == "" {
+		switch {
+		case last && (uncalled || l.iteration > 1):
+			return l.outOfSteps, nil
+		case message.Finish != llm.FinishContentFilter && message.Finish != llm.FinishLength:
+			return l.askAgain(message)
+		}
+	}
+	l.empty = 0
+	message.ToolCalls = l.identify(message.ToolCalls)
+	message.Finish = finishOf(message)
+	if err := l.keep(ctx, message); err != nil {
+		return nil, err
+	}
+	if len(message.ToolCalls) > 0 {
+		l.asked = message.ToolCalls
+		return l.tools, nil
+	}
+	l.result.Cut = last && (uncalled || l.iteration > 1)
+	return l.done, nil
+}
+
+// done names the last message as the answer.
+func (l *loop) done(context.Context) (phase, error) {
+	l.result.Message = l.result.Messages[len(l.result.Messages)-1]
+	l.result.Finish = l.result.Message.Finish
+	if l.result.Cut {
+		l.result.Finish = llm.FinishLength
+	}
+	return nil, nil
+}
+
+// outOfSteps ends a turn whose model had nothing to say at its last chance.
+func (l *loop) outOfSteps(ctx context.Context) (phase, error) {
+	return l.cutShort(ctx, fmt.Sprintf("I stopped here: one turn may take %d steps, and this one has used them up. "+
+		"What was done so far is kept. Tell me to go on if I should.", l.agent.opts.MaxIterations))
+}
+
+// stuck ends a turn that goes round in circles.
+func (l *loop) stuck(ctx context.Context) (phase, error) {
+	emoji, label := l.describe(*l.guard.stuck)
+	return l.cutShort(ctx, fmt.Sprintf("I stopped here: I made the same call (%s %s) %d times and got the same result each time, "+
+		"so going on would not have helped. Tell me what to try instead.", emoji, label, stopAfter+1))
+}
+
+// cutShort ends the turn with words of the agent's own.
+func (l *loop) cutShort(ctx context.Context, text string) (phase, error) {
+	message := llm.TextMessage(llm.Assistant, text)
+	message.Finish = llm.FinishStop
+	if err := l.keep(ctx, message); err != nil {
+		return nil, err
+	}
+	l.result.Cut = true
+	literal, err := json.Marshal(text)
+	if err != nil {
+		return nil, fmt.Errorf("encode text: %w", err)
+	}
+	if err := l.send(Text{JSON: literal}); err != nil {
+		return nil, err
+	}
+	return l.done, nil
+}
+
+// request is what the model is asked now.
+func (l *loop) request(last bool) llm.Request {
+	req := llm.Request{
+		Messages:        l.transcript,
+		Temperature:     l.params.Temperature,
+		TopP:            l.params.TopP,
+		MaxTokens:       l.params.MaxTokens,
+		Stop:            l.params.Stop,
+		ReasoningEffort: l.params.ReasoningEffort,
+		ResponseFormat:  l.params.ResponseFormat,
+	}
+	note := l.note
+	l.note = ""
+	switch {
+	case !last:
+		req.Tools = l.agent.opts.Tools.Specs()
+	case l.iteration > 1:
+		note = fmt.Sprintf(lastNote, l.agent.opts.MaxIterations)
+	}
+	if note != "" {
+		req.Messages = append(slices.Clip(l.transcript), llm.TextMessage(llm.User, note))
+	}
+	return req
+}
+
+// askAgain deals with an answer that says nothing.
+func (l *loop) askAgain(message llm.Message) (phase, error) {
+	if l.empty++; l.empty > maxEmpty {
+		return nil, &llm.Error{
+			Class:   llm.Empty,
+			Message: fmt.Sprintf("The model gave an empty answer %d times in a row.", l.empty),
+		}
+	}
+	l.agent.opts.Log.Debug("empty answer", "run_id", l.result.RunID, "finish", message.Finish)
+	l.note = emptyNote
+	return l.model, nil
+}
+
+// brokenOff keeps what was said of an answer that did not end properly and
+// returns the error of the turn.
+func (l *loop) brokenOff(ctx context.Context, message llm.Message, err error) error {
+	if message.Text() != "" {
+		message.ToolCalls, message.Finish = nil, ""
+		if recordErr := l.keep(ctx, message); recordErr != nil {
+			l.agent.opts.Log.Warn("half an answer was not kept", "run_id", l.result.RunID, "error", recordErr)
+		}
+	}
+	switch {
+	case l.emitErr != nil:
+		return l.emitErr
+	case ctx.Err() != nil:
+		return cancelled(ctx)
+	default:
+		return err
+	}
+}
+
+// relay hands on what the model says.
+func (l *loop) relay(event llm.Event) error {
+	switch event := event.(type) {
+	case llm.Text:
+		return l.send(Text(event))
+	case llm.Reasoning:
+		return l.send(Reasoning(event))
+	case llm.Retry:
+		l.agent.opts.Log.Debug("model is asked again", "run_id", l.result.RunID, "attempt", event.Attempt,
+			"error", l.agent.opts.Redact(event.Err.Error()))
+	}
+	return nil
+}
+
+// send emits an event. After a failure nothing is emitted any more.
+func (l *loop) send(event Event) error {
+	if l.emitErr == nil {
+		l.emitErr = l.emit(event)
+	}
+	return l.emitErr
+}
+
+// keep records a message of the model and makes it part of the turn.
+func (l *loop) keep(ctx context.Context, message llm.Message) error {
+	err := l.record(ctx, "answer", func(ctx context.Context) error {
+		return l.agent.opts.Recorder.Assistant(ctx, l.result.RunID, message)
+	})
+	if err == nil {
+		l.add(message)
+	}
+	return err
+}
+
+func (l *loop) add(message llm.Message) {
+	l.transcript = append(l.transcript, message)
+	l.result.Messages = append(l.result.Messages, message)
+}
+
+// identify gives every call an id of its own. Some upstreams send none, and
+// some count from 0 again in each answer.
+func (l *loop) identify(calls []llm.ToolCall) []llm.ToolCall {
+	calls = slices.Clone(calls)
+	for i := range calls {
+		for calls[i].ID == "" || l.callIDs[calls[i].ID] {
+			calls[i].ID = "call_" + strings.ReplaceAll(l.agent.opts.NewID(), "-", "")
+		}
+		l.callIDs[calls[i].ID] = true
+	}
+	return calls
+}
+
+func (l *loop) describe(call llm.ToolCall) (emoji, label string) {
+	emoji, label = l.agent.opts.Tools.Describe(call)
+	return emoji, l.agent.opts.Redact(label)
+}
+
+// finishOf is why a whole message ended. Upstreams differ: calls may come with
+// stop, and text with tool_calls or with nothing.
+func finishOf(message llm.Message) llm.Finish {
+	switch {
+	case len(message.ToolCalls) > 0:
+		return llm.FinishToolCalls
+	case message.Finish == llm.FinishLength, message.Finish == llm.FinishContentFilter:
+		return message.Finish
+	default:
+		return llm.FinishStop
+	}
+}
+
+// toolMessage is a call's result as the model reads it.
+func toolMessage(call llm.ToolCall, result tools.Result) llm.Message {
+	message := llm.TextMessage(llm.Tool, result.Text)
+	message.ToolCallID = call.ID
+	return message
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	_ "embed"
+	"log/slog"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+var (
+	//go:embed identity.md
+	defaultIdentity string
+	//go:embed rules.md
+	rules string
+)
+
+// longestDocument is how many characters of SOUL.md and of AGENTS.md go into
+// the prompt. What is longer is cut in the middle.
+const longestDocument = 20_000
+
+// PromptOptions say what a prompt is made of. Files that are missing are left
+// out.
+type PromptOptions struct {
+	// SoulPath is the file that says who the agent is. Without it, or when it
+	// is empty, a short identity of our own is used.
+	SoulPath string
+	// WorkspacePath is the directory that tools work in. Its AGENTS.md holds
+	// the instructions of the project there.
+	WorkspacePath string
+	// OS is the operating system that tools run on, by default this one.
+	OS string
+	// Now is the clock, by default time.Now. Only its date gets into the
+	// prompt: a time of day would change the bytes of every request, and with
+	// them lose what the upstream has cached.
+	Now func() time.Time
+	Log *slog.Logger
+}
+
+// Prompt is the agent's system prompt. It goes from what never changes to what
+// changes often, because an upstream caches the part that two requests have in
+// common: identity, rules, environment, project instructions, and last the
+// instructions of the client. Its bytes stay the same until one of the files or
+// the date changes. It may be used by many goroutines at once.
+type Prompt struct {
+	os        string
+	workspace string
+	now       func() time.Time
+
+	mu     sync.Mutex // guards what follows
+	soul   document
+	agents document
+}
+
+// NewPrompt makes a Prompt. It reads no file yet.
+func NewPrompt(opts PromptOptions) *Prompt {
+	if opts.OS == "" {
+		opts.OS = runtime.GOOS
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Prompt{os: opts.OS, workspace: opts.WorkspacePath, now: opts.Now}
+	if opts.SoulPath != "" {
+		p.soul = document{dir: filepath.Dir(opts.SoulPath), name: filepath.Base(opts.SoulPath), log: opts.Log}
+	}
+	if opts.WorkspacePath != "" {
+		p.agents = document{dir: opts.WorkspacePath, name: "AGENTS.md", log: opts.Log}
+	}
+	return p
+}
+
+// Text returns the prompt with the client's own instructions, which may be
+// empty, as its last part. The files are looked at, and read if they have
+// changed.
+func (p *Prompt) Text(client string) string {
+	p.mu.Lock()
+	soul, agents := p.soul.read(), p.agents.read()
+	p.mu.Unlock()
+	if soul == "" {
+		soul = strings.TrimSpace(defaultIdentity)
+	}
+	sections := []string{soul, strings.TrimSpace(rules), p.environment()}
+	if agents != "" {
+		sections = append(sections, "# Project instructions\n\nFrom AGENTS.md in your workspace.\n\n"+agents)
+	}
+	if client = strings.TrimSpace(client); client != "" {
+		sections = append(sections, "# Instructions for this conversation\n\n"+client)
+	}
+	return strings.Join(sections, "\n\n")
+}
+
+func (p *Prompt) environment() string {
+	lines := []string{"# Environment", "", "- Operating system: " + p.os}
+	if p.workspace != "" {
+		lines = append(lines, "- Workspace: "+p.workspace)
+	}
+	lines = append(lines, "- Date: "+p.now().Format("Monday, 2006-01-02"))
+	return strings.Join(lines, "\n")
+}
