@@ -13,9 +13,9 @@ type Kind uint8
 
 // The forms of a Content.
 const (
-	Null  Kind = iota // null, or no content at all
-	Plain             // a string
-	Parted            // an array of parts
+	Null   Kind = iota // null, or no content at all
+	Plain              // a string
+	Parted             // an array of parts
 )
 
 // Content is the content of a message: a string, an array of parts, or null.
