@@ -87,9 +87,9 @@ func invalidJSON(body []byte, err error) *FieldError {
 
 // fieldNames returns the names that a struct's fields have in JSON.
 func fieldNames(kind reflect.Type) []string {
-	names := make([]string, kind.NumField())
-	for i := range names {
-		names[i] = fieldName(kind.Field(i))
+	names := make([]string, 0, kind.NumField())
+	for field := range kind.Fields() {
+		names = append(names, fieldName(field))
 	}
 	return names
 }
@@ -135,10 +135,7 @@ func inspect(body []byte, known []string) error {
 
 // once notes that a name of the outermost object was met.
 func once(literal []byte, known []string, seen []bool) error {
-	var name string
-	if json.Unmarshal(literal, &name) != nil {
-		return nil // the decoder will say so
-	}
+	name := scalar(literal) // a literal that is broken is for the decoder to refuse
 	for i, want := range known {
 		switch {
 		case name == want && seen[i]:
@@ -215,17 +212,15 @@ func shapeOf(kind reflect.Type, first byte) reflect.Type {
 
 func locateInObject(data []byte, kind reflect.Type, path string) *FieldError {
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(data, &fields) != nil {
-		return nil
-	}
-	for i := range kind.NumField() {
-		name := fieldName(kind.Field(i))
+	_ = json.Unmarshal(data, &fields) // fails when it is no object; then there are no fields
+	for field := range kind.Fields() {
+		name := fieldName(field)
 		for key, value := range fields {
 			// The decoder takes names in any case.
 			if !strings.EqualFold(key, name) {
 				continue
 			}
-			if at := locate(value, kind.Field(i).Type, strings.TrimPrefix(path+"."+name, ".")); at != nil {
+			if at := locate(value, field.Type, strings.TrimPrefix(path+"."+name, ".")); at != nil {
 				return at
 			}
 		}
@@ -235,9 +230,7 @@ func locateInObject(data []byte, kind reflect.Type, path string) *FieldError {
 
 func locateInArray(data []byte, kind reflect.Type, path string) *FieldError {
 	var elements []json.RawMessage
-	if json.Unmarshal(data, &elements) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(data, &elements) // fails when it is no array; then there are no elements
 	for i, element := range elements {
 		if at := locate(element, kind, path+"["+strconv.Itoa(i)+"]"); at != nil {
 			return at
