@@ -1,0 +1,148 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// BecomeSubreaper prepares this process to be a parent of programs that it does
+// not trust: descendants that lose their parent become its children, where Sweep
+// finds them, and neither it nor they write core files, which would hold secrets.
+func BecomeSubreaper() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become subreaper: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("switch off core files: %w", err)
+	}
+	return nil
+}
+
+// reapsOrphans reports whether orphans come to this process.
+func reapsOrphans() bool {
+	if os.Getpid() == 1 {
+		return true
+	}
+	var on int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&on)), 0, 0, 0) //nolint:gosec // the kernel writes to the address
+	return err == nil && on != 0
+}
+
+// awaitExit returns when the child pid has ended, and leaves it to be reaped.
+func awaitExit(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// childless reports whether this process has no child at all, not even a dead
+// one. It costs one system call where reading /proc costs hundreds.
+func childless() bool {
+	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG|unix.WALL, nil)
+	return errors.Is(err, unix.ECHILD)
+}
+
+// bury reaps the dead child pid and reports whether it did. It never waits for
+// "any child": that would take the exit of a command from os/exec.
+func bury(pid int) bool {
+	for {
+		got, err := unix.Wait4(pid, nil, unix.WNOHANG|unix.WALL, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return got == pid
+		}
+	}
+}
+
+// childPIDs lists the children of this process. Kernels that are built without
+// CONFIG_PROC_CHILDREN make it look at every process there is.
+func childPIDs() ([]int, error) {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, task := range tasks {
+		list, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, gone := os.Stat("/proc/self/task/" + task.Name()); gone != nil {
+				continue // the thread has ended
+			}
+			return scanPIDs()
+		}
+		if err != nil {
+			return nil, err
+		}
+		for field := range bytes.FieldsSeq(list) {
+			if pid, err := strconv.Atoi(string(field)); err == nil {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids, nil
+}
+
+// scanPIDs lists all processes, children or not; inspect sorts them out.
+func scanPIDs() ([]int, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	pids := make([]int, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+// inspect describes a child of this process. It returns false for the ok of a
+// process that is none, or is gone.
+func inspect(pid int) (stray Stray, dead, ok bool) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return Stray{}, false, false
+	}
+	// The second field is the program's name in parentheses, which may hold
+	// anything, parentheses too. State, parent and group follow.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 3 || fields[1] != strconv.Itoa(os.Getpid()) {
+		return Stray{}, false, false
+	}
+	pgid, err := strconv.Atoi(fields[2])
+	if err != nil {
+		return Stray{}, false, false
+	}
+	return Stray{PID: pid, PGID: pgid}, fields[0] == "Z" || fields[0] == "X", true
+}
+
+// Env returns a variable of the environment that the stray's program was started
+// with, "" if it has none, or hides it.
+func (s Stray) Env(name string) string {
+	environ, err := os.ReadFile("/proc/" + strconv.Itoa(s.PID) + "/environ")
+	if err != nil {
+		return ""
+	}
+	for entry := range bytes.SplitSeq(environ, []byte{0}) {
+		if value, ok := strings.CutPrefix(string(entry), name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}

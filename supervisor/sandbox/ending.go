@@ -1,0 +1,67 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ending fills in how a process ended. A nil state means that waiting for it
+// failed.
+func (o *Output) ending(state *os.ProcessState) {
+	if state == nil {
+		o.ExitCode = -1
+		return
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		o.ExitCode = 128 + int(status.Signal())
+		o.Signal = unix.SignalName(status.Signal())
+		return
+	}
+	o.ExitCode = state.ExitCode()
+}
+
+// Ending says in a few words how the command ended, or nothing if it ended well.
+func (o Output) Ending() string {
+	switch {
+	case o.Cancelled:
+		return "cancelled"
+	case o.TimedOut:
+		return fmt.Sprintf("timed out after %s and was stopped", o.Duration.Round(100*time.Millisecond))
+	case o.Signal != "":
+		return "ended by " + o.Signal + hint(o.Signal)
+	case o.ExitCode == -1:
+		return "ended, how is not known"
+	case o.ExitCode > 128:
+		// A shell says by its own exit code that a signal ended what it ran.
+		if name := unix.SignalName(syscall.Signal(o.ExitCode - 128)); name != "" {
+			return fmt.Sprintf("exit code %d (%s%s)", o.ExitCode, name, hint(name))
+		}
+	case o.ExitCode == 127:
+		return "exit code 127 (command not found)"
+	case o.ExitCode == 126:
+		return "exit code 126 (found, but it cannot be executed)"
+	case o.ExitCode == 0:
+		return ""
+	}
+	return fmt.Sprintf("exit code %d", o.ExitCode)
+}
+
+// hint explains the signals that programs do not send themselves.
+func hint(signal string) string {
+	switch signal {
+	case "SIGKILL":
+		return ", perhaps out of memory"
+	case "SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT":
+		return ", it crashed"
+	case "SIGPIPE":
+		return ", the reader of its output had gone"
+	case "SIGXCPU", "SIGXFSZ":
+		return ", it reached a limit"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,20 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// box is the one Sandbox of the test process, which is a subreaper like a worker.
+var box = New(Options{})
+
+func TestMain(m *testing.M) {
+	if err := BecomeSubreaper(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -1,0 +1,87 @@
+// Package sandbox runs the commands that a model asks for, and sees to it that
+// nothing of them stays: not a process that outlives its call, not a descriptor,
+// not more output than a model can read. Walls around a command (namespaces and
+// the like) are not built yet; Run is where they will stand.
+//
+// A process that runs commands calls BecomeSubreaper first. Children is for
+// those who start processes of their own beside the commands.
+package sandbox
+
+import (
+	"io"
+	"sync"
+	"time"
+)
+
+// EnvCall is the variable that marks all processes of a command, so that those
+// which leave its process group are found again.
+const EnvCall = "HERMES_TOOL_CALL"
+
+// DefaultMaxOutput is how much of a command's output is kept, in bytes, unless
+// the command says otherwise.
+const DefaultMaxOutput = 32 << 10
+
+// Command is a program to run.
+type Command struct {
+	// Argv is the program and its arguments.
+	Argv []string
+	// Dir is where it starts, an absolute path.
+	Dir string
+	// Env is its whole environment, as NAME=value; nothing is inherited. Run
+	// adds EnvCall.
+	Env []string
+	// Stdin is what it reads, nothing if nil.
+	Stdin io.Reader
+	// Timeout ends it, 0 means never.
+	Timeout time.Duration
+	// CallID is the id of the tool call. It becomes a part of the mark in EnvCall.
+	CallID string
+	// MaxOutput is how many bytes of the output are kept, 0 means
+	// DefaultMaxOutput. Of longer output the first 40 % and the last 60 % stay.
+	MaxOutput int
+	// OnStart, if set, is told the pid, which is the id of the process group too.
+	OnStart func(pid int)
+}
+
+// Output is what came of a Command that could be started.
+type Output struct {
+	// Text is what it wrote, stdout and stderr in the order in which they came,
+	// as valid UTF-8 without the control sequences of terminals. A notice stands
+	// where something was left out.
+	Text string
+	// ExitCode is the exit code, 128 plus the signal's number after a signal.
+	ExitCode int
+	// Signal names the signal that ended it (SIGKILL), or is empty.
+	Signal string
+	// TimedOut and Cancelled say that it was ended, by its Timeout or by the
+	// context, instead of ending by itself.
+	TimedOut, Cancelled bool
+	// Truncated says that Text lacks Omitted bytes of the output.
+	Truncated bool
+	Omitted   int64
+	Duration  time.Duration
+}
+
+// Options say what a Sandbox works with.
+type Options struct {
+	// Children starts the processes; a new one if nil. A process should have
+	// only one.
+	Children *Children
+}
+
+// Sandbox runs commands, many at a time.
+type Sandbox struct {
+	children *Children
+
+	mu      sync.Mutex          // guards what follows
+	calls   uint64              // since the beginning
+	running map[string]struct{} // by mark
+}
+
+// New makes a Sandbox.
+func New(opts Options) *Sandbox {
+	if opts.Children == nil {
+		opts.Children = &Children{}
+	}
+	return &Sandbox{children: opts.Children, running: make(map[string]struct{})}
+}
