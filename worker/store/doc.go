@@ -1,0 +1,37 @@
+// Package store keeps what a profile's agent did in one SQLite file: sessions,
+// the runs in them, the messages of each run, and the tool calls that its
+// messages asked for. It is the only package that knows SQL. It imports nothing
+// of hermes and hands out plain values; what a message's body means is its
+// caller's business.
+//
+// # What a crash loses
+//
+// Every method that writes is one transaction and returns once it is committed.
+// Whatever was acknowledged survives the death of the process, always: a
+// committed transaction lies in the kernel's page cache, and SQLite takes up its
+// write-ahead log when the file is opened again.
+//
+// The death of the machine is another matter, because only an fsync outlives it,
+// and an fsync costs more than the rest of a turn's commits together. So two
+// methods wait for the disk (synchronous=FULL), and with them everything that was
+// committed before, since the log is one file: StartTool, because the effects of
+// a tool outlive the machine and the record of the call has to as well, and
+// EndRun, because its caller says "done" to a client next. The other ones
+// (synchronous=NORMAL) write down steps that nobody outside has been told of; a
+// power cut may take back the last of them, in order and never by halves.
+//
+// A run that a dead process left behind is settled when the file is next opened
+// with Options.Recover: see there.
+//
+// # How the file is used
+//
+// Each Store has one connection, and each write transaction takes the write lock
+// when it begins: a transaction that reads first and writes later would fail with
+// "database is locked" at once, whatever its timeout. Two processes may have the
+// file open, as they do while one generation of a worker replaces another; the
+// one waits for the other's transaction. Commits never write to the main file
+// (that is where their slowest percent came from); Checkpoint does, and its
+// caller chooses a moment when nobody waits.
+//
+// Tables are STRICT, times are integers of microseconds since 1970.
+package store

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// migrations are the changes of the tables, one file each, numbered from 0001
+// without gaps. A database's user_version is the number of the last one that it
+// has seen.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the tables up to date, each file in one transaction with its
+// number. Two processes may do it at once.
+func migrate(ctx context.Context, db *sqlx.DB) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	slices.Sort(names)
+
+	var version int
+	if err := db.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
+		return err
+	}
+	if version > len(names) {
+		return fmt.Errorf("%w (its tables are of version %d, this one knows %d); start the newer hermes again",
+			ErrNewer, version, len(names))
+	}
+	for i := version; i < len(names); i++ {
+		text, err := migrations.ReadFile(names[i])
+		if err != nil {
+			return err
+		}
+		if err := step(ctx, db, i+1, string(text)); err != nil {
+			return fmt.Errorf("apply %s: %w", names[i], err)
+		}
+	}
+	return nil
+}
+
+func step(ctx context.Context, db *sqlx.DB, number int, text string) error {
+	return transact(ctx, db, outliveMachine, func(tx *sqlx.Tx) error {
+		// Another process may have been faster. The write lock is ours now.
+		var version int
+		if err := tx.GetContext(ctx, &version, "PRAGMA user_version"); err != nil || version >= number {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "PRAGMA user_version = "+strconv.Itoa(number))
+		return err
+	})
+}

@@ -1,0 +1,99 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"hermes/worker/store"
+)
+
+// newest is the number of the last migration.
+func newest(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("migrations")
+	must(t, err)
+	for i, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), fmt.Sprintf("%04d_", i+1)) {
+			t.Errorf("%s should have the number %04d", entry.Name(), i+1)
+		}
+	}
+	return len(entries)
+}
+
+func version(t *testing.T, path string) int {
+	t.Helper()
+	var number int
+	must(t, raw(t, path).QueryRowContext(t.Context(), "PRAGMA user_version").Scan(&number))
+	return number
+}
+
+func TestMigrationFromNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	write(t, path, nil, 0o600) // an empty file is an empty database
+	begin(t, reopen(t, path, store.Options{}), "s", "r")
+	if got, want := version(t, path), newest(t); got != want {
+		t.Errorf("version is %d, want %d", got, want)
+	}
+	rows, err := raw(t, path).QueryContext(t.Context(), "SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%'")
+	must(t, err)
+	defer rows.Close()
+	tables := 0
+	for rows.Next() {
+		var name string
+		var strict bool
+		must(t, rows.Scan(&name, &strict))
+		if !strict {
+			t.Errorf("table %s is not STRICT", name)
+		}
+		tables++
+	}
+	must(t, rows.Err())
+	if tables < 4 {
+		t.Errorf("there are %d tables", tables)
+	}
+}
+
+func TestMigrationByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	var wg sync.WaitGroup
+	for i := range 8 {
+		s := reopen(t, path, store.Options{})
+		wg.Go(func() {
+			err := s.BeginRun(t.Context(), store.Session{ID: "s"}, store.Run{ID: fmt.Sprint(i)}, store.Message{})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := transcript(t, reopen(t, path, store.Options{}), "s"); len(got) != 8 {
+		t.Errorf("%d messages, want 8", len(got))
+	}
+}
+
+func TestNewerDatabaseIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	newer := newest(t) + 1
+	db := raw(t, path)
+	_, err := db.ExecContext(t.Context(), fmt.Sprintf("CREATE TABLE future (x INTEGER) STRICT; PRAGMA user_version = %d", newer))
+	must(t, err)
+	must(t, db.Close())
+
+	s := reopen(t, path, store.Options{})
+	_, err = s.Sessions(t.Context(), 1)
+	want := fmt.Sprintf("its tables are of version %d, this one knows %d", newer, newer-1)
+	if !errors.Is(err, store.ErrNewer) || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v, want %q", err, want)
+	}
+	if got := version(t, path); got != newer {
+		t.Errorf("version is now %d", got)
+	}
+}
