@@ -1,0 +1,135 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
+
+// parseHost takes what a server can be bound to: an IP address, localhost or a
+// host name.
+func parseHost(text string) (any, error) {
+	if text == "" {
+		return nil, errors.New("the address is empty; use 127.0.0.1 for this machine only, or 0.0.0.0 for all networks")
+	}
+	if strings.HasPrefix(text, "[") {
+		return nil, fmt.Errorf("%s: write the IPv6 address without brackets", quote(text))
+	}
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return addr.String(), nil
+	}
+	if strings.ContainsAny(text, "*") {
+		return nil, fmt.Errorf("%s is no address; for all networks write 0.0.0.0 or ::", quote(text))
+	}
+	if _, err := netip.ParseAddrPort(text); err == nil || strings.Contains(text, ":") {
+		return nil, fmt.Errorf("%s is no address; write the host alone, the port stands in API_SERVER_PORT", quote(text))
+	}
+	last := text[strings.LastIndexByte(text, '.')+1:]
+	if _, err := strconv.Atoi(last); err == nil || len(text) > 253 || !hostPattern.MatchString(text) {
+		return nil, fmt.Errorf("%s is neither an IP address nor a host name", quote(text))
+	}
+	return strings.ToLower(text), nil
+}
+
+// Loopback reports whether host, as parsed for API_SERVER_HOST, is reached from
+// this machine only.
+func Loopback(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return addr.Unmap().IsLoopback()
+	}
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// parseURL takes the base URL of an endpoint. Credentials are refused, and the
+// value is not quoted in that case, because config.yaml is no place for them.
+func parseURL(text string) (any, error) {
+	if text == "" {
+		return "", nil
+	}
+	if strings.Contains(text, "@") {
+		return nil, errors.New("the URL has credentials in it; leave them out and name the variable that holds the key in api_key_env")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || strings.Contains(text, " "):
+		return nil, fmt.Errorf("%s is no URL; write it like https://api.openai.com/v1", quote(text))
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, fmt.Errorf("%s does not begin with http:// or https://", quote(text))
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#"):
+		return nil, errors.New("the URL has a ? or # part; write the base URL alone, like https://api.openai.com/v1")
+	case !validPort(u):
+		return nil, fmt.Errorf("%s has no valid port; use 1 to %d", quote(text), maxPort)
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/chat/completions"):
+		return nil, fmt.Errorf("%s is one endpoint; write the base URL, without /chat/completions", quote(text))
+	}
+	return strings.TrimRight(text, "/"), nil
+}
+
+func validPort(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.Atoi(u.Port())
+	return err == nil && n >= 1 && n <= maxPort
+}
+
+// loopbackURL reports whether a base URL leads to this machine.
+func loopbackURL(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && Loopback(u.Hostname())
+}
+
+var schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+
+// parseOrigins takes exact browser origins and writes each the way a browser
+// sends it: lower case, without the scheme's own port. Schemes other than http
+// are allowed for apps and extensions (app://, chrome-extension://).
+func parseOrigins(items []string) (any, error) {
+	origins := []string{}
+	for _, item := range items {
+		origin, err := parseOrigin(item)
+		if err != nil {
+			return nil, err
+		}
+		origins = append(origins, origin)
+	}
+	return origins, nil
+}
+
+func parseOrigin(text string) (string, error) {
+	switch {
+	case text == "null":
+		return "", errors.New("`null` is sent by any sandboxed page, so it cannot be allowed; name exact origins")
+	case strings.Contains(text, "*"):
+		return "", fmt.Errorf("%s: `*` is not allowed; list each origin exactly, like https://chat.example.com", quote(text))
+	case strings.Contains(text, "@"):
+		return "", errors.New("the origin has credentials in it; write scheme, host and port alone")
+	}
+	bad := fmt.Errorf("%s is no origin; write scheme://host[:port], like https://chat.example.com or http://localhost:3000", quote(text))
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Hostname() == "" || !schemePattern.MatchString(u.Scheme) || !validPort(u) {
+		return "", bad
+	}
+	if u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(text, "#?") {
+		return "", fmt.Errorf("%s has something after the host; an origin ends there, without a slash", quote(text))
+	}
+	host := strings.ToLower(u.Hostname())
+	addr, ipErr := netip.ParseAddr(host)
+	if ipErr != nil && !hostPattern.MatchString(strings.ReplaceAll(host, "_", "-")) {
+		return "", bad
+	}
+	if ipErr == nil && addr.Is6() {
+		host = "[" + host + "]"
+	}
+	port := u.Port()
+	if port != "" && !(u.Scheme == "http" && port == "80") && !(u.Scheme == "https" && port == "443") {
+		host += ":" + port
+	}
+	return u.Scheme + "://" + host, nil
+}

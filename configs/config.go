@@ -1,0 +1,75 @@
+package configs
+
+import "time"
+
+// Config is everything a profile is told, resolved and checked. Its fields are
+// named like the keys of config.yaml; the table in keys.go says what they mean.
+type Config struct {
+	APIServer      APIServer `mapstructure:"api_server" json:"api_server"`
+	Model          Model     `mapstructure:"model" json:"model"`
+	FallbackModels []Model   `mapstructure:"fallback_models" json:"fallback_models"`
+	Agent          Agent     `mapstructure:"agent" json:"agent"`
+	Terminal       Terminal  `mapstructure:"terminal" json:"terminal"`
+	Web            Web       `mapstructure:"web" json:"web"`
+	Display        Display   `mapstructure:"display" json:"display"`
+	Limits         Limits    `mapstructure:"limits" json:"limits"`
+}
+
+// APIServer is how the profile is served.
+type APIServer struct {
+	Enabled bool   `mapstructure:"enabled" json:"enabled"`
+	Port    int    `mapstructure:"port" json:"port"`
+	Host    string `mapstructure:"host" json:"host"` // an IP address without brackets, or a host name
+	Key     Secret `mapstructure:"key" json:"key"`
+	// CORSOrigins are exact origins in the form in which browsers send them.
+	CORSOrigins []string `mapstructure:"cors_origins" json:"cors_origins"`
+	// ModelName is never empty: it falls back to the profile's name.
+	ModelName         string        `mapstructure:"model_name" json:"model_name"`
+	MaxConcurrentRuns int           `mapstructure:"max_concurrent_runs" json:"max_concurrent_runs"`
+	MaxBodyBytes      int64         `mapstructure:"max_body_bytes" json:"max_body_bytes"`
+	StoredResponses   int           `mapstructure:"stored_responses" json:"stored_responses"`
+	OnDisconnect      string        `mapstructure:"on_disconnect" json:"on_disconnect"`
+	DrainTimeout      time.Duration `mapstructure:"drain_timeout" json:"drain_timeout"`
+}
+
+// Model is one model endpoint as it is written down. Loaded.Upstreams says what
+// becomes of it.
+type Model struct {
+	Provider      string `mapstructure:"provider" json:"provider"`
+	Default       string `mapstructure:"default" json:"default"`
+	BaseURL       string `mapstructure:"base_url" json:"base_url"` // without a slash at the end
+	APIKeyEnv     string `mapstructure:"api_key_env" json:"api_key_env"`
+	ContextLength int    `mapstructure:"context_length" json:"context_length"` // tokens; 0 is unknown
+	Streaming     bool   `mapstructure:"streaming" json:"streaming"`
+}
+
+// Agent is what the agent's loop is told.
+type Agent struct {
+	MaxIterations int      `mapstructure:"max_iterations" json:"max_iterations"`
+	Tools         []string `mapstructure:"tools" json:"tools"` // names, or the one word all
+	Approvals     string   `mapstructure:"approvals" json:"approvals"`
+}
+
+// Terminal is what the terminal tool is told.
+type Terminal struct {
+	Timeout time.Duration `mapstructure:"timeout" json:"timeout"`
+	Network string        `mapstructure:"network" json:"network"`
+}
+
+// Web is what the web tools are told.
+type Web struct {
+	Search string `mapstructure:"search" json:"search"`
+}
+
+// Display is how the agent's work is shown to clients.
+type Display struct {
+	ToolProgress string `mapstructure:"tool_progress" json:"tool_progress"`
+}
+
+// Limits is what a profile may use.
+type Limits struct {
+	Memory         int64 `mapstructure:"memory" json:"memory"` // bytes
+	Processes      int   `mapstructure:"processes" json:"processes"`
+	TurnsPerMinute int   `mapstructure:"turns_per_minute" json:"turns_per_minute"` // 0 is no limit
+	TokensPerDay   int64 `mapstructure:"tokens_per_day" json:"tokens_per_day"`     // 0 is no limit
+}

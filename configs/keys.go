@@ -1,0 +1,215 @@
+package configs
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Key is one row of the table of settings.
+type Key struct {
+	// Key is the dotted name, which is also the place in config.yaml.
+	Key string
+	// Env is the variable's name in .env and in the environment, or "".
+	Env  string
+	Kind Kind
+	// Default is the built-in value, written as a user would write it.
+	Default string
+	// Secret rows are masked wherever they are shown, and `config set` puts them
+	// into .env only.
+	Secret bool
+	// Shared rows of the home pass to named profiles.
+	Shared bool
+	// Unused rows are known and checked, but nothing reads them yet: setting one
+	// gives a warning.
+	Unused bool
+	// Help says in a sentence what the setting does.
+	Help string
+	// Allowed lists the words that an Enum or Words row takes.
+	Allowed []string
+	// Min and Max bound Int, Port, Size (bytes) and Duration (nanoseconds) rows.
+	Min, Max int64
+}
+
+// Section is the part of Key before the dot; a key without a dot has none.
+func (k Key) Section() string {
+	section, _, found := strings.Cut(k.Key, ".")
+	if !found {
+		return ""
+	}
+	return section
+}
+
+// Leaf is the part of Key after the dot.
+func (k Key) Leaf() string { return k.Key[strings.LastIndexByte(k.Key, '.')+1:] }
+
+// Name is what a user writes to set it: the variable if there is one, else the
+// dotted name.
+func (k Key) Name() string {
+	if k.Env != "" {
+		return k.Env
+	}
+	return k.Key
+}
+
+const (
+	mebibyte = 1 << 20
+	gibibyte = 1 << 30
+	// maxPort is the last TCP port.
+	maxPort = 65535
+	// DefaultPort is the default profile's port.
+	DefaultPort = 8642
+)
+
+// Keys returns the table of all settings: one row per setting, in the order in
+// which they are documented. Everything else in this package follows from it.
+func Keys() []Key {
+	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), limitKeys())
+}
+
+func serverKeys() []Key {
+	return []Key{
+		{
+			Key: "api_server.enabled", Env: "API_SERVER_ENABLED", Kind: Bool, Default: "false",
+			Help: "Whether the profile is served.",
+		},
+		{
+			Key: "api_server.port", Env: "API_SERVER_PORT", Kind: Port, Default: "8642", Min: 1, Max: maxPort,
+			Help: "Port to listen on; `profile create` gives each named profile its own.",
+		},
+		{
+			Key: "api_server.host", Env: "API_SERVER_HOST", Kind: Host, Default: "127.0.0.1",
+			Help: "Address to listen on; anything but loopback needs a key.",
+		},
+		{
+			Key: "api_server.key", Env: "API_SERVER_KEY", Kind: Token, Secret: true,
+			Help: "Bearer key that clients must send.",
+		},
+		{
+			Key: "api_server.cors_origins", Env: "API_SERVER_CORS_ORIGINS", Kind: Origins,
+			Help: "Browser origins that may call the API, comma-separated, each exact.",
+		},
+		{
+			Key: "api_server.model_name", Env: "API_SERVER_MODEL_NAME", Kind: ModelName,
+			Help: "Model id on /v1/models; the profile's name if unset, `hermes-agent` for the default profile.",
+		},
+		{
+			Key: "api_server.max_concurrent_runs", Kind: Int, Default: "10", Min: 1, Max: 1000,
+			Help: "How many turns may run at once; further ones wait a little, then get 429.",
+		},
+		{
+			Key: "api_server.max_body_bytes", Kind: Size, Default: "10000000", Min: 1024, Max: gibibyte,
+			Help: "Largest request body.",
+		},
+		{
+			Key: "api_server.stored_responses", Kind: Int, Default: "100", Min: 1, Max: 100_000, Unused: true,
+			Help: "How many responses are kept for later turns.",
+		},
+		{
+			Key: "api_server.on_disconnect", Kind: Enum, Default: "cancel", Allowed: []string{"cancel", "detach"},
+			Help: "What becomes of a turn whose client has gone: stop it, or let it finish.",
+		},
+		{
+			Key: "api_server.drain_timeout", Kind: Duration, Default: "60s", Max: int64(time.Hour),
+			Help: "How long running turns may take to finish when the gateway stops.",
+		},
+	}
+}
+
+func modelKeys() []Key {
+	return []Key{
+		{
+			Key: "model.provider", Kind: Enum, Default: Auto, Shared: true, Allowed: providerNames(),
+			Help: "Who serves the model; `auto` takes a provider key that is set, else a server on this machine, else the demo model.",
+		},
+		{
+			Key: "model.default", Kind: Text, Shared: true,
+			Help: "Model id sent to the provider, such as gpt-5-mini; the provider's usual one if unset.",
+		},
+		{
+			Key: "model.base_url", Kind: URL, Shared: true,
+			Help: "Base URL of an OpenAI-compatible endpoint, such as https://api.openai.com/v1; the provider's own if unset.",
+		},
+		{
+			Key: "model.api_key_env", Kind: EnvName, Shared: true,
+			Help: "Name of the variable in .env that holds the provider's key, such as OPENAI_API_KEY.",
+		},
+		{
+			Key: "model.context_length", Kind: Int, Default: "0", Max: 100_000_000, Shared: true,
+			Help: "Size of the model's context in tokens; 0 asks the provider.",
+		},
+		{
+			Key: "model.streaming", Kind: Bool, Default: "true", Shared: true,
+			Help: "Whether answers are fetched as a stream.",
+		},
+		{
+			Key: "fallback_models", Kind: Models, Shared: true,
+			Help: "Models tried in this order when the first one fails; each entry has the keys of `model`.",
+		},
+	}
+}
+
+func agentKeys() []Key {
+	return []Key{
+		{
+			Key: "agent.max_iterations", Kind: Int, Default: "90", Min: 1, Max: 10_000,
+			Help: "How often the model may be asked within one turn.",
+		},
+		{
+			Key: "agent.tools", Kind: Words, Default: "all",
+			Allowed: []string{"all", "terminal", "read_file", "write_file", "patch", "search_files"},
+			Help:    "Which tools the agent has; [] is none.",
+		},
+		{
+			Key: "agent.approvals", Kind: Enum, Default: "deny", Allowed: []string{"deny"}, Unused: true,
+			Help: "What happens to a command that would need a person's consent.",
+		},
+		{
+			Key: "terminal.timeout", Kind: Duration, Default: "180s", Min: int64(time.Second), Max: int64(24 * time.Hour),
+			Help: "How long a command may run unless the model asks for less.",
+		},
+		{
+			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"}, Unused: true,
+			Help: "What commands reach of the network.",
+		},
+		{
+			Key: "web.search", Kind: Text, Default: "auto", Unused: true,
+			Help: "Which search service the web tools ask.",
+		},
+		{
+			Key: "display.tool_progress", Kind: Enum, Default: "auto", Allowed: []string{"auto", "inline", "event", "both", "off"},
+			Help: "How clients see the tools at work; `auto` is `event` for Open WebUI and `inline` for all others.",
+		},
+	}
+}
+
+func limitKeys() []Key {
+	return []Key{
+		{
+			Key: "limits.memory", Kind: Size, Default: "512MiB", Min: 64 * mebibyte, Max: 1024 * gibibyte, Unused: true,
+			Help: "Memory of the profile's processes together.",
+		},
+		{
+			Key: "limits.processes", Kind: Int, Default: "256", Min: 16, Max: 65536, Unused: true,
+			Help: "How many processes the profile may have.",
+		},
+		{
+			Key: "limits.turns_per_minute", Kind: Int, Default: "0", Max: 1_000_000, Unused: true,
+			Help: "How many turns may begin in a minute; 0 is no limit.",
+		},
+		{
+			Key: "limits.tokens_per_day", Kind: Int, Default: "0", Max: 1_000_000_000_000, Unused: true,
+			Help: "How many tokens may be used in a day; 0 is no limit.",
+		},
+	}
+}
+
+// find returns the row of a dotted key or of a variable.
+func find(name string) (Key, bool) {
+	keys := Keys()
+	i := slices.IndexFunc(keys, func(k Key) bool { return k.Key == name || (k.Env != "" && k.Env == name) })
+	if i < 0 {
+		return Key{}, false
+	}
+	return keys[i], true
+}
