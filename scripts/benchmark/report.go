@@ -1,0 +1,47 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// report is everything that was measured. Times are in microseconds.
+type report struct {
+	Machine string   `json:"machine"`
+	Request compared `json:"request"`
+	Chunk   compared `json:"chunk"`
+	Start   float64  `json:"start_us"`
+	One     memory   `json:"one_worker_bytes"`
+	Used    memory   `json:"one_worker_used_bytes"`
+	Workers int      `json:"workers"`
+	Many    memory   `json:"workers_bytes"`
+}
+
+// print writes the report as a table, with what is aimed at.
+func (r report) print(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", r.Machine)
+	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
+	row("", "direct", "hermes", "added", "aim")
+	row("request, not streamed", ms(r.Request.Direct), ms(r.Request.Hermes), ms(r.Request.Added), "< 1 ms")
+	row(fmt.Sprintf("chunk of a stream of %d", chunks), us(r.Chunk.Direct), us(r.Chunk.Hermes), us(r.Chunk.Added), "< 60 µs")
+	row("worker, start to READY", "", ms(r.Start), "", "< 40 ms")
+	row("PSS, 1 idle worker", "", mb(r.One.Worker), "", "")
+	row("PSS, the same, 10 s after its turns", "", mb(r.Used.Worker), "", "")
+	row(fmt.Sprintf("PSS, each of %d idle workers", r.Workers), "", mb(r.Many.Worker), "", "< 6 MB")
+	row(fmt.Sprintf("PSS, their supervisor (of 1: %s)", mb(r.One.Supervisor)), "", mb(r.Many.Supervisor), "", "")
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func ms(us float64) string { return fmt.Sprintf("%.2f ms", us/1000) }
+
+func us(us float64) string { return fmt.Sprintf("%.1f µs", us) }
+
+func mb(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
