@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -15,13 +16,24 @@ import (
 
 // BecomeSubreaper prepares this process to be a parent of programs that it does
 // not trust: descendants that lose their parent become its children, where Sweep
-// finds them, and neither it nor they write core files, which would hold secrets.
+// finds them; the descriptors that it was born with, other than the first three,
+// are not passed on; and neither it nor its children write core files, which
+// would hold secrets.
 func BecomeSubreaper() error {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become subreaper: %w", err)
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return fmt.Errorf("switch off core files: %w", err)
+	}
+	descriptors, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("close descriptors to children: %w", err)
+	}
+	for _, descriptor := range descriptors {
+		if fd, err := strconv.Atoi(descriptor.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
 	}
 	return nil
 }
@@ -92,7 +104,8 @@ func childPIDs() ([]int, error) {
 	return pids, nil
 }
 
-// scanPIDs lists all processes, children or not; inspect sorts them out.
+// scanPIDs lists all processes, children or not; inspect sorts them out. The
+// newest come first: a stray that starts another and exits is best caught early.
 func scanPIDs() ([]int, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -109,6 +122,8 @@ func scanPIDs() ([]int, error) {
 			pids = append(pids, pid)
 		}
 	}
+	slices.Sort(pids)
+	slices.Reverse(pids)
 	return pids, nil
 }
 

@@ -1,0 +1,93 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestClean(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in, want string }{
+		{"empty", "", ""},
+		{"plain", "a\tb\r\nc\n", "a\tb\r\nc\n"},
+		{"other scripts", "größe 大小 💻\n", "größe 大小 💻\n"},
+		{"colour", "\x1b[1;31mred\x1b[0m", "red"},
+		{"private mode", "\x1b[?25lx\x1b[?25h", "x"},
+		{"title", "\x1b]0;title\ax", "x"},
+		{"link", "\x1b]8;;http://a\x1b\\text\x1b]8;;\x1b\\", "text"},
+		{"charset", "\x1b(Bx", "x"},
+		{"keypad", "\x1b=x\x1b>", "x"},
+		{"cut short", "x\x1b[1;3", "x"},
+		{"lone escape", "x\x1b", "x"},
+		{"title without an end", "\x1b]0;title\nx", "0;title\nx"},
+		{"long title without an end", "\x1b]" + strings.Repeat("t", 5000), strings.Repeat("t", 5000)},
+		{"controls", "a\ab\bc\x7fd\u0085e\ufeff", "abcde\ufeff"},
+		{"NUL", "a\x00b", "a\ufffdb"},
+		{"invalid", "a\xff\xfe\x80b\xffc", "a\ufffdb\ufffdc"},
+		{"invalid with text between", "\xffa\xff", "\ufffda\ufffd"},
+		{"cut rune", "a\xe5\xa4", "a\ufffd"},
+		{"replacement itself", "a\ufffd\ufffdb", "a\ufffd\ufffdb"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := clean([]byte(test.in)); got != test.want {
+				t.Errorf("clean(%q) = %q, want %q", test.in, got, test.want)
+			}
+		})
+	}
+}
+
+func TestCapture(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, in, want string
+		limit          int
+	}{
+		{name: "empty", limit: 10},
+		{name: "fits to the byte", limit: 10, in: "0123456789", want: "0123456789"},
+		{name: "one too many", limit: 10, in: "0123456789A", want: "0123\n[… 1 bytes left out …]\n56789A"},
+		{name: "between lines", limit: 20, in: "one\ntwo\nthree\nfour\nfive\nsix\n", want: "one\ntwo\n[… 11 bytes left out …]\nfive\nsix\n"},
+		{name: "between runes", limit: 10, in: "äöüäöüäöü", want: "äö\n[… 8 bytes left out …]\näöü"},
+		{name: "cut runes go", limit: 10, in: "xäöüäöüäöüx", want: "xä\n[… 12 bytes left out …]\nöüx"},
+	}
+	for _, test := range tests {
+		for _, chunk := range []int{1, 2, 3, 7, 100} {
+			t.Run(fmt.Sprintf("%s by %d", test.name, chunk), func(t *testing.T) {
+				t.Parallel()
+				capture := newCapture(test.limit)
+				for rest := test.in; rest != ""; {
+					n := min(chunk, len(rest))
+					if _, err := capture.Write([]byte(rest[:n])); err != nil {
+						t.Fatal(err)
+					}
+					rest = rest[n:]
+				}
+				if got, _ := capture.text(); got != test.want {
+					t.Errorf("got %q, want %q", got, test.want)
+				}
+			})
+		}
+	}
+}
+
+func FuzzOutput(f *testing.F) {
+	for _, seed := range []string{"plain", "\x1b[31mred", "\x1b]0;t\a", "ä\xff\x00", strings.Repeat("line\n", 20)} {
+		f.Add([]byte(seed), 16, 3)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, limit, chunk int) {
+		capture := newCapture(1 + max(limit, -limit)%100)
+		chunk = 1 + max(chunk, 0)%50
+		for rest := data; len(rest) > 0; {
+			n := min(chunk, len(rest))
+			_, _ = capture.Write(rest[:n])
+			rest = rest[n:]
+		}
+		text, omitted := capture.text()
+		if !utf8.ValidString(text) || strings.ContainsRune(text, escape) || omitted < 0 || omitted > int64(len(data)) {
+			t.Errorf("%q gives %q, %d left out", data, text, omitted)
+		}
+	})
+}
