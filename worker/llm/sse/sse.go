@@ -130,6 +130,29 @@ func (r *Reader) Buffered() bool {
 	}
 }
 
+// Peek passes over white space and returns what has been read behind it, at
+// least one byte, without taking it. Before the first call of Next it shows
+// what a body is that may be no event stream at all; the bytes are valid until
+// that call.
+func (r *Reader) Peek() ([]byte, error) {
+	for {
+		for r.line < r.end && isSpace(r.buf[r.line]) {
+			r.line++
+			r.scan = r.line
+		}
+		if r.line < r.end {
+			return r.buf[r.line:r.end], nil
+		}
+		if r.err != nil {
+			return nil, r.err
+		}
+		r.line, r.scan, r.end = 0, 0, 0
+		r.fill()
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
 // event makes the Event of what has been gathered.
 func (r *Reader) event() Event {
 	if string(r.name) != r.last {

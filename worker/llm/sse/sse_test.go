@@ -223,6 +223,24 @@ func TestBufferedSeesOnlyWholeEvents(t *testing.T) {
 	}
 }
 
+func TestPeekTakesNothing(t *testing.T) {
+	t.Parallel()
+	stream := strings.Repeat(" \r\n", 20_000) + "data: a\n\ndata: b\n\n"
+	for _, src := range []io.Reader{strings.NewReader(stream), iotest.OneByteReader(strings.NewReader(stream))} {
+		r := NewReader(src)
+		if got, err := r.Peek(); err != nil || len(got) == 0 || got[0] != 'd' {
+			t.Fatalf("Peek() = %q, %v, want what begins with the first event", got, err)
+		}
+		got, err := readAll(r)
+		if want := []event{{"", "a"}, {"", "b"}}; !slices.Equal(got, want) || !errors.Is(err, io.EOF) {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	if got, err := NewReader(strings.NewReader(" \n ")).Peek(); len(got) > 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("a stream of white space: Peek() = %q, %v, want io.EOF", got, err)
+	}
+}
+
 func TestResetBeginsAnew(t *testing.T) {
 	t.Parallel()
 	r := NewReader(strings.NewReader("event: e\ndata: " + strings.Repeat("x", 300_000) + "\n\ndata: cut"))
