@@ -1,0 +1,228 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"hermes/worker/agent"
+	"hermes/worker/llm"
+	"hermes/worker/openai"
+)
+
+const (
+	// queueRetry is what a client is told to wait when too many turns run.
+	queueRetry = 10 * time.Second
+	// maxUpstreamMessage is how many characters of a failed upstream's words are
+	// passed on.
+	maxUpstreamMessage = 2000
+)
+
+// chat answers POST /v1/chat/completions.
+func (s *Server) chat(c echo.Context) error {
+	r := c.Request()
+	body, err := s.readJSON(r)
+	if err != nil {
+		return err
+	}
+	request, err := openai.DecodeChatRequest(body)
+	if err != nil {
+		return err
+	}
+	openWebUI := fromOpenWebUI(r.Header)
+	turn, err := chatTurn(request, openWebUI)
+	if err != nil {
+		return err
+	}
+	turn.RequestID = requestID(c)
+	opts := chatOptions{
+		id:       "chatcmpl-" + s.opts.NewID(),
+		created:  s.opts.Now().Unix(),
+		model:    request.Model,
+		progress: progressOf(s.opts.ToolProgress, openWebUI),
+		usage:    request.StreamOptions != nil && request.StreamOptions.IncludeUsage,
+		whole:    !s.opts.Streaming,
+	}
+	if opts.model == "" {
+		opts.model = s.opts.ModelName
+	}
+
+	leave, err := s.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
+	client := r.Context()
+	if s.opts.OnDisconnect == Detach {
+		client = context.WithoutCancel(client)
+	}
+	ctx, cancel, done := s.turns.begin(client)
+	defer done()
+	if request.Stream {
+		return s.streamChat(ctx, cancel, c.Response(), turn, opts)
+	}
+	return s.completeChat(ctx, c.Response(), turn, opts)
+}
+
+// enter waits until a turn may run, as long as the client waits too.
+func (s *Server) enter(client context.Context) (leave func(), err error) {
+	ctx, _, done := s.turns.begin(client)
+	defer done()
+	leave, err = s.gate.enter(ctx)
+	if err != nil {
+		return nil, s.notAdmitted(client, err)
+	}
+	return leave, nil
+}
+
+// notAdmitted says why a turn was not begun.
+func (s *Server) notAdmitted(client context.Context, err error) error {
+	switch {
+	case errors.Is(err, errShutdown):
+		return shuttingDown()
+	case client.Err() != nil:
+		return errGone
+	case errors.Is(err, errQueueFull), errors.Is(err, errWaited):
+		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
+			"This agent is busy: %d turns run at once, and no place became free. Try again later.", s.opts.MaxConcurrentRuns)
+		f.retryAfter = queueRetry
+		return f
+	default:
+		return internal(err)
+	}
+}
+
+// completeChat runs a turn and answers with one JSON object.
+func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, turn agent.Turn, opts chatOptions) error {
+	acted := false
+	result, err := s.opts.Agent.Run(ctx, turn, func(event agent.Event) error {
+		if _, ok := event.(agent.ToolStarted); ok {
+			acted = true
+		}
+		return nil
+	})
+	if err != nil {
+		return s.turnFailure(ctx, turn, err, acted)
+	}
+	writeJSON(w, http.StatusOK, openai.Completion{
+		ID: opts.id, Object: openai.ObjectCompletion, Created: openai.Number(opts.created), Model: opts.model,
+		Choices: []openai.Choice{{
+			Message: openai.Answer{
+				Role:             openai.RoleAssistant,
+				Content:          openai.TextContent(result.Text()),
+				ReasoningContent: reasoning(result),
+			},
+			FinishReason: finishReason(result.Finish),
+		}},
+		Usage: chatUsage(result.Usage),
+	})
+	return nil
+}
+
+// streamChat runs a turn and sends its events while they happen.
+func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, turn agent.Turn, opts chatOptions) error {
+	detached := s.opts.OnDisconnect == Detach
+	out := openStream(w, func(error) {
+		if !detached {
+			cancel(errGone)
+		}
+	})
+	defer out.close()
+	encoder := newChatEncoder(opts)
+	acted := false
+	err := out.send(encoder.begin(), true)
+	var result agent.Result
+	if err == nil || detached {
+		result, err = s.opts.Agent.Run(ctx, turn, func(event agent.Event) error {
+			if _, ok := event.(agent.ToolStarted); ok {
+				acted = true
+			}
+			chunks, more := encoder.event(event)
+			if len(chunks) == 0 && more {
+				return nil
+			}
+			err := out.send(chunks, !more)
+			if detached {
+				return nil
+			}
+			return err
+		})
+	}
+	if err == nil {
+		err = out.send(encoder.end(result.Finish, result.Usage), true)
+		if err != nil {
+			return errGone
+		}
+		return nil
+	}
+	err = s.turnFailure(ctx, turn, err, acted)
+	if f, ok := errors.AsType[*failure](err); ok && out.send(encoder.fail(f.body), true) == nil {
+		return nil
+	}
+	return errGone
+}
+
+// turnFailure says what becomes of a turn that ended with an error. It returns
+// errGone when nobody is there to hear it.
+func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, acted bool) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errShutdown):
+		f := shuttingDown()
+		f.final = acted
+		return f
+	case cause != nil:
+		return errGone
+	}
+	upstream, ok := errors.AsType[*llm.Error](err)
+	if !ok {
+		s.opts.Log.Error("turn failed", "request_id", turn.RequestID, "error", err)
+		f := internal(nil)
+		f.final = acted
+		return f
+	}
+	s.opts.Log.Warn("model failed", "request_id", turn.RequestID, "class", upstream.Class, "error", err)
+	message := shorten(upstream.Error(), maxUpstreamMessage)
+	if upstream.Class == llm.NoModel {
+		f := refused(http.StatusServiceUnavailable, openai.TypeServer, codeNoModel, "%s", message)
+		f.retryAfter = time.Minute
+		f.final = acted
+		return f
+	}
+	f := refused(http.StatusBadGateway, openai.TypeUpstream, upstreamCode(upstream.Class), "%s", message)
+	f.retryAfter = upstream.RetryAfter
+	// An SDK that tries again would run the tools again, or fail the same way.
+	f.final = acted || !upstream.Temporary()
+	return f
+}
+
+// upstreamCode names the failure of a model as far as clients know a name.
+func upstreamCode(class llm.Class) string {
+	switch class {
+	case llm.RateLimit:
+		return codeRateLimit
+	case llm.Overflow:
+		return "context_length_exceeded"
+	case llm.ContentFilter:
+		return "content_filter"
+	case llm.Auth, llm.Billing, llm.Overloaded, llm.Network, llm.BadRequest, llm.Empty, llm.NoModel, llm.Malformed:
+		return "upstream_" + string(class)
+	default:
+		return "upstream_error"
+	}
+}
+
+// reasoning joins what the model thought aloud in all messages of a turn.
+func reasoning(result agent.Result) string {
+	var thoughts []string
+	for _, message := range result.Messages {
+		if message.Reasoning != "" {
+			thoughts = append(thoughts, message.Reasoning)
+		}
+	}
+	return strings.Join(thoughts, "\n\n")
+}

@@ -1,0 +1,154 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"hermes/worker/agent"
+)
+
+const (
+	// defaultBodyBytes is the body limit when none is set: enough for some
+	// photographs, which frontends send inline.
+	defaultBodyBytes = 10_000_000
+	// defaultRuns is how many turns run at once when no limit is set.
+	defaultRuns = 10
+)
+
+// Detach is the value of Options.OnDisconnect that lets a turn finish whose
+// client has gone.
+const Detach = "detach"
+
+// Runner runs a turn. It calls emit for one event after the other, stops as
+// soon as emit fails or ctx ends, and has ended everything that it began when
+// it returns.
+type Runner interface {
+	Run(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+}
+
+// Options is what a Server is made from. Only Agent, ModelName and Log are
+// required.
+type Options struct {
+	Agent Runner
+	// ModelName is the id of the one model on /v1/models.
+	ModelName string
+	// KeySHA256 is the hex digest of the bearer key. Without one, only requests
+	// from this machine pass that no foreign web page can have made.
+	KeySHA256 string
+	// Address is what the listener is bound to, host:port, to be shown to people.
+	Address string
+	// CORSOrigins are the origins whose pages may call the API from a browser.
+	CORSOrigins []string
+	// MaxBodyBytes is the largest body of a request; 0 is 10,000,000.
+	MaxBodyBytes int64
+	// MaxConcurrentRuns is how many turns run at once; 0 is 10. Twice as many
+	// wait.
+	MaxConcurrentRuns int
+	// OnDisconnect is cancel (or empty), which stops a turn when its client
+	// goes, or Detach.
+	OnDisconnect string
+	// ToolProgress says how a stream shows tools that run: auto (or empty),
+	// inline, event, both or off.
+	ToolProgress string
+	// Streaming hands text out as it comes; without it the whole text of a turn
+	// is one piece at its end.
+	Streaming bool
+	// Health reports the parts of GET /health/detailed; nil means none.
+	Health func(ctx context.Context) Health
+	// OnBusy is told how many turns run whenever that changes, one call at a
+	// time, the last one with the latest number.
+	OnBusy func(turns int)
+	Log    *slog.Logger
+	// Now and NewID are replaced in tests.
+	Now   func() time.Time
+	NewID func() string
+}
+
+// Server serves one profile's API. It is made by New, serves in Serve and ends
+// by Drain. As an http.Handler it can be used without either.
+type Server struct {
+	opts    Options
+	key     atomic.Pointer[key]
+	origins map[string]bool
+	created int64 // of the model, Unix seconds
+	gate    *gate
+	turns   *turns
+	handler http.Handler
+
+	// Of Serve and Drain.
+	mu        sync.Mutex // guards http and listener
+	http      *http.Server
+	listener  io.Closer
+	conns     connections
+	draining  atomic.Bool
+	hurried   chan struct{} // closed when a drain has no time left
+	hurryOnce sync.Once
+	accepted  chan struct{} // closed when no connection will be accepted any more
+	drained   chan struct{} // closed when the drain is over
+	drainErr  error         // to be read after drained
+}
+
+// New makes a Server. It starts nothing.
+func New(opts Options) *Server {
+	if opts.MaxBodyBytes <= 0 {
+		opts.MaxBodyBytes = defaultBodyBytes
+	}
+	if opts.MaxConcurrentRuns <= 0 {
+		opts.MaxConcurrentRuns = defaultRuns
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.NewID == nil {
+		opts.NewID = func() string { return strings.ToLower(rand.Text()) }
+	}
+	s := &Server{
+		opts:     opts,
+		origins:  make(map[string]bool, len(opts.CORSOrigins)),
+		created:  opts.Now().Unix(),
+		gate:     newGate(opts.MaxConcurrentRuns, opts.OnBusy),
+		turns:    &turns{open: map[*turn]bool{}},
+		hurried:  make(chan struct{}),
+		accepted: make(chan struct{}),
+		drained:  make(chan struct{}),
+	}
+	s.conns.changed = make(chan struct{}, 1)
+	for _, origin := range opts.CORSOrigins {
+		s.origins[strings.TrimSuffix(origin, "/")] = true
+	}
+	s.SetKey(opts.KeySHA256)
+	s.handler = s.routes()
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// routes lists every endpoint, without the /v1 in front: canonical takes it
+// away.
+func (s *Server) routes() http.Handler {
+	e := echo.New()
+	e.HideBanner = true
+	e.Logger.SetOutput(io.Discard) // everything worth a line is logged by observe
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = s.answerError
+	e.Pre(s.observe, s.admit, s.crossOrigin, canonical)
+
+	read := []string{http.MethodGet, http.MethodHead}
+	e.Match(read, "/", s.about)
+	e.Match(read, "/health", s.health)
+	e.Match(read, "/health/detailed", s.healthDetailed, s.authorize)
+	e.Match(read, "/models", s.listModels, s.authorize)
+	e.Match(read, "/models/*", s.showModel, s.authorize)
+	e.POST("/chat/completions", s.chat, s.authorize)
+	return e
+}
