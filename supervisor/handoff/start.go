@@ -73,9 +73,9 @@ type API struct {
 
 // Model is one upstream, with everything resolved that the files can tell.
 type Model struct {
-	// Provider is auto, openai, anthropic, ollama or demo. It is auto only when
-	// neither a setting nor a key decides, and the worker has to look for a
-	// local server.
+	// Provider is auto, openai, anthropic, ollama, openai-compatible or demo. It is
+	// auto only when neither a setting nor a key decides, and the worker has to
+	// look for a local server.
 	Provider      string `json:"provider"`
 	Model         string `json:"model"`
 	BaseURL       string `json:"base_url"`

@@ -1,0 +1,158 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"hermes/profiles"
+)
+
+const (
+	// callLimit is how long a running gateway has to answer a call.
+	callLimit = 15 * time.Second
+	// answerSize bounds an answer in bytes; that of a thousand profiles in trouble
+	// stays below.
+	answerSize = 32 << 20
+)
+
+// Client talks to one running gateway.
+type Client struct {
+	name string
+	path string
+	http *http.Client
+}
+
+// Gateways returns a client for every gateway of home that answers, that of all
+// profiles first. A directory that does not exist holds none.
+func Gateways(ctx context.Context, home profiles.Home) ([]*Client, error) {
+	var found []*Client
+	for _, dir := range socketDirs(home.Dir()) {
+		if err := dir.check(); errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("list gateways: %w", err)
+		}
+		paths, err := filepath.Glob(filepath.Join(escapeGlob(dir.path), "*.sock"))
+		if err != nil {
+			return nil, fmt.Errorf("list gateways: %w", err)
+		}
+		for _, path := range paths {
+			conn, err := dialSocket(ctx, path)
+			if err != nil {
+				continue // left behind by a gateway that was killed
+			}
+			if err := conn.Close(); err != nil {
+				return nil, fmt.Errorf("list gateways: %w", err)
+			}
+			client := newClient(path)
+			if client.name == socketAll {
+				found = append([]*Client{client}, found...)
+				continue
+			}
+			found = append(found, client)
+		}
+	}
+	return found, ctx.Err()
+}
+
+func newClient(path string) *Client {
+	return &Client{
+		name: strings.TrimSuffix(filepath.Base(path), ".sock"),
+		path: path,
+		http: &http.Client{
+			Transport: &http.Transport{
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					return dialSocket(ctx, path)
+				},
+				DisableKeepAlives:     true,
+				ResponseHeaderTimeout: callLimit,
+			},
+			Timeout: callLimit,
+		},
+	}
+}
+
+// Name is "all", or the name of the profile that the gateway serves.
+func (c *Client) Name() string { return c.name }
+
+// Status asks the gateway how it stands.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var status Status
+	err := c.call(ctx, http.MethodGet, pathStatus, nil, &status)
+	return status, err
+}
+
+// Stop asks the gateway to stop and waits until it is gone or ctx has ended. A
+// gateway that runs turns may take as long as the drain timeouts of its profiles
+// allow; calling Stop again, with Now set, cuts that short.
+func (c *Client) Stop(ctx context.Context, request StopRequest) error {
+	if err := c.call(ctx, http.MethodPost, pathStop, request, nil); err != nil {
+		return err
+	}
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		conn, err := dialSocket(ctx, c.path)
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, os.ErrNotExist):
+			return nil
+		case err == nil:
+			err = conn.Close()
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the gateway: %w", errors.Join(context.Cause(ctx), err))
+		}
+	}
+}
+
+// call makes one call. Out may be nil.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("call gateway: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://gateway"+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("call gateway: %w", err)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return fmt.Errorf("call gateway: %w", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(response.Body, answerSize))
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		var said failure
+		if json.Unmarshal(data, &said) != nil || said.Error == "" {
+			said.Error = response.Status
+		}
+		return fmt.Errorf("the gateway refused: %s", said.Error)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	return nil
+}
+
+// escapeGlob makes path match itself and nothing else.
+func escapeGlob(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}

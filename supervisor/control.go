@@ -1,0 +1,96 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// The paths of the control socket.
+const (
+	pathStatus = "/v1/status"
+	pathStop   = "/v1/stop"
+)
+
+// StopRequest is the body of a call to stop the gateway.
+type StopRequest struct {
+	// Now ends running turns instead of waiting for them.
+	Now bool `json:"now"`
+}
+
+// failure is the body of an answer that is no success.
+type failure struct {
+	Error string `json:"error"`
+}
+
+// control answers on the control socket.
+type control struct {
+	status func(context.Context) (Status, error)
+	stop   func(now bool)
+	log    *slog.Logger
+}
+
+// server returns the HTTP server of the socket. Every step of a call has a
+// deadline: a client that hangs costs a connection, and that not for long.
+func (c control) server() *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+pathStatus, c.getStatus)
+	mux.HandleFunc("POST "+pathStop, c.postStop)
+	return &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(c.log.Handler(), slog.LevelWarn),
+	}
+}
+
+func (c control) getStatus(w http.ResponseWriter, r *http.Request) {
+	status, err := c.status(r.Context())
+	if err != nil {
+		c.answer(w, http.StatusServiceUnavailable, failure{Error: err.Error()})
+		return
+	}
+	c.answer(w, http.StatusOK, status)
+}
+
+func (c control) postStop(w http.ResponseWriter, r *http.Request) {
+	var request StopRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&request); err != nil {
+		c.answer(w, http.StatusBadRequest, failure{Error: `the body must be a JSON object like {"now": false}`})
+		return
+	}
+	c.stop(request.Now)
+	c.answer(w, http.StatusAccepted, request)
+}
+
+func (c control) answer(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(body); err != nil {
+		c.log.Debug("control client has gone", "error", err)
+	}
+}
+
+// serve answers on ln until shut is called. It never ends the gateway: one that
+// cannot be asked still serves its profiles.
+func (c control) serve(server *http.Server, ln net.Listener) {
+	if err := server.Serve(ownSocket{ln}); !errors.Is(err, http.ErrServerClosed) {
+		c.log.Error("control socket is gone", "error", err)
+	}
+}
+
+// shut gives calls that are being answered a second to end.
+func shut(ctx context.Context, server *http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if server.Shutdown(ctx) != nil {
+		_ = server.Close() // what it would tell of, nobody can mend any more
+	}
+}

@@ -1,0 +1,288 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"hermes/profiles"
+	"hermes/supervisor/sandbox"
+)
+
+const (
+	// pulse is how often the loop looks around without a cause.
+	pulse = time.Second
+	// absence is how long the loop must not have run for its own sleep, not that of
+	// the workers, to be the cause of their silence.
+	absence = 5 * time.Second
+	// giveUpAfter is how long, after all limits have passed, a process is waited for
+	// that SIGKILL does not end.
+	giveUpAfter = 10 * time.Second
+	// waitLimit is how long, after the end of the loop, goroutines are waited for.
+	// One that asks a file system that does not answer may never end.
+	waitLimit = 5 * time.Second
+)
+
+// fleet is the reconcile loop. Everything in it belongs to the goroutine that
+// calls run; others reach it by post.
+type fleet struct {
+	watcher  watcher
+	limits   limits
+	several  bool // more than one profile may be served: lines for people name it
+	parallel int  // how many members may be starting at once
+	log      *slog.Logger
+	say      func(line string) // for people
+	load     func(profiles.Profile) settings
+	spawn    spawn // what every worker has in common
+
+	members  []*member
+	stopping bool
+	giveUp   time.Time // zero before the gateway stops
+
+	inbox chan func()
+	done  chan struct{} // closed when the loop has ended
+	work  sync.WaitGroup
+}
+
+// post has fn run in the loop and reports whether it will be.
+func (f *fleet) post(fn func()) bool {
+	select {
+	case f.inbox <- fn:
+		return true
+	case <-f.done:
+		return false
+	}
+}
+
+// run keeps the members as they should be until stop was called and all of them
+// have stopped.
+func (f *fleet) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer close(f.done)
+	known := make([]profiles.Profile, len(f.members))
+	for i, m := range f.members {
+		known[i] = m.profile
+	}
+	f.work.Go(func() {
+		f.watcher.watch(ctx, known, func(sights []sight) { f.post(func() { f.saw(sights) }) })
+	})
+
+	if os.Getpid() == 1 {
+		f.work.Go(func() { f.bury(ctx) })
+	}
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for last := time.Now(); ; {
+		now := time.Now()
+		if now.Sub(last) > absence {
+			for _, m := range f.members {
+				m.forgive(now)
+			}
+		}
+		last = now
+		f.advance(ctx, now)
+		if f.stopping && f.idle() {
+			return nil
+		}
+		if f.stopping && now.After(f.giveUp) {
+			return fmt.Errorf("stop gateway: %s did not end", strings.Join(f.left(), ", "))
+		}
+		timer.Reset(f.next(now))
+		select {
+		case fn := <-f.inbox:
+			fn()
+		case <-timer.C:
+		}
+	}
+}
+
+// bury reaps what others in a container left dead. As the first process of it,
+// this one becomes the parent of every orphan; those that live are not its
+// business.
+func (f *fleet) bury(ctx context.Context) {
+	ticker := time.NewTicker(pulse)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			if err := f.spawn.children.Sweep(ctx, func(sandbox.Stray) bool { return true }); err != nil && ctx.Err() == nil {
+				f.log.Warn("dead processes not reaped", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// advance lets every member act on the time, and starts those that are due while
+// there is room.
+func (f *fleet) advance(ctx context.Context, now time.Time) {
+	starting := 0
+	for _, m := range f.members {
+		m.apply(m.tick(now))
+		if m.state == StateStarting {
+			starting++
+		}
+	}
+	for _, m := range f.members {
+		if starting >= f.parallel {
+			return
+		}
+		if m.due(now) {
+			f.begin(ctx, m, now)
+			if m.state == StateStarting {
+				starting++
+			}
+		}
+	}
+}
+
+// next returns the time until a member has something to do.
+func (f *fleet) next(now time.Time) time.Duration {
+	wait := pulse
+	for _, m := range f.members {
+		if m.deadline.After(now) {
+			wait = min(wait, m.deadline.Sub(now))
+		}
+	}
+	return wait
+}
+
+// idle reports whether no process is left and none is about to start.
+func (f *fleet) idle() bool {
+	for _, m := range f.members {
+		if m.running || m.state == StateStarting {
+			return false
+		}
+	}
+	return true
+}
+
+// left names what idle waits for.
+func (f *fleet) left() []string {
+	var names []string
+	for _, m := range f.members {
+		if m.running || m.state == StateStarting {
+			names = append(names, fmt.Sprintf("the worker of %s (pid %d)", m.profile.Name, m.pid()))
+		}
+	}
+	return names
+}
+
+// stop ends everything, at once if hurry is set.
+func (f *fleet) stop(hurry bool) {
+	now := time.Now()
+	longest := f.limits.hurry
+	for _, m := range f.members {
+		if !hurry {
+			longest = max(longest, m.drain+f.limits.grace)
+		}
+		m.apply(m.stop(now, hurry))
+	}
+	if until := now.Add(longest + giveUpAfter); !f.stopping || until.Before(f.giveUp) {
+		f.giveUp = until
+	}
+	f.stopping = true
+}
+
+// saw takes in a look at the settings files.
+func (f *fleet) saw(sights []sight) {
+	now := time.Now()
+	byName := make(map[profiles.Name]*member, len(f.members))
+	for _, m := range f.members {
+		byName[m.profile.Name] = m
+	}
+	for _, s := range sights {
+		m := byName[s.profile.Name]
+		switch {
+		case m == nil && !s.gone && !f.stopping:
+			f.add(s.profile, nil)
+		case m == nil:
+		case s.gone && !m.gone:
+			m.gone = true
+			m.log.Info("profile is gone from the disk")
+			m.apply(m.stop(now, false))
+		default:
+			f.changed(m, s.print)
+		}
+	}
+	f.forget()
+}
+
+// changed takes in what a member's settings files look like.
+func (f *fleet) changed(m *member, now fingerprint) {
+	m.seen = now
+	if m.running && m.changed() && !m.stale {
+		m.stale = true
+		m.log.Info("settings have changed; they take effect when the gateway is restarted")
+	}
+}
+
+// forget drops the members that have stopped and have no directory any more.
+func (f *fleet) forget() {
+	kept := f.members[:0]
+	for _, m := range f.members {
+		if m.gone && m.state == StateStopped && !m.running {
+			f.work.Go(func() { m.output.close(time.Second) })
+			continue
+		}
+		kept = append(kept, m)
+	}
+	clear(f.members[len(kept):])
+	f.members = kept
+}
+
+// add makes a member for p. First may be nil.
+func (f *fleet) add(p profiles.Profile, first *settings) *member {
+	log := f.log.With("profile", string(p.Name))
+	m := &member{
+		service: newService(f.limits, time.Now()), profile: p, log: log, first: first,
+	}
+	m.output = newOutput(string(p.Name), workerLog(p), func(err error) {
+		if err != nil {
+			log.Warn("worker log cannot be written; the worker goes on", "error", err)
+			return
+		}
+		log.Info("worker log can be written again")
+	})
+	f.members = append(f.members, m)
+	return m
+}
+
+// wait waits for what the loop has started, within limits.
+func (f *fleet) wait() {
+	over := make(chan struct{})
+	go func() {
+		f.work.Wait()
+		close(over)
+	}()
+	timer := time.NewTimer(waitLimit)
+	defer timer.Stop()
+	select {
+	case <-over:
+	case <-timer.C:
+		f.log.Warn("a file system or a worker does not answer; it is left alone")
+	}
+}
+
+// release gives up what members hold outside of the loop.
+func (f *fleet) release() {
+	for _, m := range f.members {
+		m.apply(orderRelease)
+	}
+}
+
+// closeOutputs ends the logs of all members, side by side.
+func (f *fleet) closeOutputs() {
+	var wg sync.WaitGroup
+	for _, m := range f.members {
+		wg.Go(func() { m.output.close(time.Second) })
+	}
+	wg.Wait()
+}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package supervisor
+
+// keepDescriptors does nothing here.
+func keepDescriptors() error { return nil }

@@ -1,0 +1,82 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"syscall"
+
+	"hermes/configs"
+	"hermes/profiles"
+)
+
+// claim is the address that a profile's settings ask for.
+type claim struct {
+	host string
+	port int
+}
+
+func claimOf(c configs.APIServer) claim { return claim{host: c.Host, port: c.Port} }
+
+func (c claim) String() string { return net.JoinHostPort(c.host, strconv.Itoa(c.port)) }
+
+// meets reports whether no two listeners can have both claims.
+func (c claim) meets(other claim) bool {
+	if c.port != other.port || c.port == 0 {
+		return false
+	}
+	return c.host == other.host || wildcard(c.host) || wildcard(other.host)
+}
+
+func wildcard(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || (ip != nil && ip.IsUnspecified())
+}
+
+// bind opens the listener of a profile. MPTCP is off: rules of the kernel about
+// TCP ports do not see it, and no client of ours speaks it.
+func bind(ctx context.Context, c claim) (*net.TCPListener, error) {
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	ln, err := config.Listen(ctx, "tcp", c.String())
+	if err != nil {
+		return nil, err
+	}
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("listener on %s is a %T", c, ln), ln.Close())
+	}
+	return tcp, nil
+}
+
+// bindReason says for a person why c could not be bound, and what to do.
+func bindReason(c claim, name profiles.Name, err error) string {
+	another := fmt.Sprintf("or give this profile another port: %s config set API_SERVER_PORT NUMBER", command(name))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Sprintf("port %d is taken by another program; stop that one, %s", c.port, another)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Sprintf("port %d needs privileges that this gateway does not have; %s", c.port, another)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Sprintf("this machine has no address %s; correct API_SERVER_HOST", c.host)
+	default:
+		return fmt.Sprintf("cannot listen on %s: %v", c, err)
+	}
+}
+
+// rivalReason says for a person that another profile of the same gateway has the
+// port of profile name.
+func rivalReason(c claim, name, rival profiles.Name) string {
+	return fmt.Sprintf("port %d conflicts with profile %s, which has it already; give this profile another: %s config set API_SERVER_PORT NUMBER",
+		c.port, rival, command(name))
+}
+
+// command is how a command for profile name begins.
+func command(name profiles.Name) string {
+	if name == profiles.Default {
+		return "hermes"
+	}
+	return "hermes -p " + string(name)
+}

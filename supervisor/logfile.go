@@ -1,0 +1,124 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+)
+
+const (
+	// logSize is how large a log file may grow before it is set aside, in bytes.
+	logSize = 10 << 20
+	// logFiles is how many files of a log are kept, the current one included.
+	logFiles = 5
+)
+
+// LogFile is a log that never takes more than 50 MB: a file of at most 10 MB and
+// the four before it, name.1 being the youngest. The files are readable by their
+// owner only. Its methods may be called from several goroutines.
+type LogFile struct {
+	dir, name string
+	size      int64 // before the file is set aside
+	files     int
+
+	mu      sync.Mutex // guards the rest
+	file    *os.File
+	written int64
+}
+
+// NewLogFile returns the log that is kept as name, a relative path, below dir.
+// Nothing is opened before the first Write, and no symbolic link that stands
+// below dir is followed out of it: what writes in a profile's directory may not
+// choose where its supervisor writes.
+func NewLogFile(dir, name string) *LogFile {
+	return &LogFile{dir: dir, name: name, size: logSize, files: logFiles}
+}
+
+// Write appends p, which should be whole lines, and sets the file aside first if
+// p does not fit into it any more. After an error the next Write begins anew with
+// opening the file.
+func (l *LogFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil && l.written > 0 && l.written+int64(len(p)) > l.size {
+		if err := l.closeFile(); err != nil {
+			return 0, err
+		}
+	}
+	if l.file == nil {
+		if err := l.open(int64(len(p))); err != nil {
+			return 0, fmt.Errorf("open log: %w", err)
+		}
+	}
+	n, err := l.file.Write(p)
+	l.written += int64(n)
+	if err != nil {
+		return n, errors.Join(fmt.Errorf("write log: %w", err), l.closeFile())
+	}
+	return n, nil
+}
+
+// Close closes the file. A later Write opens it again.
+func (l *LogFile) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closeFile()
+}
+
+func (l *LogFile) closeFile() error {
+	if l.file == nil {
+		return nil
+	}
+	err := l.file.Close()
+	l.file = nil
+	return err
+}
+
+// open opens the file, after setting aside one that has no room for need bytes.
+func (l *LogFile) open(need int64) error {
+	root, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	if err := root.MkdirAll(filepath.Dir(l.name), 0o700); err != nil {
+		return err
+	}
+	if info, err := root.Lstat(l.name); err == nil && info.Size() > 0 && info.Size()+need > l.size {
+		if err := l.rotate(root); err != nil {
+			return err
+		}
+	}
+	// O_NONBLOCK: opening a FIFO must fail, not wait for its reader.
+	file, err := root.OpenFile(l.name, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", filepath.Join(l.dir, l.name))
+	}
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	l.file, l.written = file, info.Size()
+	return nil
+}
+
+// rotate moves every file one place on; the last one is replaced.
+func (l *LogFile) rotate(root *os.Root) error {
+	for i := l.files - 1; i > 0; i-- {
+		from := l.name
+		if i > 1 {
+			from += "." + strconv.Itoa(i-1)
+		}
+		if err := root.Rename(from, l.name+"."+strconv.Itoa(i)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

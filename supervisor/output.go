@@ -1,0 +1,271 @@
+package supervisor
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+)
+
+const (
+	// lineLimit is the length in bytes at which a line is cut.
+	lineLimit = 64 << 10
+	// lineCost is what a line counts against the rate beyond its length: about what
+	// a record adds to it.
+	lineCost = 100
+	// outputRate is how many bytes a worker may log in a second.
+	outputRate = 1 << 20
+	// outputPending is how many bytes may wait for a disk that is slow or gone.
+	outputPending = 2 << 20
+	// keptLines and keptLength bound what status shows of a worker's last words.
+	keptLines  = 20
+	keptLength = 500
+)
+
+// output brings what a profile's workers write on stdout and stderr into a log
+// of JSON lines. Neither a worker nor the supervisor ever waits for the disk:
+// what does not fit is dropped and counted.
+type output struct {
+	profile string
+	file    io.WriteCloser
+	trouble func(error) // told of a log that cannot be written, and of its return with nil
+
+	wake chan struct{} // has room for one: there is something to write
+	done chan struct{} // closed when the writer has ended
+
+	mu      sync.Mutex // guards the rest
+	closed  bool
+	pending []byte
+	window  time.Time // begin of the second that used counts
+	used    int
+	dropped int
+	told    time.Time // when dropped was written down, or began
+	last    []string
+	secrets *strings.Replacer
+}
+
+// newOutput returns an output and starts its writer, which close ends.
+func newOutput(profile string, file io.WriteCloser, trouble func(error)) *output {
+	o := &output{
+		profile: profile, file: file, trouble: trouble,
+		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		secrets: strings.NewReplacer(),
+	}
+	go o.write()
+	return o
+}
+
+// redact replaces the values in every line from now on.
+func (o *output) redact(values []string) {
+	pairs := make([]string, 0, 2*len(values))
+	for _, value := range values {
+		if value != "" {
+			pairs = append(pairs, value, "[redacted]")
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.secrets = strings.NewReplacer(pairs...)
+}
+
+// copy reads lines from r until it ends or fails. A line that is a JSON object is
+// passed through; any other text, a panic for one, becomes the message of a
+// record of its own.
+func (o *output) copy(r io.Reader, pid int) {
+	lines := bufio.NewReaderSize(r, lineLimit)
+	for {
+		line, err := lines.ReadSlice('\n')
+		cut := errors.Is(err, bufio.ErrBufferFull)
+		if len(line) > 0 {
+			o.line(bytes.TrimRight(line, "\r\n"), pid, cut)
+		}
+		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a line that was cut
+			_, err = lines.ReadSlice('\n')
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// line takes one line in, if the rate allows it.
+func (o *output) line(line []byte, pid int, cut bool) {
+	now := time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(line) == 0 || !o.admit(now, len(line)+lineCost) {
+		return
+	}
+	text := o.secrets.Replace(strings.ToValidUTF8(string(line), "\uFFFD"))
+	o.keep(text)
+	if !cut && strings.HasPrefix(text, "{") && json.Valid([]byte(text)) {
+		o.add([]byte(text + "\n"))
+		return
+	}
+	if cut {
+		text += " … (cut)"
+	}
+	o.add(o.record(now, "ERROR", pid, text))
+}
+
+// note writes a record of the supervisor's own into the profile's log.
+func (o *output) note(pid int, message string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.add(o.record(time.Now(), "INFO", pid, message))
+}
+
+// lines returns the last lines, oldest first, and forgets them.
+func (o *output) lines() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := o.last
+	o.last = nil
+	return last
+}
+
+// admit counts size against the rate, and counts the line as dropped if there is
+// no room for it. The caller holds mu.
+func (o *output) admit(now time.Time, size int) bool {
+	if since := now.Sub(o.window); since < 0 || since >= time.Second {
+		o.window, o.used = now, 0
+	}
+	if o.used+size > outputRate || len(o.pending)+size > outputPending {
+		o.dropped++
+		if o.dropped == 1 {
+			o.told = now // the count is due in a second
+			o.signal()
+		}
+		return false
+	}
+	o.used += size
+	return true
+}
+
+// record makes a JSON line. The caller holds mu.
+func (o *output) record(now time.Time, level string, pid int, message string) []byte {
+	line, err := json.Marshal(struct {
+		Time    time.Time `json:"time"`
+		Level   string    `json:"level"`
+		Message string    `json:"msg"`
+		Profile string    `json:"profile"`
+		PID     int       `json:"pid,omitempty"`
+	}{now, level, message, o.profile, pid})
+	if err != nil { // a year beyond 9999
+		return nil
+	}
+	return append(line, '\n')
+}
+
+// keep remembers a line for status, short and without what could move a cursor.
+// The caller holds mu.
+func (o *output) keep(text string) {
+	if len(text) > keptLength {
+		text = text[:keptLength] + "…"
+	}
+	text = strings.Map(func(r rune) rune {
+		if r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, strings.ToValidUTF8(text, "")) // cutting may have split a character
+	if len(o.last) == keptLines {
+		o.last = append(o.last[:0], o.last[1:]...)
+	}
+	o.last = append(o.last, text)
+}
+
+// add queues lines for the writer. The caller holds mu.
+func (o *output) add(lines []byte) {
+	o.pending = append(o.pending, lines...)
+	o.signal()
+}
+
+func (o *output) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default: // the writer has yet to look, and will see everything
+	}
+}
+
+// close writes what is pending and ends the writer. It waits at most limit: a
+// disk that hangs is left to its fate.
+func (o *output) close(limit time.Duration) {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.signal()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-o.done:
+	case <-timer.C:
+	}
+}
+
+// write is the writer: the only goroutine that waits for the disk.
+func (o *output) write() {
+	defer close(o.done)
+	broken := false
+	for {
+		var timer <-chan time.Time
+		o.mu.Lock()
+		if o.dropped > 0 { // say so soon, even if no line follows
+			timer = time.After(time.Second)
+		}
+		o.mu.Unlock()
+		select {
+		case <-o.wake:
+		case <-timer:
+		}
+		lines, dropped, closed := o.take()
+		if len(lines) > 0 {
+			_, err := o.file.Write(lines)
+			if err != nil {
+				o.lost(dropped, lines)
+			}
+			if broken != (err != nil) {
+				broken = !broken
+				o.trouble(err)
+			}
+		}
+		if closed {
+			if err := o.file.Close(); err != nil && !broken {
+				o.trouble(err)
+			}
+			return
+		}
+	}
+}
+
+// take returns what is to be written, how many dropped lines it tells of, and
+// whether it is the last.
+func (o *output) take() (lines []byte, dropped int, last bool) {
+	now := time.Now()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.dropped > 0 && (o.closed || now.Sub(o.told) >= time.Second) {
+		dropped = o.dropped
+		o.dropped, o.told = 0, now
+		o.pending = append(o.pending, o.record(now, "WARN", 0, fmt.Sprintf("dropped %d lines", dropped))...)
+	}
+	lines, o.pending = o.pending, nil
+	return lines, dropped, o.closed
+}
+
+// lost counts lines that could not be written, together with those that they
+// would have told of.
+func (o *output) lost(dropped int, lines []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if dropped > 0 {
+		dropped-- // the line that tells of them
+	}
+	o.dropped += dropped + bytes.Count(lines, []byte{'\n'})
+}

@@ -1,0 +1,204 @@
+//go:build unix
+
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox"
+)
+
+const (
+	// sendLimit is how long a worker has to read a message.
+	sendLimit = 10 * time.Second
+	// sweepLimit is how long the killing of what a dead worker left behind may take.
+	sweepLimit = 10 * time.Second
+	// outputLimit is how long the log waits, after a worker and everything that it
+	// started have died, for the end of its output. Only a process that got away
+	// could still hold the pipe.
+	outputLimit = time.Second
+)
+
+// spawn is everything that a worker is started from.
+type spawn struct {
+	exe      string
+	dir      string
+	environ  []string
+	listener *net.TCPListener
+	start    handoff.Start
+	output   *output
+	children *sandbox.Children
+}
+
+// process is a running worker. It is the leader of a session of its own: its
+// group can be killed as a whole, a Ctrl-C on the supervisor's terminal does not
+// reach it, and no tool can open that terminal.
+type process struct {
+	spawn
+	cmd    *exec.Cmd
+	link   *handoff.Parent
+	stdout *os.File             // the reading end of stdout and stderr
+	orders chan handoff.Message // has room for all that is ever sent
+	ended  chan struct{}        // closed when the process is dead
+	began  time.Time
+}
+
+// startProcess starts a worker. The caller calls watch next.
+func startProcess(s spawn) (p *process, err error) {
+	p = &process{spawn: s, orders: make(chan handoff.Message, 3), ended: make(chan struct{}), began: time.Now()}
+	var opened []*os.File // the child's ends, not needed here after the start
+	defer func() {
+		for _, file := range opened {
+			err = errors.Join(err, file.Close())
+		}
+		if err != nil {
+			p.close()
+		}
+	}()
+	listener, err := s.listener.File()
+	if err != nil {
+		return p, fmt.Errorf("pass listener: %w", err)
+	}
+	opened = append(opened, listener)
+	link, control, err := handoff.Pair()
+	if err != nil {
+		return p, err
+	}
+	p.link, opened = link, append(opened, control)
+	stdout, theirs, err := os.Pipe()
+	if err != nil {
+		return p, fmt.Errorf("make log pipe: %w", err)
+	}
+	p.stdout, opened = stdout, append(opened, theirs)
+
+	p.cmd = &exec.Cmd{
+		Path: s.exe, Args: []string{s.exe, handoff.Subcommand},
+		Env: handoff.Environ(s.environ), Dir: s.dir,
+		Stdout: theirs, Stderr: theirs, // one pipe, so that the order of lines is kept
+		// From descriptor 3 on: ControlFD, ListenerFD.
+		ExtraFiles:  []*os.File{control, listener},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := s.children.Start(p.cmd); err != nil {
+		return p, fmt.Errorf("start worker: %w", err)
+	}
+	p.send(handoff.Message{Kind: handoff.KindStart, Start: &p.start})
+	return p, nil
+}
+
+// close gives up what a process needs of its parent.
+func (p *process) close() {
+	if p.link != nil {
+		_ = p.link.Close() // twice is an error, and nothing else is
+	}
+	if p.stdout != nil {
+		_ = p.stdout.Close()
+	}
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// send has m sent to the worker, without waiting for it.
+func (p *process) send(m handoff.Message) {
+	select {
+	case p.orders <- m:
+	default: // a worker that reads none of its orders is killed soon
+	}
+}
+
+// dump makes a worker print its goroutines, and end.
+func (p *process) dump() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) } // it may be dead already
+
+// kill ends the worker and its process group.
+func (p *process) kill() { _ = p.children.Signal(p.cmd, syscall.SIGKILL) } // it may be dead already
+
+// watch hands the worker its orders and its output to the log, calls heard for
+// each of its messages, and returns how it ended once nothing that it started is
+// left.
+func (p *process) watch(ctx context.Context, heard func(handoff.Message)) Exit {
+	var wg sync.WaitGroup
+	wg.Go(p.write)
+	wg.Go(func() { p.read(heard) })
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		p.output.copy(p.stdout, p.pid())
+	}()
+
+	waitErr := p.children.Wait(p.cmd) // kills the rest of the group
+	sweepErr := p.sweep(ctx)
+	close(p.ended)
+	_ = p.stdout.SetReadDeadline(time.Now().Add(outputLimit)) // cannot fail on a pipe of ours
+	<-copied
+	p.close()
+	wg.Wait()
+	return p.exit(waitErr, sweepErr)
+}
+
+// sweep ends what the worker started and its group did not hold.
+func (p *process) sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, sweepLimit)
+	defer cancel()
+	return p.children.Sweep(ctx, nil)
+}
+
+// exit describes the end of the worker.
+func (p *process) exit(waitErr, sweepErr error) Exit {
+	exit := Exit{At: time.Now(), PID: p.pid(), Code: -1, Lines: p.output.lines()}
+	state := p.cmd.ProcessState
+	status, ok := syscall.WaitStatus(0), false
+	if state != nil {
+		status, ok = state.Sys().(syscall.WaitStatus)
+	}
+	switch {
+	case !ok:
+		exit.Reason = fmt.Sprintf("lost: %v", waitErr)
+	case status.Signaled():
+		exit.Signal = unix.SignalName(status.Signal())
+		exit.Reason = "killed by " + exit.Signal
+	default:
+		exit.Code = status.ExitStatus()
+		exit.Reason = fmt.Sprintf("ended with exit code %d", exit.Code)
+	}
+	if sweepErr != nil {
+		exit.Reason += fmt.Sprintf("; something that it started may still run: %v", sweepErr)
+	}
+	return exit
+}
+
+// write sends orders until the process is dead or does not take them.
+func (p *process) write() {
+	for {
+		select {
+		case m := <-p.orders:
+			if p.link.Send(m, sendLimit) != nil {
+				return // its death or its silence says more
+			}
+		case <-p.ended:
+			return
+		}
+	}
+}
+
+// read passes messages on until the worker closes its end. A worker that sends
+// what is no message is not heard any more, and killed for its silence.
+func (p *process) read(heard func(handoff.Message)) {
+	for {
+		m, err := p.link.Receive()
+		if err != nil {
+			return
+		}
+		heard(m)
+	}
+}

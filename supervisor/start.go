@@ -1,0 +1,104 @@
+package supervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"hermes/configs"
+	"hermes/profiles"
+	"hermes/supervisor/handoff"
+)
+
+// shortestSecret is the length in bytes below which a value is not redacted: it
+// would be found in too much that is no secret.
+const shortestSecret = 8
+
+// newStart says in a message what a worker needs to know of its profile's
+// settings. Address is what its listener is bound to.
+func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address string) handoff.Start {
+	c := loaded.Config
+	start := handoff.Start{
+		Version:    handoff.Version,
+		Profile:    string(p.Name),
+		Generation: generation,
+		Paths: handoff.Paths{
+			Profile:   p.Dir,
+			Database:  p.Database(),
+			Workspace: p.Workspace(),
+			Home:      p.ToolHome(),
+			Memories:  p.Memories(),
+			Skills:    p.Skills(),
+			Soul:      p.Soul(),
+		},
+		API: handoff.API{
+			Address:           address,
+			ModelName:         c.APIServer.ModelName,
+			CORSOrigins:       c.APIServer.CORSOrigins,
+			MaxBodyBytes:      c.APIServer.MaxBodyBytes,
+			MaxConcurrentRuns: c.APIServer.MaxConcurrentRuns,
+			OnDisconnect:      c.APIServer.OnDisconnect,
+			DrainTimeout:      c.APIServer.DrainTimeout,
+		},
+		Agent:        handoff.Agent{MaxIterations: c.Agent.MaxIterations, Tools: c.Agent.Tools},
+		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
+		ToolProgress: c.Display.ToolProgress,
+	}
+	if key := c.APIServer.Key; !key.IsZero() {
+		sum := sha256.Sum256([]byte(key.Reveal()))
+		start.API.KeySHA256 = hex.EncodeToString(sum[:])
+	}
+	for i, upstream := range loaded.Upstreams() {
+		model := handoff.Model{
+			Provider:      upstream.Provider,
+			Model:         upstream.Model,
+			BaseURL:       upstream.BaseURL,
+			APIKey:        upstream.APIKey.Reveal(),
+			ContextLength: upstream.ContextLength,
+			Streaming:     upstream.Streaming,
+			Source:        upstream.Source,
+		}
+		if i == 0 {
+			start.Model = model
+			continue
+		}
+		start.Fallback = append(start.Fallback, model)
+	}
+	start.Redact = secretsOf(loaded)
+	return start
+}
+
+// secretsOf lists every value that must not be shown: keys that are used, and
+// those in the profile's files that nothing uses yet. Longer ones come first, so
+// that a secret which holds another is taken out whole.
+func secretsOf(loaded configs.Loaded) []string {
+	found := []string{loaded.Config.APIServer.Key.Reveal()}
+	for _, upstream := range loaded.Upstreams() {
+		found = append(found, upstream.APIKey.Reveal())
+	}
+	for name, value := range loaded.Env {
+		if secretName(name) {
+			found = append(found, value.Reveal())
+		}
+	}
+	found = slices.DeleteFunc(found, func(value string) bool { return len(value) < shortestSecret })
+	slices.SortFunc(found, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	return slices.Compact(found)
+}
+
+// secretName reports whether a variable of that name holds a secret, by the rule
+// that also decides which settings are kept in .env.
+func secretName(name string) bool {
+	for _, suffix := range []string{"_KEY", "_TOKEN", "_SECRET", "_PASSWORD"} {
+		if strings.HasSuffix(strings.ToUpper(name), suffix) {
+			return true
+		}
+	}
+	return false
+}

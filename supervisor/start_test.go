@@ -1,0 +1,107 @@
+package supervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hermes/supervisor/handoff"
+)
+
+func TestStartTellsAWorkerEverything(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.add("alice", "")
+	h.write("alice", ".env", `API_SERVER_ENABLED=true
+API_SERVER_PORT=8643
+API_SERVER_KEY=canary-0123456789abcdef
+API_SERVER_CORS_ORIGINS=https://chat.example.org
+OPENAI_API_KEY=sk-canary-of-openai
+SERVICE_PASSWORD=canary-password
+SHORT_KEY=abc
+EDITOR=/usr/bin/vim
+`)
+	h.write("alice", "config.yaml", `model: {provider: openai, default: gpt-5-mini, context_length: 1000}
+fallback_models: [{provider: demo}]
+agent: {max_iterations: 7, tools: [terminal]}
+terminal: {timeout: 30s}
+display: {tool_progress: event}
+api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, on_disconnect: detach, drain_timeout: 9s}
+`)
+	p, err := h.open().Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := p.Load(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := newStart(p, loaded, 4, "127.0.0.1:8643")
+	sum := sha256.Sum256([]byte("canary-0123456789abcdef"))
+	dir := h.profile("alice")
+	checks := []struct {
+		what      string
+		got, want any
+	}{
+		{"version", start.Version, handoff.Version},
+		{"profile", start.Profile, "alice"},
+		{"generation", start.Generation, 4},
+		{"paths", start.Paths, handoff.Paths{
+			Profile: dir, Database: filepath.Join(dir, "data/state.db"), Workspace: filepath.Join(dir, "workspace"),
+			Home: filepath.Join(dir, "home"), Memories: filepath.Join(dir, "memories"),
+			Skills: filepath.Join(dir, "skills"), Soul: filepath.Join(dir, "SOUL.md"),
+		}},
+		{"key", start.API.KeySHA256, hex.EncodeToString(sum[:])},
+		{"address", start.API.Address, "127.0.0.1:8643"},
+		{"model name", start.API.ModelName, "alice"},
+		{"origins", start.API.CORSOrigins, []string{"https://chat.example.org"}},
+		{"limits", []any{start.API.MaxBodyBytes, start.API.MaxConcurrentRuns}, []any{int64(4000), 3}},
+		{"disconnect", start.API.OnDisconnect, "detach"},
+		{"drain", start.API.DrainTimeout, 9 * time.Second},
+		{"model", []any{start.Model.Provider, start.Model.Model, start.Model.APIKey, start.Model.ContextLength}, []any{"openai", "gpt-5-mini", "sk-canary-of-openai", 1000}},
+		{"fallback", len(start.Fallback), 1},
+		{"agent", start.Agent, handoff.Agent{MaxIterations: 7, Tools: []string{"terminal"}}},
+		{"terminal", start.Terminal.Timeout, 30 * time.Second},
+		{"progress", start.ToolProgress, "event"},
+	}
+	for _, check := range checks {
+		if got, want := fmt.Sprintf("%v", check.got), fmt.Sprintf("%v", check.want); got != want {
+			t.Errorf("%s is %s, want %s", check.what, got, want)
+		}
+	}
+	want := []string{"canary-0123456789abcdef", "sk-canary-of-openai", "canary-password"}
+	if !slices.Equal(start.Redact, want) {
+		t.Errorf("values to redact are %q, want %q", start.Redact, want)
+	}
+	if strings.Contains(fmt.Sprintf("%+v", start), "canary") {
+		t.Error("a start can be printed")
+	}
+}
+
+func TestClaimsThatCannotBothBeBound(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		a, b claim
+		want bool
+	}{
+		{"same", claim{"127.0.0.1", 8642}, claim{"127.0.0.1", 8642}, true},
+		{"other port", claim{"127.0.0.1", 8642}, claim{"127.0.0.1", 8643}, false},
+		{"other address", claim{"127.0.0.1", 8642}, claim{"192.0.2.1", 8642}, false},
+		{"all addresses", claim{"127.0.0.1", 8642}, claim{"0.0.0.0", 8642}, true},
+		{"all IPv6 addresses", claim{"::", 8642}, claim{"127.0.0.1", 8642}, true},
+	}
+	for _, test := range tests {
+		if got := test.a.meets(test.b); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
+		if got := test.b.meets(test.a); got != test.want {
+			t.Errorf("%s, turned round: %v", test.name, got)
+		}
+	}
+}

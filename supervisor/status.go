@@ -1,0 +1,75 @@
+package supervisor
+
+import "time"
+
+// StatusVersion is the version of Status and of the paths of the control socket.
+const StatusVersion = 1
+
+// The modes of a gateway.
+const (
+	// ModeAll serves every enabled profile of its home.
+	ModeAll = "all"
+	// ModeProfile serves the profiles that it was given, usually one.
+	ModeProfile = "profile"
+)
+
+// Status is what a gateway says of itself. It holds no secrets.
+type Status struct {
+	API     int       `json:"api"` // StatusVersion
+	PID     int       `json:"pid"`
+	Version string    `json:"version"`
+	Home    string    `json:"home"`
+	Mode    string    `json:"mode"`
+	Since   time.Time `json:"since"`
+	// Stopping says that the gateway drains and will be gone.
+	Stopping bool            `json:"stopping"`
+	Profiles []ProfileStatus `json:"profiles"`
+}
+
+// ProfileStatus is how the service of one profile stands.
+type ProfileStatus struct {
+	Name  string    `json:"name"`
+	State State     `json:"state"`
+	Since time.Time `json:"since"` // of State
+	// Reason says why, for a person; it may be empty.
+	Reason string `json:"reason,omitempty"`
+	// Retry is when the next try is due, in StateBackoff and StateBlocked.
+	Retry time.Time `json:"retry,omitzero"`
+	// PID is the worker's, 0 when there is none.
+	PID        int `json:"pid,omitempty"`
+	Generation int `json:"generation"`
+	// Port is the one that the profile's settings ask for, 0 before they have been
+	// read.
+	// URL is where it listens, empty if it does not: clients may connect there,
+	// and wait, while there is no worker.
+	Port int    `json:"port,omitempty"`
+	URL  string `json:"url,omitempty"`
+	// Keyless says that no key is set.
+	Keyless bool `json:"keyless,omitempty"`
+	// Restarts counts the deaths that nobody asked for.
+	Restarts int   `json:"restarts"`
+	LastExit *Exit `json:"last_exit,omitempty"`
+	// Busy is the number of running turns.
+	Busy   int     `json:"busy"`
+	Memory *Memory `json:"memory,omitempty"`
+}
+
+// Exit is how a worker ended.
+type Exit struct {
+	At  time.Time `json:"at"`
+	PID int       `json:"pid"`
+	// Code is the exit code, -1 if a signal ended the process.
+	Code   int    `json:"code"`
+	Signal string `json:"signal,omitempty"`
+	Reason string `json:"reason"`
+	// Lines are the worker's last words in the log, oldest first.
+	Lines []string `json:"lines,omitempty"`
+}
+
+// Memory is what a worker occupies, in bytes. PSS counts a page that several
+// processes share in parts; what all of a gateway's workers need is the sum of
+// it.
+type Memory struct {
+	PSS int64 `json:"pss"`
+	RSS int64 `json:"rss"`
+}

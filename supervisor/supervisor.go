@@ -1,0 +1,343 @@
+// Package supervisor keeps the workers of a home's profiles alive. For each
+// profile it takes the lock, binds the listener and starts a worker that
+// inherits it; a worker that dies is started again, and its clients meanwhile
+// wait in the listener's backlog.
+//
+// The parts, from the outside in: Supervisor joins what the process does side by
+// side; the fleet is one goroutine, the reconcile loop, to which everything that
+// happens is posted as a function; it holds a member for each profile, whose
+// service is a state machine without any I/O; a process is a running worker, an
+// output its log. Client is the other end of the control socket.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/oklog/run"
+	"golang.org/x/sync/errgroup"
+
+	"hermes/profiles"
+	"hermes/supervisor/sandbox"
+)
+
+// socketAll is the name of the control socket and the lease of a gateway for all
+// profiles. No profile can be called so.
+const socketAll = "all"
+
+// Options are what a Supervisor is made from. Exe and Home are required.
+type Options struct {
+	// Exe is the binary to start workers from, as: exe worker.
+	Exe string
+	// Home is whose profiles are served.
+	Home profiles.Home
+	// Profiles are the profiles to serve; nil means every one that is enabled,
+	// those included that are made or enabled later.
+	Profiles []profiles.Name
+	// Environ is the process environment, as os.Environ gives it. It is looked at
+	// for settings of the default profile, and workers get a few variables of it.
+	Environ []string
+	// Overrides are settings from the command line, key to value.
+	Overrides map[string]string
+	// Version is shown in the status.
+	Version string
+	// Log is told what happens to the workers, with the key profile; nil discards
+	// it.
+	Log *slog.Logger
+	// Out gets the lines that say where a profile is served; nil discards them.
+	Out io.Writer
+	// Signals ask for an end: the first one drains, every further one hurries. Nil
+	// means SIGINT and SIGTERM.
+	Signals <-chan os.Signal
+}
+
+// Supervisor serves profiles of one home.
+type Supervisor struct {
+	opts     Options
+	limits   limits
+	parallel int
+	children *sandbox.Children
+}
+
+// New returns a Supervisor. It does nothing before Run is called. A process should
+// run one at a time, and start no other children meanwhile: what it finds beside
+// its workers, it takes for something that a dead worker left behind.
+func New(opts Options) *Supervisor {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Out == nil {
+		opts.Out = io.Discard
+	}
+	return &Supervisor{
+		opts: opts, limits: defaultLimits(), parallel: 2 * runtime.NumCPU(), children: new(sandbox.Children),
+	}
+}
+
+func defaultLimits() limits {
+	return limits{
+		start: 30 * time.Second, silence: 30 * time.Second, dump: 5 * time.Second,
+		hurry: 2 * time.Second, grace: 5 * time.Second, stable: time.Minute,
+		backoff: backoff{base: 500 * time.Millisecond, most: time.Minute, random: rand.Float64},
+	}
+}
+
+// Run serves the profiles until ctx ends or a signal comes, and then until every
+// worker has finished its turns, or the drain timeouts have passed, or a second
+// signal has come. It returns nil after an orderly end, a *HeldError if another
+// gateway serves already, a *NotEnabledError if there is nothing to serve, and
+// a *SettingsError if the only profile to serve has settings that do not
+// validate. Of several profiles, those that cannot be served are reported and
+// tried again, and the others run.
+func (s *Supervisor) Run(ctx context.Context) (err error) {
+	if err := errors.Join(sandbox.BecomeSubreaper(), keepDescriptors()); err != nil {
+		return err
+	}
+	words := newTeller()
+	defer words.close(time.Second)
+	f := s.fleet(words)
+	defer f.closeOutputs()
+	if err := s.gather(ctx, f); err != nil {
+		return err
+	}
+	lease, err := s.lease(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lease.release()) }()
+	if err := s.lock(f); err != nil { //nolint:contextcheck // it never waits
+		return err
+	}
+	defer f.release() // has nothing left to do unless the next step fails
+	ln, err := openSocket(ctx, s.opts.Home.Dir(), s.name())
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	socket := control{
+		status: func(ctx context.Context) (Status, error) { return s.status(ctx, f, began) },
+		stop:   func(now bool) { f.post(func() { f.stop(now) }) },
+		log:    f.log,
+	}
+	server := socket.server()
+
+	// The first part to end is the fleet, and the others follow it. A worker is no
+	// part: its death is nothing unusual.
+	var group run.Group
+	over := make(chan struct{})
+	group.Add(func() error { return f.run(context.WithoutCancel(ctx)) }, func(error) {
+		f.post(func() { f.stop(true) })
+	})
+	group.Add(func() error {
+		s.signals(ctx, f, over)
+		return nil
+	}, func(error) { close(over) })
+	group.Add(func() error {
+		socket.serve(server, ln)
+		<-over
+		return nil
+	}, func(error) { shut(context.WithoutCancel(ctx), server) })
+	err = group.Run()
+	f.wait()
+	return err
+}
+
+// signals passes on what asks for an end, until over is closed.
+func (s *Supervisor) signals(ctx context.Context, f *fleet, over <-chan struct{}) {
+	signals := s.opts.Signals
+	if signals == nil {
+		own := make(chan os.Signal, 2)
+		signal.Notify(own, syscall.SIGINT, syscall.SIGTERM)
+		defer signal.Stop(own)
+		signals = own
+	}
+	hurry := false
+	gone := ctx.Done()
+	for {
+		select {
+		case sig := <-signals:
+			now := hurry
+			if now {
+				f.log.Info("gateway stops at once", "signal", sig.String())
+			} else {
+				f.log.Info("gateway stops when running turns are finished; a second signal ends them", "signal", sig.String())
+			}
+			f.post(func() { f.stop(now) })
+			hurry = true
+		case <-gone:
+			f.post(func() { f.stop(false) })
+			gone, hurry = nil, true
+		case <-over:
+			return
+		}
+	}
+}
+
+// name is what the gateway's socket and lease are called.
+func (s *Supervisor) name() string {
+	if s.opts.Profiles == nil {
+		return socketAll
+	}
+	names := make([]string, len(s.opts.Profiles))
+	for i, name := range s.opts.Profiles {
+		names[i] = string(name)
+	}
+	return strings.Join(names, "+")
+}
+
+// only returns the one profile that is to be served, or empty if there are
+// several.
+func (s *Supervisor) only() profiles.Name {
+	if len(s.opts.Profiles) == 1 {
+		return s.opts.Profiles[0]
+	}
+	return ""
+}
+
+// lease makes this process the only gateway of its name.
+func (s *Supervisor) lease(ctx context.Context) (*lease, error) {
+	home := s.opts.Home.Dir()
+	l, err := takeLease(ctx, filepath.Join(home, runDir, s.name()+".lock"), func() bool {
+		return answers(ctx, home, s.name())
+	})
+	if held, ok := errors.AsType[*HeldError](err); ok {
+		held.Profile = s.only()
+	}
+	return l, err
+}
+
+func (s *Supervisor) fleet(words *teller) *fleet {
+	all := s.opts.Profiles == nil
+	w := watcher{home: s.opts.Home, all: all}
+	return &fleet{
+		watcher:  w,
+		limits:   s.limits,
+		several:  s.only() == "",
+		parallel: s.parallel,
+		log:      words.logger(s.opts.Log),
+		say:      words.writer(s.opts.Out),
+		load: func(p profiles.Profile) settings {
+			before := w.fingerprint(p) // a change in between is seen later
+			loaded, err := p.Load(s.opts.Environ, s.opts.Overrides)
+			return settings{loaded: loaded, err: err, print: before}
+		},
+		spawn: spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		inbox: make(chan func()),
+		done:  make(chan struct{}),
+	}
+}
+
+// gather makes the members of f, and looks whether there is anything to serve.
+func (s *Supervisor) gather(ctx context.Context, f *fleet) error {
+	list, err := s.profiles()
+	if err != nil {
+		return err
+	}
+	first := make([]settings, len(list))
+	var reading errgroup.Group
+	reading.SetLimit(f.parallel)
+	for i, p := range list {
+		reading.Go(func() error {
+			first[i] = f.load(p)
+			return nil
+		})
+	}
+	if err := errors.Join(reading.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	serve := false
+	for i, p := range list {
+		if p.Name == "" {
+			f.log.Warn("entry is no profile", "dir", p.Dir, "error", p.Err)
+			continue
+		}
+		serve = serve || first[i].err != nil || first[i].loaded.Config.APIServer.Enabled
+		f.add(p, &first[i])
+	}
+	if !serve {
+		return &NotEnabledError{Profile: s.only()}
+	}
+	if err := first[0].err; err != nil && s.only() != "" {
+		return &SettingsError{Profile: s.only(), Err: err}
+	}
+	return nil
+}
+
+// lock takes the lock of the only profile that is to be served; those of several
+// are taken when they are started.
+func (s *Supervisor) lock(f *fleet) error {
+	if s.only() == "" {
+		return nil
+	}
+	m := f.members[0]
+	lock, err := m.profile.Lock()
+	if held, ok := errors.AsType[*profiles.Held](err); ok {
+		return &HeldError{Profile: m.profile.Name, PID: held.PID}
+	}
+	if err != nil {
+		return err
+	}
+	m.lock = lock
+	return nil
+}
+
+// profiles returns what is to be served, enabled or not.
+func (s *Supervisor) profiles() ([]profiles.Profile, error) {
+	if s.opts.Profiles == nil {
+		return s.opts.Home.List()
+	}
+	list := make([]profiles.Profile, len(s.opts.Profiles))
+	for i, name := range s.opts.Profiles {
+		p, err := s.opts.Home.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = p
+	}
+	return list, nil
+}
+
+// status asks the loop how the members stand.
+func (s *Supervisor) status(ctx context.Context, f *fleet, began time.Time) (Status, error) {
+	status := Status{
+		API: StatusVersion, PID: os.Getpid(), Version: s.opts.Version, Home: s.opts.Home.Dir(),
+		Mode: ModeProfile, Since: began,
+	}
+	if f.watcher.all {
+		status.Mode = ModeAll
+	}
+	answered := make(chan struct{})
+	asked := f.post(func() {
+		defer close(answered)
+		status.Stopping = f.stopping
+		status.Profiles = make([]ProfileStatus, len(f.members))
+		for i, m := range f.members {
+			status.Profiles[i] = m.status()
+		}
+	})
+	if !asked {
+		return Status{}, errors.New("the gateway has stopped")
+	}
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		return Status{}, fmt.Errorf("ask for status: %w", context.Cause(ctx))
+	}
+	for i := range status.Profiles {
+		if pid := status.Profiles[i].PID; pid != 0 {
+			status.Profiles[i].Memory = memoryOf(pid)
+		}
+	}
+	return status, nil
+}

@@ -1,0 +1,213 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"hermes/profiles"
+	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox"
+)
+
+// The test binary is also the processes that the tests are about.
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == handoff.Subcommand:
+		os.Exit(runWorker())
+	case len(os.Args) == 3 && os.Args[1] == "gateway":
+		os.Exit(runGateway(os.Args[2]))
+	case len(os.Args) == 2 && os.Args[1] == "linger":
+		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
+		select {} // until somebody kills it
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// runGateway is a gateway in a process of its own, for all profiles of home.
+func runGateway(home string) int {
+	opened, err := profiles.Open(home)
+	if err != nil {
+		return 1
+	}
+	s := New(Options{Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout})
+	if err := s.Run(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// scripted is a worker that does what the file "script" in its profile says, and
+// else serves these paths:
+//
+//	/         the profile's name and the worker's pid
+//	/crash    ends the worker with code 3
+//	/slow     sends "tick" now and then, until the worker is told to hurry
+//	/once     sends "begun", and "done" when the file "go" is there
+//	/linger   starts a process that leaves the group, and names its pid
+//	/born     what the worker was born with
+type scripted struct {
+	start handoff.Start
+	child *handoff.Child
+	born  string
+}
+
+func runWorker() int {
+	born := strings.Join(slices.Concat(os.Args, os.Environ(), descriptors()), "\n")
+	child, start, ln, err := handoff.Accept()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	if sandbox.BecomeSubreaper() != nil {
+		return 1
+	}
+	w := scripted{start: start, child: child, born: born}
+	script, _ := os.ReadFile(filepath.Join(start.Paths.Profile, "script"))
+	if code, end := w.begin(strings.TrimSpace(string(script))); end {
+		return code
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if string(script) != "stall" {
+		go child.Run(ctx)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/{$}", func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(rw, "%s %d", start.Profile, os.Getpid())
+	})
+	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
+		fmt.Fprintln(os.Stderr, `{"level":"ERROR","msg":"giving up","error":"asked to"}`)
+		os.Exit(3)
+	})
+	mux.HandleFunc("/slow", w.slow)
+	mux.HandleFunc("/once", w.once)
+	mux.HandleFunc("/linger", w.linger)
+	mux.HandleFunc("/born", func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, w.born) })
+	server := &http.Server{Handler: mux}
+	go server.Serve(ln)
+	if child.Ready() != nil {
+		return 4
+	}
+	<-child.Draining()
+	if string(script) == "stubborn" {
+		select {}
+	}
+	ctx, cancel = context.WithTimeout(ctx, start.API.DrainTimeout)
+	defer cancel()
+	go func() {
+		<-child.Hurry()
+		cancel()
+	}()
+	if server.Shutdown(ctx) != nil {
+		return 5
+	}
+	return 0
+}
+
+// begin does what the script says and reports whether the worker ends with it.
+func (w scripted) begin(script string) (code int, end bool) {
+	word, rest, _ := strings.Cut(script, " ")
+	switch word {
+	case "exit":
+		fmt.Sscan(rest, &code)
+		fmt.Fprintln(os.Stderr, "I do not like it here")
+		return code, true
+	case "mute":
+		select {} // never ready
+	case "deaf":
+		signal.Ignore(syscall.SIGQUIT)
+		select {}
+	case "flood":
+		line := bytes.Repeat([]byte("x"), 1<<20) // no line feed
+		for range 50 {
+			os.Stdout.Write(line)
+		}
+		for range 100_000 {
+			os.Stderr.WriteString("a line of a worker that has much to say\n")
+		}
+		os.Stderr.WriteString("\n")
+	case "count": // how many start at once
+		dir := filepath.Join(rest, "starting")
+		own := filepath.Join(dir, w.start.Profile)
+		os.WriteFile(own, nil, 0o600)
+		<-time.After(20 * time.Millisecond)
+		entries, _ := os.ReadDir(dir)
+		os.WriteFile(filepath.Join(rest, "counted", w.start.Profile), []byte(fmt.Sprint(len(entries))), 0o600)
+		os.Remove(own)
+	}
+	return 0, false
+}
+
+func (w scripted) slow(rw http.ResponseWriter, r *http.Request) {
+	w.child.Busy(1)
+	defer w.child.Busy(0)
+	for {
+		fmt.Fprint(rw, "tick ")
+		http.NewResponseController(rw).Flush()
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-w.child.Hurry():
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+func (w scripted) once(rw http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(rw, "begun ")
+	http.NewResponseController(rw).Flush()
+	for {
+		if _, err := os.Stat(filepath.Join(w.start.Paths.Profile, "go")); err == nil {
+			fmt.Fprint(rw, "done")
+			return
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// linger starts a process whose parent dies at once and whose session is its
+// own: the group of the worker does not hold it, and it holds the log's pipe.
+func (scripted) linger(rw http.ResponseWriter, _ *http.Request) {
+	cmd := exec.Command("setsid", "sh", "-c", `"$0" linger >&2 & echo $!`, os.Args[0])
+	cmd.Stderr = os.Stderr
+	pid, err := cmd.Output()
+	if err != nil {
+		http.Error(rw, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	rw.Write(pid)
+}
+
+// descriptors lists what is open, but for the list itself and what the Go
+// runtime opens: to wait for the others, and to know its share of the processors.
+func descriptors() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	var open []string
+	for _, entry := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + entry.Name())
+		if err != nil || strings.HasPrefix(target, "anon_inode:") || strings.HasPrefix(target, "/sys/fs/cgroup/") ||
+			strings.HasSuffix(target, "/fd") {
+			continue
+		}
+		open = append(open, "fd="+entry.Name())
+	}
+	return open
+}
