@@ -220,7 +220,9 @@ func (a *answer) message() (llm.Message, error) {
 	case a.finish == llm.FinishToolCalls || a.finish == "":
 		m.Finish = llm.FinishStop
 	}
-	if len(m.Parts) == 0 && len(m.ToolCalls) == 0 && m.Finish == llm.FinishStop {
+	// A model that has thought aloud and then said nothing is not asked the same
+	// again: what was shown cannot be taken back, and the agent knows better.
+	if len(m.Parts) == 0 && len(m.ToolCalls) == 0 && m.Reasoning == "" && m.Finish == llm.FinishStop {
 		return m, &llm.Error{Class: llm.Empty, Message: "the model gave an empty answer"}
 	}
 	return m, nil

@@ -67,9 +67,9 @@ func BenchmarkEncode(b *testing.B) {
 	for range 100 {
 		req.Messages = append(req.Messages, llm.TextMessage(llm.User, strings.Repeat("Some words, \"quoted\" and\nnot. ", 33)))
 	}
-	b.SetBytes(int64(len(client.encode(req, 0))))
+	b.SetBytes(int64(len(client.encoded(req))))
 	b.ReportAllocs()
 	for b.Loop() {
-		client.encode(req, 0)
+		client.encoded(req)
 	}
 }

@@ -93,6 +93,9 @@ func failed(t *testing.T, err error) *llm.Error {
 	return e
 }
 
+// encoded is a request as the client would send it.
+func (c *Client) encoded(req llm.Request) []byte { return c.encode(c.target.Load(), req, 0) }
+
 // stream makes an event stream of chunks, with [DONE] at its end.
 func stream(chunks ...string) string {
 	var b strings.Builder

@@ -46,8 +46,10 @@ type Options struct {
 	// BaseURL is the address of the API, which most often ends in /v1. When it
 	// is a host alone, /v1 is tried first.
 	BaseURL string
-	Model   string
-	APIKey  string // sent as a bearer token; empty sends none
+	// Model is the model's id. When it is empty, the first one that the server
+	// lists is used.
+	Model  string
+	APIKey string // sent as a bearer token; empty sends none
 	// Streaming asks for the answer in pieces.
 	Streaming bool
 	// Name of the provider. Together with Model it says to whom provider
@@ -67,20 +69,20 @@ type Options struct {
 
 // Client is an llm.Client. It may be used by many goroutines at once.
 type Client struct {
-	model, key, origin, agent string
-	address                   *url.URL // of chat completions
-	bare                      *url.URL // the same without the guessed /v1
-	invalid                   error    // what is wrong with the base URL
-	streaming                 bool
-	newMaxTokens              bool // see encoder.maxTokens
-	guessedPath               bool // see barePath
-	http                      *http.Client
-	headerTimeout             time.Duration
-	idleTimeout               time.Duration
-	now                       func() time.Time
+	name, key, agent string
+	address          *url.URL // of chat completions
+	bare             *url.URL // the same without the guessed /v1
+	invalid          error    // what is wrong with the base URL
+	streaming        bool
+	guessedPath      bool // see barePath
+	http             *http.Client
+	headerTimeout    time.Duration
+	idleTimeout      time.Duration
+	now              func() time.Time
 
-	quirks  atomic.Uint32 // what has been learned
-	readers sync.Pool     // of *sse.Reader
+	target  atomic.Pointer[target] // nil until the model is known
+	quirks  atomic.Uint32          // what has been learned
+	readers sync.Pool              // of *sse.Reader
 }
 
 var _ llm.Client = (*Client)(nil)
@@ -89,7 +91,7 @@ var _ llm.Client = (*Client)(nil)
 // the Client is used.
 func New(opts Options) *Client {
 	c := &Client{
-		model: opts.Model, key: opts.APIKey, agent: "hermes", streaming: opts.Streaming,
+		name: opts.Name, key: opts.APIKey, agent: "hermes", streaming: opts.Streaming,
 		headerTimeout: headerTimeout, idleTimeout: idleTimeout, now: time.Now,
 	}
 	if opts.Version != "" {
@@ -112,11 +114,12 @@ func New(opts Options) *Client {
 	client.CheckRedirect = sameHost
 	c.http = &client
 	c.locate(opts.BaseURL)
-	name := opts.Name
-	if name == "" && c.address != nil {
-		name = c.address.Host
+	if c.name == "" && c.address != nil {
+		c.name = c.address.Host
 	}
-	c.origin = name + "/" + opts.Model
+	if opts.Model != "" && c.address != nil {
+		c.target.Store(c.aim(opts.Model))
+	}
 	c.readers.New = func() any { return sse.NewReader(nil) }
 	return c
 }
@@ -165,7 +168,6 @@ func (c *Client) locate(base string) {
 		c.guessedPath = true
 		c.address = withPath(u, "/v1/chat/completions")
 	}
-	c.newMaxTokens = u.Hostname() == "api.openai.com" && reasons(c.model)
 }
 
 func withPath(u *url.URL, path string) *url.URL {
@@ -174,25 +176,19 @@ func withPath(u *url.URL, path string) *url.URL {
 	return &moved
 }
 
-// reasons reports whether an OpenAI model is of the o-series or GPT-5 or later,
-// which know the token limit by its newer name only.
-func reasons(model string) bool {
-	number := strings.TrimPrefix(model, "gpt-")
-	if number == model {
-		return len(model) > 1 && model[0] == 'o' && model[1] >= '1' && model[1] <= '9'
-	}
-	return number != "" && number[0] >= '5' && number[0] <= '9'
-}
-
 // Stream asks the model. See llm.Client. When ctx ends, the upstream's
 // connection is closed at once and the error wraps ctx's cause.
 func (c *Client) Stream(ctx context.Context, req llm.Request, emit func(llm.Event) error) (llm.Message, error) {
 	if c.invalid != nil {
 		return llm.Message{}, c.invalid
 	}
+	to, err := c.resolve(ctx)
+	if err != nil {
+		return llm.Message{}, err
+	}
 	known := quirks(c.quirks.Load())
 	for lessons := 0; ; lessons++ {
-		message, err := c.attempt(ctx, req, known, emit)
+		message, err := c.attempt(ctx, to, req, known, emit)
 		if err == nil {
 			c.quirks.Or(uint32(known))
 			return message, nil
@@ -203,20 +199,26 @@ func (c *Client) Stream(ctx context.Context, req llm.Request, emit func(llm.Even
 				continue
 			}
 		}
-		failed, ok := errors.AsType[*llm.Error](err)
-		if !ok {
-			return message, err // the caller's own: its emit or its context
-		}
-		failed.Message, failed.Code = redact(failed.Message, c.key), redact(failed.Code, c.key)
-		return message, failed
+		return message, c.redacted(err)
 	}
 }
 
+// redacted takes the key out of an error. What is no *llm.Error is the caller's
+// own: its emit's, or its context's.
+func (c *Client) redacted(err error) error {
+	failed, ok := errors.AsType[*llm.Error](err)
+	if !ok {
+		return err
+	}
+	failed.Message, failed.Code = redact(failed.Message, c.key), redact(failed.Code, c.key)
+	return failed
+}
+
 // attempt sends the request once.
-func (c *Client) attempt(ctx context.Context, req llm.Request, known quirks, emit func(llm.Event) error) (llm.Message, error) {
+func (c *Client) attempt(ctx context.Context, to *target, req llm.Request, known quirks, emit func(llm.Event) error) (llm.Message, error) {
 	watched, watch := newWatch(ctx, c.headerTimeout)
 	defer watch.stop()
-	post, err := c.post(watched, c.encode(req, known), known)
+	post, err := c.post(watched, c.encode(to, req, known), known)
 	if err != nil {
 		return llm.Message{}, fmt.Errorf("make request: %w", err)
 	}
@@ -230,7 +232,7 @@ func (c *Client) attempt(ctx context.Context, req llm.Request, known quirks, emi
 	if resp.StatusCode/100 != 2 {
 		return llm.Message{}, c.refused(resp, body)
 	}
-	a := &answer{origin: c.origin, emit: emit, buffered: func() bool { return false }}
+	a := &answer{origin: to.origin, emit: emit, buffered: func() bool { return false }}
 	if err := c.receive(a, body); err != nil {
 		return a.partial(), c.broken(ctx, watch, err, "the answer of "+c.host()+" broke off")
 	}
@@ -249,19 +251,24 @@ func (c *Client) post(ctx context.Context, body []byte, known quirks) (*http.Req
 	if err != nil {
 		return nil, err
 	}
+	c.sign(post)
 	post.Header.Set("Content-Type", "application/json")
-	post.Header.Set("User-Agent", c.agent)
-	post.Header.Set("Accept", "application/json")
 	if c.streaming {
 		post.Header.Set("Accept", "text/event-stream")
-	}
-	if c.key != "" {
-		post.Header.Set("Authorization", "Bearer "+c.key)
 	}
 	// An empty list is not sent, but lets the transport try again when a kept
 	// connection turns out to be dead before anything was answered.
 	post.Header["Idempotency-Key"] = nil
 	return post, nil
+}
+
+// sign sets the headers that all requests have.
+func (c *Client) sign(req *http.Request) {
+	req.Header.Set("User-Agent", c.agent)
+	req.Header.Set("Accept", "application/json")
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
 }
 
 // host is the server's address as messages show it: without path, user and query.

@@ -256,6 +256,7 @@ func TestStreamQuirks(t *testing.T) {
 		},
 		{name: "an empty answer", class: llm.Empty, message: "empty answer", body: stream(deltaChunk(`{"role":"assistant","content":""}`), finish("stop"))},
 		{name: "thinking alone that ran into the limit", thinking: "hm", finish: llm.FinishLength, body: stream(deltaChunk(`{"reasoning":"hm"}`), finish("length"))},
+		{name: "thinking alone", thinking: "hm", finish: llm.FinishStop, body: stream(deltaChunk(`{"reasoning":"hm"}`), finish("stop"))},
 		{name: "filtered", finish: llm.FinishContentFilter, body: stream(finish("content_filter"))},
 		{name: "an unknown finish reason", text: "a", finish: llm.FinishStop, body: stream(content("a"), finish("eos_token"))},
 		{

@@ -18,15 +18,15 @@ func replayed() []string {
 // encoder writes a request. Keys come in a fixed order, and equal requests give
 // equal bytes, so that the provider's cache of prefixes can work.
 type encoder struct {
-	b      []byte
-	client *Client
-	known  quirks
+	b     []byte
+	to    *target
+	known quirks
 }
 
 // encode returns the body of a request.
-func (c *Client) encode(req llm.Request, known quirks) []byte {
-	e := encoder{b: make([]byte, 0, size(req)), client: c, known: known}
-	e.raw(`{"model":`).text(c.model).raw(`,"messages":[`)
+func (c *Client) encode(to *target, req llm.Request, known quirks) []byte {
+	e := encoder{b: make([]byte, 0, size(req)), to: to, known: known}
+	e.raw(`{"model":`).text(to.model).raw(`,"messages":[`)
 	for i, m := range req.Messages {
 		if i > 0 {
 			e.raw(",")
@@ -85,7 +85,7 @@ func (e *encoder) message(m llm.Message) {
 	}
 	e.raw(`,"content":`)
 	e.content(m)
-	own := m.Origin != "" && m.Origin == e.client.origin
+	own := m.Origin != "" && m.Origin == e.to.origin
 	if len(m.ToolCalls) > 0 {
 		e.raw(`,"tool_calls":[`)
 		for i, call := range m.ToolCalls {
@@ -213,7 +213,7 @@ func (e *encoder) sampling(req llm.Request) {
 // maxTokens is the name of the token limit. OpenAI's reasoning models know only
 // the newer one, other servers often only the older.
 func (e *encoder) maxTokens() string {
-	if e.client.newMaxTokens != (e.known&otherMaxTokens != 0) {
+	if e.to.newMaxTokens != (e.known&otherMaxTokens != 0) {
 		return "max_completion_tokens"
 	}
 	return "max_tokens"

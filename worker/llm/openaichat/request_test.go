@@ -144,7 +144,7 @@ func TestTheTokenLimitHasTheNameThatTheModelKnows(t *testing.T) {
 		{"http://127.0.0.1:11434/v1", "gpt-5", "max_tokens"},
 	}
 	for _, tt := range tests {
-		body := string(New(Options{BaseURL: tt.base, Model: tt.model, HTTP: http.DefaultClient}).encode(llm.Request{MaxTokens: 7}, 0))
+		body := string(New(Options{BaseURL: tt.base, Model: tt.model, HTTP: http.DefaultClient}).encoded(llm.Request{MaxTokens: 7}))
 		if !strings.Contains(body, `"`+tt.want+`":7`) {
 			t.Errorf("%s at %s: %s, want %s", tt.model, tt.base, body, tt.want)
 		}
