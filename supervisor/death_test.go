@@ -82,6 +82,9 @@ func TestCrashingWorkerIsStartedAgainAndAgain(t *testing.T) {
 	if p.LastExit == nil || p.LastExit.Code != 3 || strings.Join(p.LastExit.Lines, "") != "I do not like it here" {
 		t.Errorf("last exit is %+v", p.LastExit)
 	}
+	if !strings.Contains(g.log.String(), `reason="ended with exit code 3: I do not like it here"`) {
+		t.Error("the log does not say why alice died")
+	}
 	if got := mustGet(t, bob, "/"); !strings.HasPrefix(got, "bob ") || g.status("bob").Generation != 1 {
 		t.Errorf("bob answers %q", got)
 	}
@@ -178,7 +181,7 @@ func TestStoppedWorkerIsReplaced(t *testing.T) {
 	g.run()
 	p := g.await("alice", StateReady)
 	syscall.Kill(p.PID, syscall.SIGSTOP)
-	if next := g.awaitNext("alice", p.PID); next.LastExit.Signal != "SIGKILL" {
+	if next := g.awaitNext("alice", p.PID); !strings.Contains(next.LastExit.Reason, "no sign of life for 500ms") {
 		t.Errorf("last exit is %+v", next.LastExit)
 	}
 }
@@ -214,6 +217,7 @@ func TestKilledGatewayTakesItsWorkersAlong(t *testing.T) {
 	if err := kids.Start(cmd); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { cmd.Process.Kill() }) // if the test fails before it does
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.Contains(line, strconv.Itoa(port)) {
 		t.Fatalf("gateway said %q, %v", line, err)
 	}

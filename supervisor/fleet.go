@@ -126,7 +126,7 @@ func (f *fleet) advance(ctx context.Context, now time.Time) {
 	starting := 0
 	for _, m := range f.members {
 		m.apply(m.tick(now))
-		if m.state == StateStarting {
+		if m.state == StateStarting && now.Sub(m.since) < f.limits.start { // one that hangs holds up nobody
 			starting++
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	"hermes/supervisor/handoff"
 )
 
+// exitPanic is the exit code of a Go program that panics, or was sent SIGQUIT.
+const exitPanic = 2
+
 // heard takes in a message of the process p.
 func (f *fleet) heard(m *member, p *process, message handoff.Message) {
 	if m.process != p {
@@ -30,16 +33,16 @@ func (f *fleet) heard(m *member, p *process, message handoff.Message) {
 	}
 }
 
-// announce tells people that a profile is served: on the gateway's own output
-// for the first time, in the log always.
+// announce tells people that a profile is served: in the log always, on the
+// gateway's own output once for each address.
 func (f *fleet) announce(m *member) {
 	m.told = ""
 	m.log.Info("worker ready", "pid", m.pid(), "url", m.url(), "generation", m.generation,
 		"took", time.Since(m.process.began).Round(time.Millisecond))
-	if m.announced {
+	if m.announced == m.url() {
 		return
 	}
-	m.announced = true
+	m.announced = m.url()
 	whose := ""
 	if f.several {
 		whose = fmt.Sprintf(" (%s)", m.profile.Name)
@@ -58,18 +61,18 @@ func (f *fleet) exited(m *member, p *process, exit Exit) {
 	now := time.Now()
 	wanted, misfit := m.wanted, exit.Code == handoff.ExitConfig
 	m.process = nil
-	reason := exit.Reason
 	if m.cause != "" {
-		reason = m.cause + ", " + exit.Reason
+		exit.Reason = m.cause + ", " + exit.Reason
 	}
-	exit.Reason = reason
 	m.lastExit = &exit
-	m.output.note(exit.PID, "worker is gone: "+reason)
+	m.output.note(exit.PID, "worker is gone: "+exit.Reason)
+	reason, words := exit.Reason, lastWords(exit.Lines)
 	if misfit {
 		reason = "its worker refused the settings"
-		if words := lastWords(exit.Lines); words != "" {
-			reason += ": " + words
-		}
+	}
+	// After a panic the last words are a stack trace, which says little in a line.
+	if words != "" && exit.Code > 0 && exit.Code != exitPanic {
+		reason += ": " + words
 	}
 	m.apply(m.exited(now, reason, misfit))
 	switch {
@@ -78,7 +81,7 @@ func (f *fleet) exited(m *member, p *process, exit Exit) {
 	case misfit:
 		m.tell()
 	default:
-		m.log.Warn("worker died", "pid", exit.PID, "reason", exit.Reason,
+		m.log.Warn("worker died", "pid", exit.PID, "reason", reason,
 			"restart_in", m.deadline.Sub(now).Round(time.Millisecond), "restarts", m.restarts)
 	}
 }

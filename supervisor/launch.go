@@ -89,6 +89,9 @@ func (f *fleet) configured(ctx context.Context, m *member, s settings) {
 	m.stale = false
 	c := s.loaded.Config.APIServer
 	switch {
+	case !m.wanted:
+		f.rest(m, now, StateStopped, "")
+		return
 	case s.err != nil:
 		f.rest(m, now, StateBadConfig, s.err.Error())
 		return

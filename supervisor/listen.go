@@ -40,7 +40,11 @@ func wildcard(host string) bool {
 func bind(ctx context.Context, c claim) (*net.TCPListener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
-	ln, err := config.Listen(ctx, "tcp", c.String())
+	network := "tcp"
+	if ip := net.ParseIP(c.host); ip.To4() != nil {
+		network = "tcp4" // or Go would make 0.0.0.0 mean every IPv6 address too
+	}
+	ln, err := config.Listen(ctx, network, c.String())
 	if err != nil {
 		return nil, err
 	}

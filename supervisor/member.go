@@ -32,7 +32,7 @@ type member struct {
 	gone     bool // the profile's directory does not exist any more
 
 	// What has been said already, so as not to say it again.
-	announced bool     // where the profile is served
+	announced string   // where the profile is served
 	told      string   // why it is not
 	warned    []string // what should be looked at
 	stale     bool     // that its settings have changed

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"hermes/profiles"
 )
@@ -26,7 +25,8 @@ func TestWorkerThatRefusesItsSettingsWaitsForAChange(t *testing.T) {
 	}
 	bob := g.await("bob", StateReady)
 	h.write("alice", "script", "")
-	<-time.After(2 * lookEvery) // whatever would start it has had its chance
+	h.write("bob", "config.yaml", "# changed\n")
+	eventually(t, "a later change of bob's is seen", func() bool { return strings.Contains(g.status("bob").Reason, "changed") })
 	if p := g.status("alice"); p.State != StateBadConfig || p.Generation != 1 {
 		t.Errorf("alice did not wait for a change: %+v", p)
 	}
@@ -78,6 +78,16 @@ func TestNothingEnabledIsAnError(t *testing.T) {
 		if !ok || (names != nil && none.Profile != "alice") {
 			t.Errorf("run of %v returned %v, want a NotEnabledError", names, err)
 		}
+	}
+	fresh := home{t, filepath.Join(t.TempDir(), "fresh")}
+	for _, names := range [][]profiles.Name{nil, {profiles.Default}} {
+		err := fresh.gateway(names...).Supervisor.Run(t.Context())
+		if _, ok := errors.AsType[*NotEnabledError](err); !ok {
+			t.Errorf("run of %v in a home that does not exist returned %v, want a NotEnabledError", names, err)
+		}
+	}
+	if _, err := os.Stat(fresh.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a home was made: %v", err)
 	}
 	if err := h.gateway("carol").Supervisor.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "carol") {
 		t.Errorf("run of a profile that does not exist returned %v", err)

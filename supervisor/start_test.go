@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -103,5 +104,19 @@ func TestClaimsThatCannotBothBeBound(t *testing.T) {
 		if got := test.b.meets(test.a); got != test.want {
 			t.Errorf("%s, turned round: %v", test.name, got)
 		}
+	}
+}
+
+func TestBindTakesTheAddressAndNoMore(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{"127.0.0.1": "127.0.0.1", "0.0.0.0": "0.0.0.0", "localhost": "127.0.0.1"} {
+		ln, err := bind(t.Context(), claim{host, 0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ln.Addr().(*net.TCPAddr).IP.String(); got != want {
+			t.Errorf("%s is bound to %s, want %s", host, got, want)
+		}
+		ln.Close()
 	}
 }

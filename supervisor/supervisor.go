@@ -38,7 +38,7 @@ const socketAll = "all"
 
 // Options are what a Supervisor is made from. Exe and Home are required.
 type Options struct {
-	// Exe is the binary to start workers from, as: exe worker.
+	// Exe is the absolute path of the binary to start workers from, as: exe worker.
 	Exe string
 	// Home is whose profiles are served.
 	Home profiles.Home

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		os.Exit(runGateway(os.Args[2]))
 	case len(os.Args) == 2 && os.Args[1] == "linger":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
-		select {} // until somebody kills it
+		<-time.After(time.Hour) // until somebody kills it
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -104,7 +104,7 @@ func runWorker() int {
 	}
 	<-child.Draining()
 	if string(script) == "stubborn" {
-		select {}
+		<-time.After(time.Hour)
 	}
 	ctx, cancel = context.WithTimeout(ctx, start.API.DrainTimeout)
 	defer cancel()
@@ -127,10 +127,10 @@ func (w scripted) begin(script string) (code int, end bool) {
 		fmt.Fprintln(os.Stderr, "I do not like it here")
 		return code, true
 	case "mute":
-		select {} // never ready
+		<-time.After(time.Hour) // never ready
 	case "deaf":
 		signal.Ignore(syscall.SIGQUIT)
-		select {}
+		<-time.After(time.Hour)
 	case "flood":
 		line := bytes.Repeat([]byte("x"), 1<<20) // no line feed
 		for range 50 {

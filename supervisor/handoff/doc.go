@@ -7,7 +7,8 @@
 //	exe worker
 //
 // with the variables of Environ, /dev/null as stdin, a pipe into the log as
-// stdout and stderr, ControlFD and ListenerFD. Over the control socket run JSON
+// stdout and stderr, ControlFD and ListenerFD. Descriptor 5 is set aside for a
+// connection to the outside. Over the control socket run JSON
 // messages, one a line. The parent speaks first:
 //
 //	start   everything that the child needs to know, a Start
