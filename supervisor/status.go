@@ -1,6 +1,12 @@
 package supervisor
 
-import "time"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
 
 // StatusVersion is the version of Status and of the paths of the control socket.
 const StatusVersion = 1
@@ -72,4 +78,38 @@ type Exit struct {
 type Memory struct {
 	PSS int64 `json:"pss"`
 	RSS int64 `json:"rss"`
+}
+
+// status asks the loop how the members stand.
+func (s *Supervisor) status(ctx context.Context, f *fleet, began time.Time) (Status, error) {
+	status := Status{
+		API: StatusVersion, PID: os.Getpid(), Version: s.opts.Version, Home: s.opts.Home.Dir(),
+		Mode: ModeProfile, Since: began,
+	}
+	if f.watcher.all {
+		status.Mode = ModeAll
+	}
+	answered := make(chan struct{})
+	asked := f.post(func() {
+		defer close(answered)
+		status.Stopping = f.stopping
+		status.Profiles = make([]ProfileStatus, len(f.members))
+		for i, m := range f.members {
+			status.Profiles[i] = m.status()
+		}
+	})
+	if !asked {
+		return Status{}, errors.New("the gateway has stopped")
+	}
+	select {
+	case <-answered:
+	case <-ctx.Done():
+		return Status{}, fmt.Errorf("ask for status: %w", context.Cause(ctx))
+	}
+	for i := range status.Profiles {
+		if pid := status.Profiles[i].PID; pid != 0 {
+			status.Profiles[i].Memory = memoryOf(pid)
+		}
+	}
+	return status, nil
 }

@@ -13,7 +13,6 @@ package supervisor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
@@ -306,38 +305,4 @@ func (s *Supervisor) profiles() ([]profiles.Profile, error) {
 		list[i] = p
 	}
 	return list, nil
-}
-
-// status asks the loop how the members stand.
-func (s *Supervisor) status(ctx context.Context, f *fleet, began time.Time) (Status, error) {
-	status := Status{
-		API: StatusVersion, PID: os.Getpid(), Version: s.opts.Version, Home: s.opts.Home.Dir(),
-		Mode: ModeProfile, Since: began,
-	}
-	if f.watcher.all {
-		status.Mode = ModeAll
-	}
-	answered := make(chan struct{})
-	asked := f.post(func() {
-		defer close(answered)
-		status.Stopping = f.stopping
-		status.Profiles = make([]ProfileStatus, len(f.members))
-		for i, m := range f.members {
-			status.Profiles[i] = m.status()
-		}
-	})
-	if !asked {
-		return Status{}, errors.New("the gateway has stopped")
-	}
-	select {
-	case <-answered:
-	case <-ctx.Done():
-		return Status{}, fmt.Errorf("ask for status: %w", context.Cause(ctx))
-	}
-	for i := range status.Profiles {
-		if pid := status.Profiles[i].PID; pid != 0 {
-			status.Profiles[i].Memory = memoryOf(pid)
-		}
-	}
-	return status, nil
 }
