@@ -17,8 +17,7 @@ func CloneYAML(data []byte) ([]byte, error) {
 			continue
 		}
 		result, _, err := unsetYAML(data, k)
-		var notSet *InputError
-		if errors.As(err, &notSet) {
+		if errors.Is(err, errNotSet) {
 			continue
 		}
 		if err != nil {

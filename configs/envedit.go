@@ -74,7 +74,7 @@ func unsetEnv(data []byte, name string) ([]byte, int, error) {
 		kept = append(kept, data[begin:line.next]...)
 	}
 	if first == 0 {
-		return nil, 0, &InputError{Key: name, Text: "it is not set"}
+		return nil, 0, errNotSet
 	}
 	return verifyEnv(kept, name, "", first)
 }

@@ -25,6 +25,9 @@ func Nearest(key string) []string {
 		if d := editDistance(wanted, k.Leaf()) + 1; d < distance {
 			distance = d
 		}
+		if len(wanted) >= 4 && strings.HasPrefix(plainKey(k.Key), wanted) {
+			distance = min(distance, 1)
+		}
 		if distance > max(2, len(wanted)/4) {
 			continue
 		}

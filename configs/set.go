@@ -97,17 +97,22 @@ func Set(target Target, key, value string) (Change, error) {
 }
 
 // Unset takes one setting out of the file that its key decides, under the rules
-// of Set. A setting that is not there is an *InputError.
+// of Set. That it is not there is a Change with Unchanged.
 func Unset(target Target, key string) (Change, error) {
 	at, err := classify(key)
 	if err != nil {
 		return Change{}, err
 	}
 	return target.edit(at, func(data []byte) ([]byte, int, error) {
+		edit := func() ([]byte, int, error) { return unsetYAML(data, at.row) }
 		if at.env {
-			return unsetEnv(data, at.name)
+			edit = func() ([]byte, int, error) { return unsetEnv(data, at.name) }
 		}
-		return unsetYAML(data, at.row)
+		result, line, err := edit()
+		if errors.Is(err, errNotSet) {
+			return data, 0, nil
+		}
+		return result, line, err
 	})
 }
 
@@ -148,36 +153,32 @@ func (t Target) edit(at place, change func([]byte) ([]byte, int, error)) (Change
 	}
 	data, line, err := change(old.data)
 	if err != nil {
-		return Change{}, inFile(err, path, at.name)
+		return Change{}, inFile(err, path)
 	}
 	result := Change{File: path, Key: at.name, Line: line}
-	if old.exists && string(data) == string(old.data) {
-		result.Unchanged = true
-	}
+	result.Unchanged = string(data) == string(old.data)
 	loaded, err := t.try(name, data)
 	if err != nil {
 		return Change{}, err
 	}
 	result.Shadowed = shadow(loaded, at, path)
-	if result.Unchanged && old.mode.Perm()&0o077 == 0 {
+	if result.Unchanged && (!old.exists || old.mode.Perm()&0o077 == 0) {
 		return result, nil
 	}
 	return result, writeFile(path, data)
 }
 
+// errNotSet says that there is nothing to take out.
+var errNotSet = errors.New("it is not set")
+
 // inFile puts the path into errors of an edit.
-func inFile(err error, path, key string) error {
-	switch e := err.(type) { //nolint:errorlint // these come straight from the editors
-	case *Problem:
-		e.File = path
-		return &Problems{[]Problem{*e}}
-	case *InputError:
-		e.Key = key
-		e.Text += " in " + path
-		return e
-	default:
-		return fmt.Errorf("edit %s: %w", path, err)
+func inFile(err error, path string) error {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		problem.File = path
+		return &Problems{[]Problem{*problem}}
 	}
+	return fmt.Errorf("edit %s: %w", path, err)
 }
 
 // try loads the settings as they are and as they would be, and refuses problems

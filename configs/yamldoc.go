@@ -104,7 +104,7 @@ func (d *yamlDoc) lookup(path ...string) (entry, bool) {
 		}
 		node = found.value
 	}
-	return found, true
+	return found, len(path) > 0
 }
 
 func child(node *yaml.Node, name string) (entry, bool) {

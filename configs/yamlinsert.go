@@ -111,6 +111,7 @@ func (e *yamlEdit) insertLines(section entry) []int {
 	for i := section.key.Line; i < end; i++ {
 		if example.MatchString(e.doc.line(i)) {
 			lines = append(lines, i+1)
+			break
 		}
 	}
 	if section.value.Kind == yaml.MappingNode {
@@ -180,7 +181,7 @@ func (e *yamlEdit) sectionLines() []int {
 		if strings.HasPrefix(line, "...") {
 			last = min(last, i)
 		}
-		if !example.MatchString(line) {
+		if len(lines) > 0 || !example.MatchString(line) {
 			continue
 		}
 		below := i + 1

@@ -64,6 +64,8 @@ func join(place, name string) string {
 
 func (r *yamlReader) entry(written, place string, key, value *yaml.Node) {
 	switch {
+	case strings.Contains(key.Value, "."):
+		r.fail(key, "", r.unknown(written))
 	case written == platforms:
 		r.section(written, platforms, value)
 	case place == platforms+".api_server":
@@ -99,12 +101,8 @@ func (r *yamlReader) row(place string) (Key, bool) {
 }
 
 func (r *yamlReader) unknown(written string) string {
-	if strings.Contains(written, ".") {
-		if section, leaf, _ := strings.Cut(written, "."); !strings.Contains(section, ".") && leaf != "" {
-			if _, known := r.row(written); known {
-				return fmt.Sprintf("write %s as a section `%s:` with the line `%s: …` below it", quote(written), section, leaf)
-			}
-		}
+	if row, known := r.row(written); known && row.Section() != "" {
+		return fmt.Sprintf("write %s as a section `%s:` with the line `%s: …` below it", quote(written), row.Section(), row.Leaf())
 	}
 	if row, known := find(written); known { // API_SERVER_PORT: 1 in config.yaml
 		return fmt.Sprintf("%s belongs into .env; set it with `hermes config set %s …`", row.Env, row.Env)

@@ -35,7 +35,7 @@ func unsetYAML(data []byte, row Key) ([]byte, int, error) {
 		data = result
 	}
 	if first == 0 {
-		return nil, 0, &InputError{Key: row.Key, Text: "it is not set"}
+		return nil, 0, errNotSet
 	}
 	return data, first, nil
 }
