@@ -25,7 +25,7 @@ func parseHost(text string) (any, error) {
 		return addr.String(), nil
 	}
 	if strings.ContainsAny(text, "*") {
-		return nil, fmt.Errorf("%s is no address; for all networks write 0.0.0.0 or ::", quote(text))
+		return nil, fmt.Errorf("%s is no address; for all networks write 0.0.0.0, or :: for IPv6 too", quote(text))
 	}
 	if _, err := netip.ParseAddrPort(text); err == nil || strings.Contains(text, ":") {
 		return nil, fmt.Errorf("%s is no address; write the host alone, the port stands in API_SERVER_PORT", quote(text))
@@ -128,7 +128,8 @@ func parseOrigin(text string) (string, error) {
 		host = "[" + host + "]"
 	}
 	port := u.Port()
-	if port != "" && !(u.Scheme == "http" && port == "80") && !(u.Scheme == "https" && port == "443") {
+	usual := u.Scheme == "http" && port == "80" || u.Scheme == "https" && port == "443"
+	if port != "" && !usual {
 		host += ":" + port
 	}
 	return u.Scheme + "://" + host, nil

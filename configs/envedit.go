@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +16,7 @@ func setEnv(data []byte, name, value string) ([]byte, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	for i := len(lines) - 1; i >= 0; i-- {
-		line := lines[i]
+	for i, line := range slices.Backward(lines) {
 		if line.name != name {
 			continue
 		}

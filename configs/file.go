@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +34,7 @@ type file struct {
 func readFile(path string) (file, error) {
 	result := file{path: path}
 	// Without O_NONBLOCK the open of a named pipe would wait for a writer.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // the path is the profile's own
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return result, nil
 	}
@@ -61,8 +60,7 @@ func readFile(path string) (file, error) {
 // sentence takes the path off an error of package os: the Problem that it goes
 // into names the file already.
 func sentence(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("the file cannot be read: %w", pathError.Err)
 	}
 	return err
@@ -119,14 +117,15 @@ const (
 func lockSettings(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, lockFile)
 	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
-	_, err = lock.TryLockContext(ctx, lockPoll)
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, fmt.Errorf("lock %s: another command has been changing the settings for %s", path, lockWait)
+	for deadline := time.Now().Add(lockWait); ; <-time.After(lockPoll) {
+		taken, err := lock.TryLock()
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("lock settings: %w", err)
+		case taken:
+			return func() { _ = lock.Close() }, nil
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("lock %s: another command has been changing the settings for %s", path, lockWait)
+		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("lock settings: %w", err)
-	}
-	return func() { _ = lock.Close() }, nil
 }

@@ -206,15 +206,14 @@ func TestConfigHasAFieldForEveryRow(t *testing.T) {
 	t.Parallel()
 	var fields []string
 	config := reflect.TypeFor[Config]()
-	for i := range config.NumField() {
-		section := config.Field(i)
+	for section := range config.Fields() {
 		name := section.Tag.Get("mapstructure")
 		if section.Type.Kind() != reflect.Struct {
 			fields = append(fields, name)
 			continue
 		}
-		for j := range section.Type.NumField() {
-			fields = append(fields, name+"."+section.Type.Field(j).Tag.Get("mapstructure"))
+		for field := range section.Type.Fields() {
+			fields = append(fields, name+"."+field.Tag.Get("mapstructure"))
 		}
 	}
 	rows := map[string]bool{}

@@ -409,10 +409,10 @@ func (l *loader) decode() Config {
 // defaultValue parses the row's default. Rows without one give the empty value
 // of their kind.
 func (k Key) defaultValue() (any, error) {
-	switch {
-	case k.Kind == Models:
+	switch k.Kind {
+	case Models:
 		return []Model{}, nil
-	case k.Kind == Token:
+	case Token:
 		return Secret{}, nil
 	default:
 		return k.parse(k.Default)

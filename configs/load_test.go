@@ -216,8 +216,7 @@ func TestLoadReportsAllProblems(t *testing.T) {
 	sources := d.aliceSources()
 	sources.Overrides = map[string]string{"api_server.host": "*", "what": "x"}
 	loaded, err := Load(sources)
-	var problems *Problems
-	if !errors.As(err, &problems) {
+	if _, ok := errors.AsType[*Problems](err); !ok {
 		t.Fatal(err)
 	}
 	got := strings.ReplaceAll(err.Error(), d.home, "HOME")
@@ -228,7 +227,7 @@ HOME/profiles/alice/.env:3: unknown setting API_SERVER_PROT; did you mean API_SE
 HOME/profiles/alice/.env:4: API_SERVER_MAX_CONCURRENT_RUNS is set in config.yaml; use ` + "`hermes config set api_server.max_concurrent_runs …`" + `
 HOME/profiles/alice/config.yaml:2: model.provider: "opnai" is not among the values; use auto, demo, openai-compatible, openai, anthropic, openrouter, gemini, groq, mistral, deepseek or ollama
 HOME/profiles/alice/config.yaml:3: unknown key "agnet"; ` + "`hermes config list`" + ` shows all settings
-command line: API_SERVER_HOST: "*" is no address; for all networks write 0.0.0.0 or ::
+command line: API_SERVER_HOST: "*" is no address; for all networks write 0.0.0.0, or :: for IPv6 too
 command line: unknown key "what"; ` + "`hermes config list`" + ` shows all settings`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

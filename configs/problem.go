@@ -9,7 +9,7 @@ import (
 
 // Problem is one finding about a setting: where it stands and, in one sentence,
 // what is wrong and how to mend it. It never holds a secret.
-type Problem struct {
+type Problem struct { //nolint:errname // a finding first, an error second
 	// File is the path of the file, "environment", "command line", or "" when the
 	// finding is about several places.
 	File string `json:"file"`
@@ -38,7 +38,7 @@ func (p Problem) Error() string {
 
 // Problems is the error of Load, Set and Unset for settings that do not
 // validate: all findings, one per line of its text.
-type Problems struct{ List []Problem }
+type Problems struct{ List []Problem } //nolint:errname // reads as a sentence where it is asked for
 
 // Error joins the findings, one per line.
 func (p *Problems) Error() string {

@@ -19,10 +19,17 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	secret := NewSecret(text)
 	type hidden struct{ inner Secret }
 	values := []any{
-		secret, &secret, hidden{secret}, &hidden{secret}, []Secret{secret}, map[string]Secret{"a": secret},
-		Config{APIServer: APIServer{Key: secret}}, Value{Raw: secret, Secret: true}, Upstream{APIKey: secret},
+		secret, &secret,
+		hidden{secret},
+		&hidden{secret},
+		[]Secret{secret},
+		map[string]Secret{"a": secret},
+		Config{APIServer: APIServer{Key: secret}},
+		Value{Raw: secret, Secret: true},
+		Upstream{APIKey: secret},
 		Loaded{upstreams: []Upstream{{APIKey: secret}}, Env: map[string]Secret{"A_KEY": secret}},
-		fmt.Errorf("no good: %v", secret), EnvEntry{Name: "A", Value: secret},
+		fmt.Errorf("no good: %v", secret),
+		EnvEntry{Name: "A", Value: secret},
 	}
 	for _, value := range values {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
@@ -55,7 +62,7 @@ func TestSecretSaysWhetherItIsSet(t *testing.T) {
 	if set.IsZero() || set.String() != "[redacted]" || set.Reveal() != "x" {
 		t.Errorf("a secret is %q, zero %v", set, set.IsZero())
 	}
-	if encoded, _ := json.Marshal(map[string]Secret{"a": empty, "b": set}); string(encoded) != `{"a":"","b":"[redacted]"}` {
+	if encoded, err := json.Marshal(map[string]Secret{"a": empty, "b": set}); err != nil || string(encoded) != `{"a":"","b":"[redacted]"}` {
 		t.Errorf("JSON is %s", encoded)
 	}
 }

@@ -173,8 +173,7 @@ var errNotSet = errors.New("it is not set")
 
 // inFile puts the path into errors of an edit.
 func inFile(err error, path string) error {
-	var problem *Problem
-	if errors.As(err, &problem) {
+	if problem, ok := errors.AsType[*Problem](err); ok {
 		problem.File = path
 		return &Problems{[]Problem{*problem}}
 	}
@@ -198,8 +197,7 @@ func (t Target) try(name string, data []byte) (Loaded, error) {
 
 // listOf returns the findings in an error of Load.
 func listOf(err error) []Problem {
-	var problems *Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[*Problems](err); ok {
 		return problems.List
 	}
 	return nil

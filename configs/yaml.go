@@ -113,8 +113,8 @@ func yamlProblem(data []byte, err error) *Problem {
 		}
 	}
 	if problem.Line == 0 && problem.Text == aliasText {
-		if i := bytes.IndexByte(data, '*'); i >= 0 {
-			problem.Line = 1 + bytes.Count(data[:i], []byte("\n"))
+		if before, _, found := bytes.Cut(data, []byte("*")); found {
+			problem.Line = 1 + bytes.Count(before, []byte("\n"))
 		}
 	}
 	return problem

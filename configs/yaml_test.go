@@ -14,7 +14,7 @@ func TestBadYAMLIsExplainedWithItsLine(t *testing.T) {
 		want       string
 	}{
 		{"unknown section", "mdoel:\n  default: x\n", 1, `unknown key "mdoel"`},
-		{"unknown key", "model:\n  default: x\n  defualt: y\n", 3, "did you mean model.default"},
+		{"unknown key", "model:\n  default: x\n  deault: y\n", 3, "did you mean model.default"},
 		{"capital letters", "Model:\n  default: x\n", 1, `unknown key "Model"`},
 		{"dotted key", "model.default: x\n", 1, "as a section `model:`"},
 		{"variable in YAML", "API_SERVER_PORT: 8650\n", 1, "belongs into .env"},
@@ -63,7 +63,7 @@ func TestBadYAMLIsExplainedWithItsLine(t *testing.T) {
 		{"origin with a path", "api_server:\n  cors_origins:\n    - https://a.example/x\n", 3, "after the host"},
 		{"fallback is no list", "fallback_models: gpt\n", 1, "write a list"},
 		{"fallback entry is text", "fallback_models: [gpt]\n", 1, "entry 1 (line 1)"},
-		{"fallback entry with unknown key", "fallback_models:\n  - provider: openai\n    modle: x\n", 2, `unknown key "modle"`},
+		{"fallback entry with unknown key", "fallback_models:\n  - provider: openai\n    modl: x\n", 2, `unknown key "modl"`},
 		{"fallback entry without a provider", "fallback_models:\n  - default: x\n", 2, "nothing says who serves"},
 		{"fallback entry with a bad value", "fallback_models:\n  - provider: openai\n    base_url: x\n", 2, "base_url"},
 		{"list as key", "? [a]\n: b\n", 1, "a key must be a plain word"},
@@ -89,7 +89,7 @@ func TestBadYAMLIsExplainedWithItsLine(t *testing.T) {
 // bomb is the billion laughs.
 func bomb() string {
 	var b strings.Builder
-	b.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x]\n")
+	b.WriteString("a0: &a0 [" + strings.Repeat("x, ", 8) + "x]\n")
 	for i := range 9 {
 		n := string(rune('0' + i))
 		m := string(rune('1' + i))

@@ -79,7 +79,7 @@ func TestSetYAMLGolden(t *testing.T) {
 		{"new below the alias", "platforms:\n  api_server:\n    port: 1\n", "api_server.enabled", "yes", "platforms:\n  api_server:\n    port: 1\n    enabled: true\n"},
 		{"usual place goes first", "platforms:\n  api_server:\n    port: 1\napi_server:\n  host: ::1\n", "api_server.enabled", "yes", "platforms:\n  api_server:\n    port: 1\napi_server:\n  host: ::1\n  enabled: true\n"},
 		{"broken elsewhere", "typo: 1\nmodel:\n  default: old\n", "model.default", "new", "typo: 1\nmodel:\n  default: new\n"},
-		{"block text is in the way of nothing", "notes: |\n  default: no\n  model:\nmodel:\n  default: old\n", "model.default", "new", "notes: |\n  default: no\n  model:\nmodel:\n  default: new\n"},
+		{"block text is in the way of nothing", "notes: |\n  default: no\n  model: x\nmodel:\n  default: old\n", "model.default", "new", "notes: |\n  default: no\n  model: x\nmodel:\n  default: new\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -44,8 +44,7 @@ func (h Home) source(name Name) (source, error) {
 	from.profile = &p
 	if data := peek(p.ConfigFile()); data != nil {
 		from.config, err = configs.CloneYAML(data)
-		var problem *configs.Problem
-		if errors.As(err, &problem) {
+		if problem, ok := errors.AsType[*configs.Problem](err); ok {
 			problem.File = p.ConfigFile()
 			return source{}, fmt.Errorf("clone: %w", problem)
 		}
@@ -119,7 +118,7 @@ func copyFile(root *os.Root, path, to string, budget *int64) error {
 	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
 		return errors.Join(err, fmt.Errorf("%s changed while it was read", path))
 	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // inside the staging directory
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (h Home) Create(ctx context.Context, opts CreateOptions) (Created, error) {
 	if opts.Name == Default {
 		return Created{}, &NameError{string(Default), "it is the home itself; set it up with: hermes setup"}
 	}
-	if _, err := ParseName(string(opts.Name)); err != nil {
+	if err := opts.Name.check(); err != nil {
 		return Created{}, err
 	}
 	unlock, err := h.lock(ctx)

@@ -101,7 +101,7 @@ func (h Home) profile(name Name) Profile {
 }
 
 // NotFound is the error for a profile that does not exist.
-type NotFound struct{ Name Name }
+type NotFound struct{ Name Name } //nolint:errname // reads as a sentence where it is asked for
 
 // Error names the command that would create the profile.
 func (e *NotFound) Error() string {
@@ -109,7 +109,7 @@ func (e *NotFound) Error() string {
 }
 
 // Exists is the error for a name that is taken.
-type Exists struct{ Name Name }
+type Exists struct{ Name Name } //nolint:errname // reads as a sentence where it is asked for
 
 func (e *Exists) Error() string {
 	return fmt.Sprintf("profile %s exists already; choose another name, or look at it with: hermes profile show %s", e.Name, e.Name)
@@ -119,7 +119,7 @@ func (e *Exists) Error() string {
 // one that does not is a *NotFound.
 func (h Home) Get(name Name) (Profile, error) {
 	if name != Default {
-		if _, err := ParseName(string(name)); err != nil {
+		if err := name.check(); err != nil {
 			return Profile{}, err
 		}
 	}
@@ -184,7 +184,7 @@ func (h Home) entry(text string) Profile {
 
 // readable reports why a directory cannot be read.
 func readable(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // an entry of profiles/
+	f, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("open profile: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // Held is the error for a profile that a gateway serves.
-type Held struct {
+type Held struct { //nolint:errname // reads as a sentence where it is asked for
 	Name Name
 	PID  int // of the gateway; 0 if it is not known
 }
@@ -57,13 +57,8 @@ func (p Profile) Lock() (*Lock, error) {
 		return nil, err
 	}
 	lock := flock.New(p.LockFile(), flock.SetFlag(lockFlags), flock.SetPermissions(0o600))
-	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
-	defer cancel()
-	switch _, err := lock.TryLockContext(ctx, homePoll); {
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, &Held{p.Name, p.holder()}
-	case err != nil:
-		return nil, fmt.Errorf("lock profile %s: %w", p.Name, err)
+	if err := p.take(lock); err != nil {
+		return nil, err
 	}
 	// Between open and lock the directory may have been renamed or removed: the
 	// lock is only worth something on the file that stands there now.
@@ -76,6 +71,21 @@ func (p Profile) Lock() (*Lock, error) {
 		return nil, fmt.Errorf("lock profile %s: %w", p.Name, err)
 	}
 	return &Lock{lock}, nil
+}
+
+// take waits for the lock as long as a probe may have it.
+func (p Profile) take(lock *flock.Flock) error {
+	for deadline := time.Now().Add(probeTime); ; <-time.After(homePoll) {
+		taken, err := lock.TryLock()
+		switch {
+		case err != nil:
+			return fmt.Errorf("lock profile %s: %w", p.Name, err)
+		case taken:
+			return nil
+		case time.Now().After(deadline):
+			return &Held{p.Name, p.holder()}
+		}
+	}
 }
 
 func sameFile(lock *flock.Flock, path string) bool {

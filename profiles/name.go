@@ -63,6 +63,16 @@ func ParseName(text string) (Name, error) {
 	return Name(name), nil
 }
 
+// check refuses a Name that ParseName did not make: whoever converts a text by
+// hand must not get around it.
+func (n Name) check() error {
+	parsed, err := ParseName(string(n))
+	if err == nil && parsed != n {
+		err = &NameError{string(n), "capital letters are not used"}
+	}
+	return err
+}
+
 // ParseRef is ParseName for places where a user chooses among the profiles that
 // exist: it takes "default" as well.
 func ParseRef(text string) (Name, error) {

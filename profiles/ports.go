@@ -64,7 +64,7 @@ func (h Home) usedPorts(except Name) map[int]Name {
 
 // peek reads what can be read of a settings file.
 func peek(path string) []byte {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // a profile's own file
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}

@@ -15,7 +15,7 @@ func (h Home) Rename(ctx context.Context, old, name Name) error {
 	if old == Default || name == Default {
 		return errors.New("the default profile is the home itself and keeps its name")
 	}
-	if _, err := ParseName(string(name)); err != nil {
+	if err := name.check(); err != nil {
 		return err
 	}
 	unlock, err := h.lock(ctx)

@@ -70,7 +70,7 @@ func removeAll(dir string) error {
 // create writes a new file with mode 0600, whatever the umask, and makes sure
 // that it is on disk.
 func create(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600) //nolint:gosec // inside a directory of ours
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY|noFollow, 0o600)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func stage(p Profile, config, soul []byte, env configs.EnvOptions) error {
 
 // syncDir makes sure that a directory's entries are on disk.
 func syncDir(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // a directory of ours
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -38,8 +38,7 @@ func (h Home) Sticky() (Name, error) {
 		return "", err
 	}
 	if _, err := h.Get(name); err != nil {
-		var gone *NotFound
-		if errors.As(err, &gone) {
+		if _, gone := errors.AsType[*NotFound](err); gone {
 			return "", fmt.Errorf("profile %s, chosen in %s, does not exist any more; choose another one with: hermes profile use NAME",
 				name, h.stickyFile())
 		}

@@ -1,0 +1,138 @@
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestLockNamesItsHolder(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	p := mustCreate(t, home, CreateOptions{Name: "alice"}).Profile
+	if pid, held := p.Holder(); held {
+		t.Errorf("a new profile is held by %d", pid)
+	}
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(p.LockFile()); err != nil || string(data) != fmt.Sprintln(os.Getpid()) {
+		t.Errorf("the file says %q, %v", data, err)
+	}
+	_, err = p.Lock()
+	var held *Held
+	if !errors.As(err, &held) || held.PID != os.Getpid() || held.Name != "alice" || !strings.Contains(err.Error(), fmt.Sprint(os.Getpid())) {
+		t.Errorf("got %v", err)
+	}
+	if pid, held := p.Holder(); !held || pid != os.Getpid() {
+		t.Errorf("the holder is %d, %v", pid, held)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLockDiesWithItsHolder(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	p := mustCreate(t, home, CreateOptions{Name: "alice"}).Profile
+	cmd, out := startChild(t, "lock", home, "alice")
+	if line := readLine(t, out); line != "locked" {
+		t.Fatal(line)
+	}
+	_, err := p.Lock()
+	var held *Held
+	if !errors.As(err, &held) || held.PID != cmd.Process.Pid {
+		t.Errorf("got %v, want the pid %d", err, cmd.Process.Pid)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatalf("the lock outlives its holder: %v", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLockOfTheDefaultProfile(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	created, err := home.Setup(t.Context(), SetupOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := created.Profile.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The home's own lock is another one: profiles can be made meanwhile.
+	mustCreate(t, home, CreateOptions{Name: "alice"})
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLockDoesNotFollowSymlinks(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	p := mustCreate(t, home, CreateOptions{Name: "alice"}).Profile
+	victim := filepath.Join(home.dir, "victim")
+	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, p.LockFile()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Lock(); err == nil {
+		t.Error("the link is followed")
+	}
+	if data, _ := os.ReadFile(victim); string(data) != "precious" {
+		t.Errorf("the target is %q", data)
+	}
+}
+
+func TestRenameAndRemoveRefuseServedProfiles(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	p := mustCreate(t, home, CreateOptions{Name: "alice"}).Profile
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held *Held
+	if err := home.Rename(t.Context(), "alice", "bob"); !errors.As(err, &held) || held.PID != os.Getpid() {
+		t.Errorf("rename: %v", err)
+	}
+	if err := home.Remove(t.Context(), "alice"); !errors.As(err, &held) || held.PID != os.Getpid() {
+		t.Errorf("remove: %v", err)
+	}
+	if _, err := home.Get("alice"); err != nil {
+		t.Errorf("alice is gone: %v", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if err := home.Rename(t.Context(), "alice", "bob"); err != nil {
+		t.Error(err)
+	}
+	// The old profile value leads nowhere now.
+	var gone *NotFound
+	if _, err := p.Lock(); !errors.As(err, &gone) {
+		t.Errorf("lock of the old name: %v", err)
+	}
+}
