@@ -195,8 +195,10 @@ func dial(t *testing.T, base string) net.Conn {
 // exchange sends raw bytes and reads one answer.
 func exchange(t *testing.T, c net.Conn, request string) answer {
 	t.Helper()
-	if _, err := io.WriteString(c, request); err != nil {
-		t.Fatalf("send: %v", err)
+	if request != "" {
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatalf("send: %v", err)
+		}
 	}
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {

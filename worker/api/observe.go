@@ -65,6 +65,11 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		s.opts.Log.LogAttrs(r.Context(), level, "request",
 			slog.String("method", r.Method), slog.String("path", path), slog.Int("status", status),
 			slog.Duration("duration", s.opts.Now().Sub(began)), slog.Int64("bytes", w.Size), slog.String("request_id", id))
+		if status == statusGone {
+			// A client that has only stopped sending still reads; it must not
+			// take what there is for an answer.
+			panic(http.ErrAbortHandler)
+		}
 		return nil
 	}
 }

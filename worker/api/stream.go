@@ -37,9 +37,8 @@ func openStream(w http.ResponseWriter, gone func(error)) *stream {
 	h.Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	st := &stream{w: w, control: http.NewResponseController(w), gone: gone, sent: time.Now()}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.timer = time.AfterFunc(keepAliveAfter, st.keepAlive)
+	st.timer = time.AfterFunc(time.Hour, st.keepAlive)
+	st.timer.Reset(keepAliveAfter) // only now, as keepAlive uses st.timer
 	return st
 }
 
@@ -77,7 +76,10 @@ func (st *stream) write(event []byte, flush bool) error {
 // keepAlive is called by the timer. It sends a comment if the stream was silent
 // for long enough, and looks again later.
 func (st *stream) keepAlive() {
-	st.mu.Lock()
+	if !st.mu.TryLock() { // something is being sent, perhaps for long
+		st.timer.Reset(keepAliveAfter)
+		return
+	}
 	defer st.mu.Unlock()
 	if st.closed || st.err != nil {
 		return

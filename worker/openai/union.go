@@ -51,7 +51,7 @@ func (c Content) String() string {
 func (c Content) MarshalJSON() ([]byte, error) {
 	switch c.Kind {
 	case Plain:
-		return json.Marshal(c.Text)
+		return plainly(c.Text)
 	case Parted:
 		return json.Marshal(c.Parts)
 	default:
@@ -112,12 +112,12 @@ func ImagePart(url, detail string) Part {
 // MarshalJSON writes the keys that belong to the part's type and no other ones.
 func (p Part) MarshalJSON() ([]byte, error) {
 	if p.ImageURL != nil {
-		return json.Marshal(struct {
+		return plainly(struct {
 			Type     string    `json:"type"`
 			ImageURL *ImageURL `json:"image_url"`
 		}{p.Type, p.ImageURL})
 	}
-	return json.Marshal(struct {
+	return plainly(struct {
 		Type string `json:"type"`
 		Text string `json:"text"`
 	}{p.Type, p.Text})
@@ -236,6 +236,16 @@ func (n *Number) UnmarshalJSON(data []byte) error {
 		*n = Number(float)
 	}
 	return nil
+}
+
+// plainly encodes without escaping <, > and &, which is of use in HTML only and
+// would undo what an encoder further out was told.
+func plainly(value any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // first returns the first byte of a JSON value, 0 if there is none. Values that

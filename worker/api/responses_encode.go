@@ -1,0 +1,344 @@
+package api
+
+import (
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"hermes/worker/agent"
+	"hermes/worker/llm"
+	"hermes/worker/openai"
+)
+
+const (
+	// maxFinal is how long the event that ends a stream may be. It holds the
+	// whole output. Open WebUI, which reads with aiohttp, gives the whole answer
+	// up when a line is longer than 131,072 bytes.
+	maxFinal = 120_000
+	// maxInstructions is how many bytes of the instructions are repeated in the
+	// events of a stream, of which three hold the whole response.
+	maxInstructions = 8 << 10
+)
+
+// toolItems says which items of a response show a tool that the server ran.
+type toolItems uint8
+
+const (
+	// toolPairs is a function_call, and a function_call_output with a string.
+	toolPairs toolItems = iota
+	// toolPairLists is the same with the output in a list of parts. Open WebUI
+	// breaks on a string, and takes a call without an output for work of its own.
+	toolPairLists
+	// toolMCPCalls is one mcp_call for both. SDKs that run every function_call
+	// themselves leave it alone.
+	toolMCPCalls
+)
+
+// serverLabel names this server in an mcp_call.
+const serverLabel = "hermes"
+
+// interrupted stands in for the output of a tool that the end of a turn
+// overtook.
+const interrupted = "The call was interrupted; its effects are unknown."
+
+// responseOptions is what stays the same for one response.
+type responseOptions struct {
+	// response holds the settings; its state is not looked at.
+	response openai.Response
+	tools    toolItems
+	newID    func() string
+	now      func() time.Time
+	// whole holds the text of an item back and sends it as one delta.
+	whole bool
+	// canonical makes the stream a function of the output alone, so that
+	// replayResponse can make the same events again, with the same numbers. It
+	// is for streams that a client may pick up in the middle. Text is then sent
+	// in pieces of its own instead of the model's, and an mcp_call when it has
+	// ended.
+	canonical bool
+	// status adds Open WebUI's status lines to the events about tools.
+	status bool
+}
+
+// responseEncoder turns the events of a turn into the events of a stream of the
+// Responses API, and into the response itself. It is a state machine without
+// I/O: each method returns the bytes to send, which are valid until the next
+// call. Begin comes first; finish, incomplete, fail or cancel end the stream,
+// and nothing comes after that.
+//
+// Items stand in the output in the order in which they began. A message or a
+// piece of reasoning is closed by whatever begins next. What a stream shows of
+// arguments and outputs of tools is bounded, see shown; object keeps all.
+type responseEncoder struct {
+	opts  responseOptions
+	state openai.ResponseState // without Output
+	items []*responseItem
+	over  bool
+
+	head      []byte // JSON of the settings, up to the state
+	shownHead []byte // the same for events
+	buf       []byte // what the current call returns
+	mark      int    // where the current event begins in buf
+	ride      []byte // an extra key of the current event
+	sequence  int64  // the next sequence_number
+	after     int64  // events up to this number are left out
+
+	open    *responseItem // the message or reasoning that takes text
+	frame   []byte        // of its deltas, up to the text
+	sent    int           // bytes of its text that were sent
+	scanned int           // bytes of its text that were looked at for an end of a piece
+	runes   int           // characters between sent and scanned
+
+	running []*runningCall // started and not finished
+}
+
+// runningCall is a call that has started. Item is nil as long as nothing is
+// shown of it.
+type runningCall struct {
+	call llm.ToolCall
+	tool runningTool
+	item *responseItem
+}
+
+func newResponseEncoder(opts responseOptions) *responseEncoder {
+	e := &responseEncoder{opts: opts, after: -1}
+	e.state.Status = openai.StatusInProgress
+	if opts.response.Background {
+		e.state.Status = openai.StatusQueued
+	}
+	settings := opts.response.ResponseSettings
+	e.head = appendJSON(nil, settings)
+	e.head = e.head[:len(e.head)-1]
+	e.shownHead = e.head
+	if text := settings.Instructions; text != nil && len(*text) > maxInstructions {
+		at := maxInstructions
+		for !utf8.RuneStart((*text)[at]) {
+			at--
+		}
+		short := (*text)[:at] + "\n[" + strconv.Itoa(len(*text)-at) + " bytes are left out here]"
+		settings.Instructions = &short
+		e.shownHead = appendJSON(nil, settings)
+		e.shownHead = e.shownHead[:len(e.shownHead)-1]
+	}
+	return e
+}
+
+// begin returns the first events. A response in the background is queued until
+// start, or the first event of its turn.
+func (e *responseEncoder) begin() []byte {
+	e.buf = e.buf[:0]
+	e.lifecycle(openai.EventCreated)
+	if e.opts.response.Background {
+		e.lifecycle(openai.EventQueued)
+	} else {
+		e.lifecycle(openai.EventInProgress)
+	}
+	return e.buf
+}
+
+// start says that a queued turn runs now.
+func (e *responseEncoder) start() []byte {
+	e.buf = e.buf[:0]
+	e.leaveQueue()
+	return e.buf
+}
+
+func (e *responseEncoder) leaveQueue() {
+	if e.state.Status == openai.StatusQueued {
+		e.state.Status = openai.StatusInProgress
+		e.lifecycle(openai.EventInProgress)
+	}
+}
+
+// event returns the events of the stream that an event of the turn makes; there
+// may be none. More reports that further ones follow at once.
+func (e *responseEncoder) event(event agent.Event) (out []byte, more bool) {
+	e.buf = e.buf[:0]
+	if e.over {
+		return nil, false
+	}
+	e.leaveQueue()
+	switch event := event.(type) {
+	case agent.Text:
+		more = event.More
+		if inner := inside(event.JSON); len(inner) > 0 {
+			e.take(openai.ItemMessage)
+			e.add(inner)
+		}
+	case agent.Reasoning:
+		more = event.More
+		if inner := inside(event.JSON); len(inner) > 0 {
+			e.take(openai.ItemReasoning)
+			e.add(inner)
+		}
+	case agent.ToolStarted:
+		e.started(event.Call, toolOf(event.Call, event.Emoji, event.Label))
+	case agent.ToolFinished:
+		e.finished(event)
+	}
+	return e.buf, more
+}
+
+// finish returns the last events of a turn that the model ended. An answer that
+// was cut makes the response incomplete.
+func (e *responseEncoder) finish(result agent.Result) []byte {
+	reason, last := "", openai.StatusCompleted
+	switch result.Finish {
+	case llm.FinishLength:
+		reason = openai.ReasonMaxOutputTokens
+		if !result.Cut { // else the agent has said itself that it stopped, and why
+			last = openai.StatusIncomplete
+		}
+	case llm.FinishContentFilter:
+		reason, last = openai.ReasonContentFilter, openai.StatusIncomplete
+	case llm.FinishStop, llm.FinishToolCalls:
+	}
+	if reason != "" {
+		return e.end(openai.StatusIncomplete, last, result.Usage, func(state *openai.ResponseState) {
+			state.IncompleteDetails = &openai.IncompleteDetails{Reason: reason}
+		})
+	}
+	return e.end(openai.StatusCompleted, last, result.Usage, func(state *openai.ResponseState) {
+		now := e.opts.now().Unix()
+		state.CompletedAt = &now
+	})
+}
+
+// incomplete returns the last events of a turn that was ended early for the
+// reason, which is one of openai.IncompleteDetails.
+func (e *responseEncoder) incomplete(reason string, usage llm.Usage) []byte {
+	return e.end(openai.StatusIncomplete, openai.StatusIncomplete, usage, func(state *openai.ResponseState) {
+		state.IncompleteDetails = &openai.IncompleteDetails{Reason: reason}
+	})
+}
+
+// fail returns the last events of a turn that has failed.
+func (e *responseEncoder) fail(failure openai.ResponseError, usage llm.Usage) []byte {
+	if failure.Code == "" {
+		failure.Code = openai.CodeServerError
+	}
+	return e.end(openai.StatusFailed, openai.StatusIncomplete, usage, func(state *openai.ResponseState) {
+		state.Error = &failure
+	})
+}
+
+// cancel returns the last events of a turn that somebody stopped.
+func (e *responseEncoder) cancel(usage llm.Usage) []byte {
+	return e.end(openai.StatusCancelled, openai.StatusIncomplete, usage, func(*openai.ResponseState) {})
+}
+
+// end closes what is open, the last item with a status of its own, and then the
+// stream.
+func (e *responseEncoder) end(status, last string, usage llm.Usage, set func(*openai.ResponseState)) []byte {
+	e.buf = e.buf[:0]
+	if e.over {
+		return nil
+	}
+	e.leaveQueue()
+	e.settle(last)
+	for len(e.running) > 0 {
+		e.interrupt(e.running[0])
+	}
+	e.state.Status = status
+	e.state.Usage = responseUsage(usage)
+	set(&e.state)
+	e.last()
+	return e.buf
+}
+
+// last appends the event that ends a stream. The public description has none
+// for a cancelled response; of those that it has, incomplete says least that is
+// wrong.
+func (e *responseEncoder) last() {
+	e.over = true
+	kind := openai.EventIncomplete
+	switch e.state.Status {
+	case openai.StatusCompleted:
+		kind = openai.EventCompleted
+	case openai.StatusFailed:
+		kind = openai.EventFailed
+	}
+	e.lifecycle(kind)
+	e.buf = append(e.buf, doneLine...)
+}
+
+// object returns the response as it stands, as JSON. The bytes are the
+// caller's.
+func (e *responseEncoder) object() []byte { return e.appendResponse(nil, e.head, bounds{}) }
+
+// lifecycle appends an event that holds the whole response. If that is too
+// long, tools and then reasoning are cut further.
+func (e *responseEncoder) lifecycle(kind string) {
+	e.beginEvent(kind)
+	e.buf = append(e.buf, `,"response":`...)
+	from := len(e.buf)
+	for b := shown(); ; b = b.tighter() {
+		e.buf = e.appendResponse(e.buf[:from], e.shownHead, b)
+		if len(e.buf)-from <= maxFinal || b.tightest() {
+			break
+		}
+	}
+	e.endEvent()
+}
+
+// appendResponse appends the response, items cut to the bounds.
+func (e *responseEncoder) appendResponse(b, head []byte, limits bounds) []byte {
+	b = append(b, head...)
+	b = append(b, `,"status":"`...)
+	b = append(b, e.state.Status...)
+	b = append(b, `","completed_at":`...)
+	b = appendJSON(b, e.state.CompletedAt)
+	b = append(b, `,"error":`...)
+	b = appendJSON(b, e.state.Error)
+	b = append(b, `,"incomplete_details":`...)
+	b = appendJSON(b, e.state.IncompleteDetails)
+	b = append(b, `,"output":[`...)
+	for i, item := range e.items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = item.append(b, limits)
+	}
+	b = append(b, `],"usage":`...)
+	b = appendJSON(b, e.state.Usage)
+	return append(b, '}')
+}
+
+// beginEvent begins one event of the stream.
+func (e *responseEncoder) beginEvent(kind string) {
+	e.mark = len(e.buf)
+	e.buf = append(e.buf, "event: "...)
+	e.buf = append(e.buf, kind...)
+	e.buf = append(e.buf, "\ndata: {\"type\":\""...)
+	e.buf = append(e.buf, kind...)
+	e.buf = append(e.buf, '"')
+}
+
+// endEvent ends the event that began last, and takes it out again if the client
+// has it already.
+func (e *responseEncoder) endEvent() {
+	if e.ride != nil {
+		e.buf = append(e.buf, `,"event":`...)
+		e.buf = append(e.buf, e.ride...)
+		e.ride = nil
+	}
+	e.buf = append(e.buf, `,"sequence_number":`...)
+	e.buf = strconv.AppendInt(e.buf, e.sequence, 10)
+	e.buf = append(e.buf, "}\n\n"...)
+	if e.sequence <= e.after {
+		e.buf = e.buf[:e.mark]
+	}
+	e.sequence++
+}
+
+// responseUsage counts tokens in the public form. Zeros stand for what is not
+// known, because strict clients want every count at the end.
+func responseUsage(usage llm.Usage) *openai.ResponseUsage {
+	return &openai.ResponseUsage{
+		InputTokens:        usage.Input,
+		InputTokenDetails:  openai.InputTokenDetails{CachedTokens: usage.Cached},
+		OutputTokens:       usage.Output,
+		OutputTokenDetails: openai.OutputTokenDetails{ReasoningTokens: usage.Reasoning},
+		TotalTokens:        usage.Input + usage.Output,
+	}
+}

@@ -1,0 +1,414 @@
+package api
+
+import (
+	"slices"
+	"strconv"
+
+	"hermes/worker/agent"
+	"hermes/worker/llm"
+	"hermes/worker/openai"
+)
+
+// responseItem is an item of a response's output. Texts are kept as the inside
+// of a JSON string, the way they come and go.
+type responseItem struct {
+	kind   string // openai.ItemMessage, …
+	index  int    // in the output
+	id     string
+	status string
+	// begun says that its first part is there.
+	begun bool
+	// text is what a message or reasoning says, or what a tool gave back.
+	text []byte
+
+	callID    string
+	name      string
+	arguments string
+	quoted    []byte // the arguments as the inside of a JSON string
+	// list says that the output is sent as a list of parts.
+	list bool
+	// ended says that an mcp_call has an output, failed that it is an error.
+	ended, failed bool
+}
+
+// append appends the item, cut to the bounds.
+func (i *responseItem) append(b []byte, limits bounds) []byte {
+	b = append(b, `{"type":"`...)
+	b = append(b, i.kind...)
+	b = append(b, `","id":`...)
+	b = appendQuoted(b, i.id)
+	b = append(b, `,"status":"`...)
+	b = append(b, i.status...)
+	b = append(b, `",`...)
+	switch i.kind {
+	case openai.ItemMessage:
+		b = append(b, `"role":"assistant","content":[`...)
+		b = i.appendPart(b, limits)
+		b = append(b, `]}`...)
+	case openai.ItemReasoning:
+		b = append(b, `"summary":[],"content":[`...)
+		b = i.appendPart(b, limits)
+		b = append(b, `]}`...)
+	case openai.ItemFunctionCall:
+		b = append(b, `"call_id":`...)
+		b = appendQuoted(b, i.callID)
+		b = i.appendCall(b, limits)
+		b = append(b, '}')
+	case openai.ItemFunctionOutput:
+		b = append(b, `"call_id":`...)
+		b = appendQuoted(b, i.callID)
+		b = append(b, `,"output":`...)
+		if i.list {
+			b = append(b, `[{"type":"input_text","text":`...)
+			b = i.appendOutput(b, limits)
+			b = append(b, `}]}`...)
+		} else {
+			b = i.appendOutput(b, limits)
+			b = append(b, '}')
+		}
+	case openai.ItemMCPCall:
+		b = append(b, `"server_label":"`+serverLabel+`"`...)
+		b = i.appendCall(b, limits)
+		b = append(b, `,"output":`...)
+		if i.ended && !i.failed {
+			b = i.appendOutput(b, limits)
+		} else {
+			b = append(b, "null"...)
+		}
+		b = append(b, `,"error":`...)
+		if i.ended && i.failed {
+			b = append(b, `{"type":"mcp_tool_execution_error","content":[{"type":"text","text":`...)
+			b = i.appendOutput(b, limits)
+			b = append(b, `}]}`...)
+		} else {
+			b = append(b, "null"...)
+		}
+		b = append(b, `,"approval_request_id":null}`...)
+	}
+	return b
+}
+
+// appendPart appends the one part of a message or of reasoning, if it has begun.
+func (i *responseItem) appendPart(b []byte, limits bounds) []byte {
+	if !i.begun {
+		return b
+	}
+	if i.kind == openai.ItemReasoning {
+		b = append(b, `{"type":"reasoning_text","text":"`...)
+		b = appendBounded(b, i.text, limits.thought)
+		return append(b, `"}`...)
+	}
+	b = append(b, `{"type":"output_text","text":"`...)
+	b = append(b, i.text...)
+	return append(b, `","annotations":[],"logprobs":[]}`...)
+}
+
+// appendCall appends the name and arguments of a call.
+func (i *responseItem) appendCall(b []byte, limits bounds) []byte {
+	b = append(b, `,"name":`...)
+	b = appendQuoted(b, i.name)
+	b = append(b, `,"arguments":"`...)
+	if i.begun {
+		b = append(b, i.shownArguments(limits.tool)...)
+	}
+	return append(b, '"')
+}
+
+func (i *responseItem) appendOutput(b []byte, limits bounds) []byte {
+	b = append(b, '"')
+	b = appendBounded(b, i.text, limits.tool)
+	return append(b, '"')
+}
+
+// newItem appends an item to the output.
+func (e *responseEncoder) newItem(kind, id string) *responseItem {
+	item := &responseItem{kind: kind, index: len(e.items), id: id, status: openai.StatusInProgress}
+	e.items = append(e.items, item)
+	return item
+}
+
+// newID makes the id of an item.
+func (e *responseEncoder) newID(kind string) string {
+	prefix := openai.PrefixMessage
+	switch kind {
+	case openai.ItemReasoning:
+		prefix = openai.PrefixReasoning
+	case openai.ItemFunctionCall:
+		prefix = openai.PrefixFunctionCall
+	case openai.ItemFunctionOutput:
+		prefix = openai.PrefixFunctionOutput
+	case openai.ItemMCPCall:
+		prefix = openai.PrefixMCPCall
+	}
+	return prefix + e.opts.newID()
+}
+
+// take makes sure that text goes into an item of the kind.
+func (e *responseEncoder) take(kind string) {
+	if e.open == nil || e.open.kind != kind {
+		e.settle(openai.StatusCompleted)
+		e.openText(kind, e.newID(kind))
+	}
+}
+
+// openText begins a message or reasoning, and its only part.
+func (e *responseEncoder) openText(kind, id string) {
+	item := e.newItem(kind, id)
+	e.itemEvent(openai.EventItemAdded, item)
+	item.begun = true
+	e.partEvent(openai.EventPartAdded, item)
+	e.open, e.sent, e.scanned, e.runes = item, 0, 0, 0
+	delta := openai.EventTextDelta
+	if kind == openai.ItemReasoning {
+		delta = openai.EventReasoningDelta
+	}
+	// The frame is made where events are made, and taken out again.
+	from := len(e.buf)
+	e.beginEvent(delta)
+	e.about(item)
+	e.buf = append(e.buf, `,"content_index":0,"delta":"`...)
+	e.frame = append(e.frame[:0], e.buf[from:]...)
+	e.buf = e.buf[:from]
+}
+
+// settle closes the message or reasoning that is open.
+func (e *responseEncoder) settle(status string) {
+	item := e.open
+	if item == nil {
+		return
+	}
+	e.deltas(item.text[e.sent:])
+	e.open = nil
+	kind, end := openai.EventTextDone, `","logprobs":[]`
+	if item.kind == openai.ItemReasoning {
+		kind, end = openai.EventReasoningDone, `"`
+	}
+	e.beginEvent(kind)
+	e.about(item)
+	e.buf = append(e.buf, `,"content_index":0,"text":"`...)
+	e.buf = append(e.buf, item.text...)
+	e.buf = append(e.buf, end...)
+	e.endEvent()
+	e.partEvent(openai.EventPartDone, item)
+	item.status = status
+	e.itemEvent(openai.EventItemDone, item)
+}
+
+// add adds to the text of the open item and sends what is due of it.
+func (e *responseEncoder) add(inner []byte) {
+	e.open.text = append(e.open.text, inner...)
+	switch {
+	case e.opts.canonical:
+		e.canonicalDeltas()
+	case !e.opts.whole:
+		e.sent = len(e.open.text)
+		e.deltas(inner)
+	}
+}
+
+// deltas sends text of the open item, in more than one event if it is long.
+func (e *responseEncoder) deltas(inner []byte) {
+	for len(inner) > 0 {
+		n := len(inner)
+		if n > maxPiece {
+			n = cut(inner, maxPiece)
+		}
+		e.mark = len(e.buf)
+		e.buf = append(e.buf, e.frame...)
+		e.buf = append(e.buf, inner[:n]...)
+		if e.open.kind == openai.ItemMessage {
+			e.buf = append(e.buf, `","logprobs":[]`...)
+		} else {
+			e.buf = append(e.buf, '"')
+		}
+		e.endEvent()
+		inner = inner[n:]
+	}
+}
+
+// started shows that a call begins. In pairs the model's wish is an item of its
+// own, and whole as soon as it is known.
+func (e *responseEncoder) started(call llm.ToolCall, tool runningTool) {
+	e.settle(openai.StatusCompleted)
+	running := &runningCall{call: call, tool: tool}
+	e.running = append(e.running, running)
+	switch {
+	case e.opts.tools != toolMCPCalls:
+		e.ride = e.statusLine(tool, "running")
+		e.functionCall(e.newID(openai.ItemFunctionCall), call)
+	case !e.opts.canonical:
+		e.ride = e.statusLine(tool, "running")
+		running.item = e.openMCPCall(e.newID(openai.ItemMCPCall), call)
+	}
+}
+
+// finished shows how a call ended. One that was never started is shown as
+// started first.
+func (e *responseEncoder) finished(event agent.ToolFinished) {
+	running := e.runningCall(event.Call.ID)
+	if running == nil {
+		e.started(event.Call, toolOf(event.Call, event.Emoji, event.Label))
+		running = e.runningCall(event.Call.ID)
+	}
+	output := inside(appendQuoted(nil, event.Output))
+	e.conclude(running, output, event.Failed, openai.StatusCompleted)
+}
+
+// interrupt shows that a call has no end.
+func (e *responseEncoder) interrupt(running *runningCall) {
+	e.conclude(running, []byte(interrupted), true, openai.StatusIncomplete)
+}
+
+// conclude takes a call off the list of those that run, and shows what came of
+// it.
+func (e *responseEncoder) conclude(running *runningCall, output []byte, failed bool, status string) {
+	e.settle(openai.StatusCompleted)
+	e.running = slices.DeleteFunc(e.running, func(r *runningCall) bool { return r == running })
+	line := e.statusLine(running.tool, "completed")
+	if failed {
+		line = e.statusLine(running.tool, "failed")
+	}
+	if e.opts.tools != toolMCPCalls {
+		item := e.newItem(openai.ItemFunctionOutput, e.newID(openai.ItemFunctionOutput))
+		item.callID, item.text, item.list = running.call.ID, output, e.opts.tools == toolPairLists
+		e.functionOutput(item, status, line)
+		return
+	}
+	item := running.item
+	if item == nil {
+		item = e.openMCPCall(e.newID(openai.ItemMCPCall), running.call)
+	}
+	if status == openai.StatusCompleted {
+		item.ended, item.failed, item.text = true, failed, output
+		if failed {
+			status = openai.StatusFailed
+		}
+	}
+	e.closeMCPCall(item, status, line)
+}
+
+func (e *responseEncoder) runningCall(id string) *runningCall {
+	for _, running := range e.running {
+		if running.call.ID == id {
+			return running
+		}
+	}
+	return nil
+}
+
+// functionCall shows the whole of a model's wish.
+func (e *responseEncoder) functionCall(id string, call llm.ToolCall) {
+	item := e.newItem(openai.ItemFunctionCall, id)
+	item.setCall(call)
+	e.itemEvent(openai.EventItemAdded, item)
+	e.argumentEvents(item, openai.EventArgumentsDelta, openai.EventArgumentsDone)
+	item.status = openai.StatusCompleted
+	e.itemEvent(openai.EventItemDone, item)
+}
+
+// functionOutput shows an output. It is whole in both of its events: Open WebUI
+// looks at the first only, unless the response is completed.
+func (e *responseEncoder) functionOutput(item *responseItem, status string, line []byte) {
+	e.itemEvent(openai.EventItemAdded, item)
+	item.status = status
+	e.ride = line
+	e.itemEvent(openai.EventItemDone, item)
+}
+
+// openMCPCall shows the beginning of a call in one item.
+func (e *responseEncoder) openMCPCall(id string, call llm.ToolCall) *responseItem {
+	item := e.newItem(openai.ItemMCPCall, id)
+	item.setCall(call)
+	e.itemEvent(openai.EventItemAdded, item)
+	e.stateEvent(openai.EventMCPInProgress, item)
+	e.argumentEvents(item, openai.EventMCPArgumentsDelta, openai.EventMCPArgumentsDone)
+	return item
+}
+
+// closeMCPCall shows the end of a call in one item.
+func (e *responseEncoder) closeMCPCall(item *responseItem, status string, line []byte) {
+	item.status = status
+	if status == openai.StatusCompleted {
+		e.stateEvent(openai.EventMCPCompleted, item)
+	} else {
+		e.stateEvent(openai.EventMCPFailed, item)
+	}
+	e.ride = line
+	e.itemEvent(openai.EventItemDone, item)
+}
+
+func (i *responseItem) setCall(call llm.ToolCall) {
+	i.callID, i.name, i.arguments = call.ID, call.Name, call.Arguments
+	i.quoted = inside(appendQuoted(nil, call.Arguments))
+}
+
+// argumentEvents shows the arguments of a call, as far as they are shown.
+func (e *responseEncoder) argumentEvents(item *responseItem, delta, done string) {
+	item.begun = true
+	arguments := item.shownArguments(shown().tool)
+	if len(arguments) > 0 { // never longer than what fits into one event
+		e.beginEvent(delta)
+		e.about(item)
+		e.buf = append(e.buf, `,"delta":"`...)
+		e.buf = append(e.buf, arguments...)
+		e.buf = append(e.buf, '"')
+		e.endEvent()
+	}
+	e.beginEvent(done)
+	e.about(item)
+	if done == openai.EventArgumentsDone {
+		e.buf = append(e.buf, `,"name":`...)
+		e.buf = appendQuoted(e.buf, item.name)
+	}
+	e.buf = append(e.buf, `,"arguments":"`...)
+	e.buf = append(e.buf, arguments...)
+	e.buf = append(e.buf, '"')
+	e.endEvent()
+}
+
+// itemEvent appends an event that holds an item.
+func (e *responseEncoder) itemEvent(kind string, item *responseItem) {
+	e.beginEvent(kind)
+	e.buf = append(e.buf, `,"output_index":`...)
+	e.buf = strconv.AppendInt(e.buf, int64(item.index), 10)
+	e.buf = append(e.buf, `,"item":`...)
+	e.buf = item.append(e.buf, shown())
+	e.endEvent()
+}
+
+// partEvent appends an event that holds a part.
+func (e *responseEncoder) partEvent(kind string, item *responseItem) {
+	e.beginEvent(kind)
+	e.about(item)
+	e.buf = append(e.buf, `,"content_index":0,"part":`...)
+	e.buf = item.appendPart(e.buf, bounds{})
+	e.endEvent()
+}
+
+// stateEvent appends an event that only says how an item goes on.
+func (e *responseEncoder) stateEvent(kind string, item *responseItem) {
+	e.beginEvent(kind)
+	e.about(item)
+	e.endEvent()
+}
+
+// about appends what names an item.
+func (e *responseEncoder) about(item *responseItem) {
+	e.buf = append(e.buf, `,"item_id":`...)
+	e.buf = appendQuoted(e.buf, item.id)
+	e.buf = append(e.buf, `,"output_index":`...)
+	e.buf = strconv.AppendInt(e.buf, int64(item.index), 10)
+}
+
+// statusLine returns Open WebUI's event about a tool, nil if none is wanted. It
+// is built from the same closed list as that of the chat stream.
+func (e *responseEncoder) statusLine(tool runningTool, status string) []byte {
+	if !e.opts.status {
+		return nil
+	}
+	description := tool.emoji + " " + tool.label
+	if status == "failed" {
+		description += " (failed)"
+	}
+	return appendJSON(nil, uiEvent{Type: "status", Data: uiStatus{Description: description, Done: len(e.running) == 0}})
+}
