@@ -90,10 +90,8 @@ func writeFile(path string, data []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer func() { _ = pending.Cleanup() }()
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
-		if err := pending.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
-		}
+	if err := giveTo(info, pending.Name()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	if _, err := pending.Write(data); err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -102,6 +100,17 @@ func writeFile(path string, data []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
+}
+
+// giveTo makes the owner of what info describes the owner of path too, when root
+// runs this: `sudo hermes config set` must not leave files that the gateway's
+// user cannot open.
+func giveTo(info fs.FileInfo, path string) error {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Lchown(path, int(stat.Uid), int(stat.Gid))
 }
 
 const (
@@ -115,6 +124,10 @@ const (
 // this process and across processes. The kernel frees the lock when its holder
 // dies.
 func lockSettings(dir string) (unlock func(), err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, fmt.Errorf("lock settings: %w", err)
+	}
 	path := filepath.Join(dir, lockFile)
 	lock := flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW), flock.SetPermissions(0o600))
 	for deadline := time.Now().Add(lockWait); ; <-time.After(lockPoll) {
@@ -123,6 +136,10 @@ func lockSettings(dir string) (unlock func(), err error) {
 		case err != nil:
 			return nil, fmt.Errorf("lock settings: %w", err)
 		case taken:
+			if err := giveTo(info, path); err != nil {
+				_ = lock.Close()
+				return nil, fmt.Errorf("lock settings: %w", err)
+			}
 			return func() { _ = lock.Close() }, nil
 		case time.Now().After(deadline):
 			return nil, fmt.Errorf("lock %s: another command has been changing the settings for %s", path, lockWait)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -218,6 +219,31 @@ func TestSetTightensTheMode(t *testing.T) {
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("the mode is %v, %v", info.Mode(), err)
+		}
+	}
+}
+
+// TestRootLeavesFilesToTheirOwner runs `sudo hermes config set` in somebody's home.
+func TestRootLeavesFilesToTheirOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	d := newDirs(t, map[string]string{aliceYAML: "model:\n"})
+	for _, path := range []string{d.alice, filepath.Join(d.alice, YAMLFile)} {
+		if err := os.Chown(path, 1234, 1234); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, key := range []string{"MY_KEY", "model.default"} {
+		if _, err := Set(d.target(), key, "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{EnvFile, YAMLFile, lockFile} {
+		info, err := os.Lstat(filepath.Join(d.alice, name))
+		if err != nil || info.Sys().(*syscall.Stat_t).Uid != 1234 {
+			t.Errorf("%s belongs to %v, %v", name, info.Sys(), err)
 		}
 	}
 }

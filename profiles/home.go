@@ -111,6 +111,7 @@ func (e *NotFound) Error() string {
 // Exists is the error for a name that is taken.
 type Exists struct{ Name Name } //nolint:errname // reads as a sentence where it is asked for
 
+// Error names the command that shows the profile.
 func (e *Exists) Error() string {
 	return fmt.Sprintf("profile %s exists already; choose another name, or look at it with: hermes profile show %s", e.Name, e.Name)
 }

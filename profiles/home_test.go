@@ -193,3 +193,32 @@ func TestSticky(t *testing.T) {
 	}
 	check(Default)
 }
+
+// TestEnvironmentAloneServesAFreshHome is `docker run -e …` with an empty volume.
+func TestEnvironmentAloneServesAFreshHome(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	p, err := home.Get(Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := p.Load([]string{"API_SERVER_ENABLED=true", "API_SERVER_PORT=9000"}, nil)
+	if s := loaded.Config.APIServer; err != nil || !s.Enabled || s.Port != 9000 {
+		t.Errorf("got %+v, %v", s, err)
+	}
+	for range 2 {
+		if err := p.Prepare(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(p.Workspace()); err != nil || p.SetUp() {
+		t.Errorf("prepared: %v, set up: %v", err, p.SetUp())
+	}
+}

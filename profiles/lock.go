@@ -21,6 +21,7 @@ type Held struct { //nolint:errname // reads as a sentence where it is asked for
 	PID  int // of the gateway; 0 if it is not known
 }
 
+// Error names the holder and the command that stops it.
 func (e *Held) Error() string {
 	holder := "another process"
 	if e.PID > 0 {

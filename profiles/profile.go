@@ -81,6 +81,12 @@ func (p Profile) Prepare() error {
 	if err := p.usable(); err != nil {
 		return err
 	}
+	if p.Name == Default {
+		// `docker run -e API_SERVER_ENABLED=true` serves a home that is not there yet.
+		if err := (Home{dir: p.Dir}).make(); err != nil {
+			return err
+		}
+	}
 	for _, dir := range p.directories() {
 		if err := makeDir(dir); err != nil {
 			return fmt.Errorf("prepare profile %s: %w", p.Name, err)
@@ -119,10 +125,15 @@ func makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	if errors.Is(err, fs.ErrExist) {
 		info, err := os.Lstat(dir)
-		if err == nil && !info.IsDir() {
+		switch {
+		case err != nil:
+			return err
+		case info.Mode()&fs.ModeSymlink != 0:
+			return fmt.Errorf("%s is a symbolic link; it must be a directory of its own", dir)
+		case !info.IsDir():
 			return fmt.Errorf("%s is no directory", dir)
 		}
-		return err
+		return nil
 	}
 	if err != nil {
 		return err
