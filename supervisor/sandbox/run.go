@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -45,28 +44,12 @@ func (s *Sandbox) Run(ctx context.Context, c Command) (Output, error) {
 	} else if !info.IsDir() {
 		return Output{}, fmt.Errorf("start command: %s is not a directory", c.Dir)
 	}
-	ours, theirs, err := os.Pipe()
-	if err != nil {
+	call := &call{sandbox: s, command: c, drain: newDrain(), capture: newCapture(c.MaxOutput)}
+	defer call.drain.close()
+	if err := call.start(ctx); err != nil {
 		return Output{}, fmt.Errorf("start command: %w", err)
 	}
-	defer ours.Close()
-
-	mark := s.begin(c.CallID)
-	// The context ends the command through Run, which ends the group.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), c.Argv[0], c.Argv[1:]...)
-	cmd.Dir = c.Dir
-	cmd.Env = append(slices.Clone(c.Env), EnvCall+"="+mark)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = c.Stdin, theirs, theirs
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = waitDelay
 	began := time.Now()
-	err = s.children.Start(cmd)
-	theirs.Close()
-	if err != nil {
-		s.end(mark)
-		return Output{}, fmt.Errorf("start command: %w", err)
-	}
-	call := &call{sandbox: s, command: c, cmd: cmd, mark: mark, pgid: cmd.Process.Pid, pipe: ours, capture: newCapture(c.MaxOutput)}
 	out := call.finish(ctx)
 	out.Duration = time.Since(began)
 	return out, nil
@@ -114,18 +97,42 @@ type call struct {
 	cmd     *exec.Cmd
 	mark    string
 	pgid    int
-	pipe    *os.File
+	drain   *drain
 	capture *capture
+}
+
+// start starts the command.
+func (c *call) start(ctx context.Context) error {
+	defer c.drain.started()
+	text, err := c.drain.pipe(c.capture)
+	if err != nil {
+		return err
+	}
+	stdout := text
+	if c.command.Stdout != nil {
+		if stdout, err = c.drain.pipe(c.command.Stdout); err != nil {
+			return err
+		}
+	}
+	c.mark = c.sandbox.begin(c.command.CallID)
+	// The context ends the command through finish, which ends the group.
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.command.Argv[0], c.command.Argv[1:]...)
+	c.cmd.Dir = c.command.Dir
+	c.cmd.Env = append(slices.Clone(c.command.Env), EnvCall+"="+c.mark)
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = c.command.Stdin, stdout, text
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.cmd.WaitDelay = waitDelay
+	if err := c.sandbox.children.Start(c.cmd); err != nil {
+		c.sandbox.end(c.mark)
+		return err
+	}
+	c.pgid = c.cmd.Process.Pid
+	return nil
 }
 
 // finish waits for the end of the command, or brings it about, and cleans up.
 func (c *call) finish(ctx context.Context) Output {
-	read := make(chan struct{}) // closed when nobody can write any more
-	go func() {
-		defer close(read)
-		// A pipe fails only when it is given up; what has come is kept.
-		_, _ = io.CopyBuffer(struct{ io.Writer }{c.capture}, struct{ io.Reader }{c.pipe}, make([]byte, 32<<10))
-	}()
+	c.drain.read()
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
@@ -144,19 +151,21 @@ func (c *call) finish(ctx context.Context) Output {
 	}
 	select {
 	case <-exited:
-		await(read, lastWords)
+		await(c.drain.ended, lastWords)
 	case <-ctx.Done():
 		out.Cancelled = true
-		c.stop(exited, read)
+		c.stop(exited)
 	case <-expired:
 		out.TimedOut = true
-		c.stop(exited, read)
+		c.stop(exited)
+	case <-c.drain.broken:
+		c.stop(exited)
 	}
 	_ = c.sandbox.children.reap(c.cmd) // how it ended stands in cmd.ProcessState
 	c.sweep(ctx)
-	if !await(read, waitDelay) {
-		_ = c.pipe.Close() // ends the read
-		<-read
+	if !await(c.drain.ended, waitDelay) {
+		c.drain.close()
+		<-c.drain.ended
 	}
 	out.ending(c.cmd.ProcessState)
 	out.Text, out.Omitted = c.capture.text()
@@ -166,12 +175,12 @@ func (c *call) finish(ctx context.Context) Output {
 
 // stop ends the group: SIGTERM, and SIGKILL to those who are left after the
 // grace. Whoever holds the output open is left.
-func (c *call) stop(exited, read <-chan struct{}) {
+func (c *call) stop(exited <-chan struct{}) {
 	children := c.sandbox.children
 	_ = children.Signal(c.cmd, syscall.SIGTERM)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
-	for _, done := range []<-chan struct{}{exited, read} {
+	for _, done := range []<-chan struct{}{exited, c.drain.ended} {
 		select {
 		case <-done:
 		case <-timer.C:

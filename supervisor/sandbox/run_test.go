@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -320,5 +321,35 @@ func TestRunStopsAnEndlessFlood(t *testing.T) {
 	out := run(t, c)
 	if !out.TimedOut || !out.Truncated || len(out.Text) > DefaultMaxOutput+100 || !strings.HasPrefix(out.Text, "y\ny\n") || !strings.HasSuffix(out.Text, "y\n") {
 		t.Errorf("got %d bytes, timed out %v", len(out.Text), out.TimedOut)
+	}
+}
+
+// refusing takes some bytes and then no more.
+type refusing struct {
+	strings.Builder
+	limit int
+}
+
+func (r *refusing) Write(p []byte) (int, error) {
+	if r.Len()+len(p) > r.limit {
+		return 0, io.ErrShortWrite
+	}
+	return r.Builder.Write(p)
+}
+
+func TestRunHandsOutStdout(t *testing.T) {
+	t.Parallel()
+	var stdout strings.Builder
+	c := shell(t, `printf 'a\033[1m\377'; echo err >&2`)
+	c.Stdout = &stdout
+	if out := run(t, c); stdout.String() != "a\x1b[1m\xff" || out.Text != "err\n" {
+		t.Errorf("got %q and %q", stdout.String(), out.Text)
+	}
+	for _, script := range []string{"yes", "trap '' PIPE TERM; while :; do echo y; done 2>/dev/null"} {
+		c = shell(t, script)
+		c.Stdout = &refusing{limit: 100_000}
+		if out := run(t, c); out.Cancelled || out.TimedOut {
+			t.Errorf("%s: got %+v", script, out)
+		}
 	}
 }

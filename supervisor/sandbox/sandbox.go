@@ -32,6 +32,10 @@ type Command struct {
 	Env []string
 	// Stdin is what it reads, nothing if nil.
 	Stdin io.Reader
+	// Stdout, if set, takes what the command writes there, as it comes and as it
+	// is; only stderr goes into Output.Text then. An error of Write ends the
+	// command.
+	Stdout io.Writer
 	// Timeout ends it, 0 means never.
 	Timeout time.Duration
 	// CallID is the id of the tool call. It becomes a part of the mark in EnvCall.

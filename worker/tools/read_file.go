@@ -1,0 +1,186 @@
+package tools
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"hermes/worker/llm"
+)
+
+// What a read gives at most.
+const (
+	maxReadLines = 2000
+	maxLineRunes = 2000
+	maxReadBytes = 100_000
+	// countBytes is how far a read looks on, only to say how many lines there are.
+	countBytes = 64 << 20
+)
+
+// readFile is the tool that reads text files.
+type readFile struct {
+	spec      llm.ToolSpec
+	workspace *workspace
+}
+
+func newReadFile(w *workspace) *readFile { return &readFile{mustSpec("read_file"), w} }
+
+func (t *readFile) Spec() llm.ToolSpec { return t.spec }
+
+func (t *readFile) Emoji() string { return "📖" }
+
+func (t *readFile) Concurrent() bool { return true }
+
+// readArguments are the arguments of read_file.
+type readArguments struct {
+	Path   string `json:"path"`
+	Offset int    `json:"offset"`
+	Limit  int    `json:"limit"`
+}
+
+func (t *readFile) Label(input json.RawMessage) string {
+	arguments, err := decode[readArguments](input)
+	switch {
+	case err != nil:
+		return ""
+	case arguments.Offset > 1:
+		return fmt.Sprintf("%s L%d-%d", arguments.Path, arguments.Offset, arguments.Offset+max(arguments.Limit, 1)-1)
+	default:
+		return arguments.Path
+	}
+}
+
+func (t *readFile) Run(ctx context.Context, input json.RawMessage) (Result, error) {
+	arguments, err := decode[readArguments](input)
+	if err != nil {
+		return Result{}, err
+	}
+	path, problem := t.workspace.rel(arguments.Path)
+	if problem != "" {
+		return Failure(problem), nil
+	}
+	if info, err := t.workspace.root.Stat(path); err == nil && info.IsDir() {
+		return Failure(t.listing(path)), nil
+	}
+	file, info, problem := t.workspace.open(path)
+	if problem != "" {
+		return Failure(problem), nil
+	}
+	defer file.Close()
+	text, problem, err := decodeText(path, file, info.Size())
+	switch {
+	case err != nil:
+		return Failure(t.workspace.explain(path, err)), nil
+	case problem != "":
+		return Failure(problem), nil
+	}
+	page := page{path: path, offset: max(arguments.Offset, 1), limit: min(max(arguments.Limit, 1), maxReadLines)}
+	if err := page.read(ctx, text); err != nil {
+		if ctx.Err() != nil {
+			return Result{}, context.Cause(ctx)
+		}
+		return Failure(t.workspace.explain(path, err)), nil
+	}
+	saw(ctx, path, info)
+	return page.result(), nil
+}
+
+// listing tells a model that wanted to read a directory what is in it.
+func (t *readFile) listing(path string) string {
+	const shown = 50
+	text := fmt.Sprintf("%s is a directory. search_files with target files and path %[1]s lists all files below it.", path)
+	entries, err := t.workspace.list(path, maxEntries)
+	if err != nil || len(entries) == 0 {
+		return text
+	}
+	var names []string
+	for _, entry := range entries[:min(len(entries), shown)] {
+		name := entry.Name()
+		if entry.IsDir() {
+			name += string(filepath.Separator)
+		}
+		names = append(names, name)
+	}
+	if len(entries) > shown {
+		names = append(names, "…")
+	}
+	return text + " It holds: " + strings.Join(names, ", ")
+}
+
+// page is the part of a file that was asked for.
+type page struct {
+	path          string
+	offset, limit int
+
+	text  strings.Builder
+	lines int  // of the file, as far as it was read
+	shown int  // lines in text
+	cut   bool // text was full before the limit was reached
+	all   bool // the file was read to its end
+}
+
+// read reads the page, and a little further to count the lines.
+func (p *page) read(ctx context.Context, text io.Reader) error {
+	reader := newLineReader(text)
+	for looked := 0; looked < countBytes; {
+		if p.lines%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		want := 0
+		if p.lines+1 >= p.offset && p.shown < p.limit && !p.cut {
+			want = maxLineRunes
+		}
+		line, err := reader.next(ctx, want)
+		if err == io.EOF {
+			p.all = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		p.lines++
+		switch {
+		case want > 0:
+			p.add(line)
+		case p.lines >= p.offset:
+			looked += line.size
+		}
+	}
+	return nil
+}
+
+// add adds a line to the page, if there is room.
+func (p *page) add(line line) {
+	text := line.text
+	if line.omitted > 0 {
+		text += fmt.Sprintf(" [… %d more characters]", line.omitted)
+	}
+	if p.shown > 0 && p.text.Len()+len(text) > maxReadBytes {
+		p.cut = true
+		return
+	}
+	fmt.Fprintf(&p.text, "%d|%s\n", p.lines, text)
+	p.shown++
+}
+
+// result is what the model gets.
+func (p *page) result() Result {
+	total := fmt.Sprint(p.lines)
+	if !p.all {
+		total = "more than " + total
+	}
+	switch {
+	case p.all && p.lines == 0:
+		return Result{Text: p.path + " is empty."}
+	case p.shown == 0:
+		return Failure(fmt.Sprintf("%s has %s lines; line %d is beyond its end.", p.path, total, p.offset))
+	}
+	last := p.offset + p.shown - 1
+	if !p.all || last < p.lines {
+		fmt.Fprintf(&p.text, "[lines %d to %d of %s; read on with offset %d]\n", p.offset, last, total, last+1)
+	}
+	return Result{Text: p.text.String()}
+}

@@ -1,0 +1,191 @@
+package tools
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"hermes/supervisor/sandbox"
+	"hermes/worker/llm"
+)
+
+// All is the name that stands for every tool in Options.Enabled.
+const All = "all"
+
+// Options say what a Set works with. Workspace and Sandbox are needed.
+type Options struct {
+	// Workspace is the directory that the tools work in. It is made if it is
+	// missing.
+	Workspace string
+	// Home is HOME of the commands. It is made if it is missing; empty means the
+	// workspace.
+	Home    string
+	Sandbox *sandbox.Sandbox
+	// TerminalTimeout ends a command that asks for no timeout of its own. 0 means
+	// three minutes.
+	TerminalTimeout time.Duration
+	// Enabled names the tools that there are to be. All and nil mean each one, an
+	// empty list none.
+	Enabled []string
+	// Environ is where PATH, LANG and TZ of the commands come from; os.Environ()
+	// if nil. Nothing else of it reaches a command.
+	Environ []string
+	Log     *slog.Logger // nil discards
+}
+
+// Set is the tools of one worker. It checks what a model asks for and hands it to
+// the right tool. Many turns may use it at once.
+type Set struct {
+	tools     map[string]*entry
+	specs     []llm.ToolSpec
+	workspace *workspace
+	log       *slog.Logger
+}
+
+// entry is a tool with the schema of its arguments.
+type entry struct {
+	tool   Tool
+	schema *schema
+}
+
+// NewSet makes the tools. Close gives back what they hold.
+func NewSet(opts Options) (*Set, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Environ == nil {
+		opts.Environ = os.Environ()
+	}
+	workspace, err := openWorkspace(opts.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{tools: make(map[string]*entry), workspace: workspace, log: opts.Log}
+	if err := s.add(opts); err != nil {
+		return nil, errors.Join(err, workspace.close())
+	}
+	return s, nil
+}
+
+// add makes the tools that are enabled.
+func (s *Set) add(opts Options) error {
+	terminal, err := newTerminal(opts, s.workspace)
+	if err != nil {
+		return err
+	}
+	all := []Tool{
+		terminal,
+		newReadFile(s.workspace),
+		newWriteFile(s.workspace),
+		newPatch(s.workspace),
+		newSearchFiles(opts, s.workspace),
+	}
+	slices.SortFunc(all, func(a, b Tool) int { return cmp.Compare(a.Spec().Name, b.Spec().Name) })
+	names := make([]string, len(all))
+	for i, tool := range all {
+		names[i] = tool.Spec().Name
+	}
+	for _, name := range opts.Enabled {
+		if name != All && !slices.Contains(names, name) {
+			return fmt.Errorf("there is no tool %q; the tools are %s, or %s", name, strings.Join(names, ", "), All)
+		}
+	}
+	for _, tool := range all {
+		spec := tool.Spec()
+		if opts.Enabled != nil && !slices.Contains(opts.Enabled, All) && !slices.Contains(opts.Enabled, spec.Name) {
+			continue
+		}
+		schema, err := parseSchema(spec.Parameters)
+		if err != nil {
+			return fmt.Errorf("schema of %s: %w", spec.Name, err)
+		}
+		s.tools[spec.Name] = &entry{tool, schema}
+		s.specs = append(s.specs, spec)
+	}
+	return nil
+}
+
+// Specs describes the tools to a model, sorted by name. The caller must not
+// change them: the same bytes go into each request.
+func (s *Set) Specs() []llm.ToolSpec { return s.specs }
+
+// Run runs a call. Whatever is wrong with the call, or goes wrong in the tool, is
+// told in the Result; an error means that ctx has ended.
+func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err error) {
+	entry := s.find(call.Name)
+	if entry == nil {
+		return Failure(s.unknown(call.Name)), nil
+	}
+	input, err := entry.schema.prepare(call.Arguments)
+	if err != nil {
+		return Failure(fmt.Sprintf("%s was not run: %s", entry.tool.Spec().Name, err)), nil
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			s.log.Error("tool panicked", "tool", entry.tool.Spec().Name, "panic", cause, "stack", string(debug.Stack()))
+			result, err = Failure(entry.tool.Spec().Name+" broke while it ran; what it has done until then is unknown. This is a bug of the tool."), nil
+		}
+	}()
+	return entry.tool.Run(withCallID(ctx, call.ID), input)
+}
+
+// Describe returns the emoji and the label of a call, for a person who watches.
+func (s *Set) Describe(call llm.ToolCall) (emoji, label string) {
+	entry := s.find(call.Name)
+	if entry == nil {
+		return "⚡", shorten(call.Name)
+	}
+	name := entry.tool.Spec().Name
+	input, err := entry.schema.prepare(call.Arguments)
+	if err != nil {
+		return entry.tool.Emoji(), name
+	}
+	return entry.tool.Emoji(), cmp.Or(shorten(entry.tool.Label(input)), name)
+}
+
+// Concurrent reports whether calls of the tool may run beside each other.
+func (s *Set) Concurrent(name string) bool {
+	entry := s.find(name)
+	if entry == nil {
+		return false
+	}
+	concurrent, ok := entry.tool.(Concurrent)
+	return ok && concurrent.Concurrent()
+}
+
+// Close gives back what the tools hold. No call may run any more.
+func (s *Set) Close() {
+	if err := s.workspace.close(); err != nil {
+		s.log.Warn("close workspace", "error", err)
+	}
+}
+
+// callIDKey is the key of the call's id in a context.
+type callIDKey struct{}
+
+func withCallID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, callIDKey{}, id)
+}
+
+// callID returns the id of the call that ctx belongs to, or "".
+func callID(ctx context.Context) string {
+	id, _ := ctx.Value(callIDKey{}).(string)
+	return id
+}
+
+// decode reads arguments that the Set has checked.
+func decode[T any](input json.RawMessage) (T, error) {
+	var arguments T
+	if err := json.Unmarshal(input, &arguments); err != nil {
+		return arguments, fmt.Errorf("read arguments: %w", err)
+	}
+	return arguments, nil
+}
