@@ -107,7 +107,7 @@ func TestAnswersReachClientsThatAreStillSending(t *testing.T) {
 				if test.chunked {
 					body = io.MultiReader(body) // hides its length
 				}
-				r, err := http.NewRequestWithContext(t.Context(), "POST", base+"/v1/chat/completions", body)
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/chat/completions", body)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -249,7 +249,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	for _, body := range []string{hello, helloSSE, "{", hello} {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", base+"/v1/chat/completions", strings.NewReader(body))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/v1/chat/completions", strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,29 +24,29 @@ func TestTooManyTurns(t *testing.T) {
 	}))
 	opts.MaxConcurrentRuns = 1
 	opts.OnBusy = func(n int) { busy = append(busy, n) }
-	inBubble(t, opts, func(t *testing.T, server *api.Server, p *pipes) {
+	inBubble(t, opts, func(b *bubble) {
 		var answers []<-chan reply
 		for _, word := range []string{"a", "b", "c", "d"} {
-			answers = append(answers, read(p.send(strings.Replace(hello, "hello", word, 1))))
+			answers = append(answers, read(b.send(strings.Replace(hello, "hello", word, 1))))
 			synctest.Wait()
 		}
-		if got := call(t, server, "GET", "/health/detailed", ""); !strings.Contains(got.body, `"turns":{"running":1,"waiting":2,"limit":1}`) {
-			t.Errorf("health is %s", got.body)
+		if got := call(b.T, b.server, "GET", "/health/detailed", ""); !strings.Contains(got.body, `"turns":{"running":1,"waiting":2,"limit":1}`) {
+			b.Errorf("health is %s", got.body)
 		}
 		late := <-answers[3]
 		if late.status != http.StatusTooManyRequests || late.header.Get("Retry-After") != "10" || !strings.Contains(late.body, "rate_limit_exceeded") {
-			t.Errorf("the fourth got %+v", late)
+			b.Errorf("the fourth got %+v", late)
 		}
 		for _, answer := range answers[:3] {
 			if got := <-answer; got.status != 200 {
-				t.Errorf("got %+v", got)
+				b.Errorf("got %+v", got)
 			}
 		}
 		if !slices.Equal(began, []string{"a", "b", "c"}) {
-			t.Errorf("the order was %v", began)
+			b.Errorf("the order was %v", began)
 		}
 		if !slices.Equal(busy, []int{1, 0}) {
-			t.Errorf("busy was reported as %v", busy)
+			b.Errorf("busy was reported as %v", busy)
 		}
 	})
 }
@@ -63,16 +63,17 @@ func TestAClientThatGoesWhileItWaitsIsForgotten(t *testing.T) {
 				return answered("hi"), nil
 			}))
 			opts.MaxConcurrentRuns, opts.OnDisconnect = 1, onDisconnect
-			inBubble(t, opts, func(t *testing.T, _ *api.Server, p *pipes) {
-				first := read(p.send(hello))
+			inBubble(t, opts, func(b *bubble) {
+				first := read(b.send(hello))
 				synctest.Wait()
-				second := p.send(hello)
+				second := b.send(hello)
 				synctest.Wait()
 				second.Close()
 				<-first
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				if turns != 1 {
-					t.Errorf("%d turns ran", turns)
+					b.Errorf("%d turns ran", turns)
 				}
 			})
 		})

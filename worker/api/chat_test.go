@@ -46,8 +46,11 @@ func TestWhatAClientSendsBecomesATurn(t *testing.T) {
 			"parts",
 			`{"messages":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"input_text","text":"b"},{"type":"image_url","image_url":{"url":"https://x/y.png","detail":"low"}},{"type":"image_url","image_url":"http://x/z.png"},{"type":"input_image","image_url":"data:image/png;base64,AA==","detail":"high"}]}]}`,
 			agent.Turn{History: []llm.Message{{Role: llm.User, Parts: []llm.Part{
-				{Text: "a"}, {Text: "b"},
-				{ImageURL: "https://x/y.png", Detail: "low"}, {ImageURL: "http://x/z.png"}, {ImageURL: "data:image/png;base64,AA==", Detail: "high"},
+				{Text: "a"},
+				{Text: "b"},
+				{ImageURL: "https://x/y.png", Detail: "low"},
+				{ImageURL: "http://x/z.png"},
+				{ImageURL: "data:image/png;base64,AA==", Detail: "high"},
 			}}}},
 		},
 		{

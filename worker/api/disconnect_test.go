@@ -62,15 +62,22 @@ func itoa(n int) string {
 	return digits
 }
 
-// inBubble serves with a clock that stands still until everybody waits.
-func inBubble(t *testing.T, opts api.Options, test func(t *testing.T, server *api.Server, p *pipes)) {
+// bubble is a server whose clock stands still until everybody waits.
+type bubble struct {
+	*testing.T
+	*pipes
+	server *api.Server
+}
+
+// inBubble serves while test runs.
+func inBubble(t *testing.T, opts api.Options, test func(*bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipes()
 		server := api.New(opts)
 		served := make(chan error)
 		go func() { served <- server.Serve(context.Background(), p) }()
-		test(t, server, p)
+		test(&bubble{t, p, server})
 		over, cancel := context.WithCancel(t.Context())
 		cancel()
 		server.Drain(over)
@@ -171,14 +178,14 @@ func TestSilenceIsFilledWithComments(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		return answered("Hello"), nil
 	}))
-	inBubble(t, opts, func(t *testing.T, _ *api.Server, p *pipes) {
+	inBubble(t, opts, func(b *bubble) {
 		began := time.Now()
-		response, err := http.ReadResponse(bufio.NewReader(p.send(helloSSE)), nil)
+		response, err := http.ReadResponse(bufio.NewReader(b.send(helloSSE)), nil)
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		if took := time.Since(began); took != 0 {
-			t.Errorf("the headers took %v", took)
+			b.Errorf("the headers took %v", took)
 		}
 		var got []string
 		lines := bufio.NewScanner(response.Body)
@@ -192,7 +199,7 @@ func TestSilenceIsFilledWithComments(t *testing.T) {
 		}
 		want := []string{": keepalive at 10s", ": keepalive at 20s", ": keepalive at 30s", "text at 35s", "text at 44s"}
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
-			t.Errorf("got\n%s", strings.Join(got, "\n"))
+			b.Errorf("got\n%s", strings.Join(got, "\n"))
 		}
 	})
 }
@@ -210,12 +217,13 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 		stopped = time.Now()
 		return agent.Result{}, context.Cause(ctx)
 	}))
-	inBubble(t, opts, func(t *testing.T, _ *api.Server, p *pipes) {
+	inBubble(t, opts, func(b *bubble) {
 		began := time.Now()
-		c := p.send(helloSSE)
+		c := b.send(helloSSE)
 		time.Sleep(5 * time.Minute)
+		synctest.Wait()
 		if took := stopped.Sub(began); took != 30*time.Second {
-			t.Errorf("the turn was stopped after %v, want 30s", took)
+			b.Errorf("the turn was stopped after %v, want 30s", took)
 		}
 		c.Close()
 	})
@@ -223,9 +231,9 @@ func TestAClientThatDoesNotReadIsDropped(t *testing.T) {
 
 func TestASlowBodyIsNotWaitedForForever(t *testing.T) {
 	t.Parallel()
-	inBubble(t, fixed(says("hi")), func(t *testing.T, _ *api.Server, p *pipes) {
+	inBubble(t, fixed(says("hi")), func(b *bubble) {
 		mine, theirs := net.Pipe()
-		p.accept <- theirs
+		b.accept <- theirs
 		began := time.Now()
 		go func() {
 			io.WriteString(mine, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+testKey+"\r\nContent-Length: 9\r\n\r\n")
@@ -236,11 +244,11 @@ func TestASlowBodyIsNotWaitedForForever(t *testing.T) {
 		}()
 		response, err := http.ReadResponse(bufio.NewReader(mine), nil)
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		response.Body.Close()
 		if took := time.Since(began); response.StatusCode != http.StatusRequestTimeout || took != 90*time.Second {
-			t.Errorf("got %d after %v, want 408 after 90s", response.StatusCode, took)
+			b.Errorf("got %d after %v, want 408 after 90s", response.StatusCode, took)
 		}
 		mine.Close()
 	})
@@ -248,14 +256,14 @@ func TestASlowBodyIsNotWaitedForForever(t *testing.T) {
 
 func TestAConnectionThatSaysNothingIsClosed(t *testing.T) {
 	t.Parallel()
-	inBubble(t, fixed(says("hi")), func(t *testing.T, _ *api.Server, p *pipes) {
+	inBubble(t, fixed(says("hi")), func(b *bubble) {
 		began := time.Now()
 		mine, theirs := net.Pipe()
-		p.accept <- theirs
+		b.accept <- theirs
 		io.WriteString(mine, "GET / HTTP/1.1\r\n")
 		io.ReadAll(mine)
 		if took := time.Since(began); took != 10*time.Second {
-			t.Errorf("half a header is waited for %v", took)
+			b.Errorf("half a header is waited for %v", took)
 		}
 		mine.Close()
 	})
@@ -290,11 +298,11 @@ func TestMoreHoldsTheFlushBack(t *testing.T) {
 		<-goOn
 		return answered("x"), nil
 	}))
-	inBubble(t, opts, func(t *testing.T, _ *api.Server, p *pipes) {
+	inBubble(t, opts, func(b *bubble) {
 		goOn = make(chan struct{})
-		response, err := http.ReadResponse(bufio.NewReader(p.send(helloSSE)), nil)
+		response, err := http.ReadResponse(bufio.NewReader(b.send(helloSSE)), nil)
 		if err != nil {
-			t.Fatal(err)
+			b.Fatal(err)
 		}
 		var got strings.Builder
 		done := make(chan struct{})
@@ -304,15 +312,15 @@ func TestMoreHoldsTheFlushBack(t *testing.T) {
 		}()
 		synctest.Wait()
 		if strings.Contains(got.String(), "one") || !strings.Contains(got.String(), `"role"`) {
-			t.Errorf("before the flush: %s", got.String())
+			b.Errorf("before the flush: %s", got.String())
 		}
 		goOn <- struct{}{}
 		synctest.Wait()
 		if !strings.Contains(got.String(), "one") || !strings.Contains(got.String(), "three") {
-			t.Errorf("after the flush: %s", got.String())
+			b.Errorf("after the flush: %s", got.String())
 		}
 		goOn <- struct{}{}
 		<-done
-		checkStream(t, got.String())
+		checkStream(b, got.String())
 	})
 }

@@ -54,27 +54,27 @@ func slow(ctx context.Context, _ agent.Turn, emit func(agent.Event) error) (agen
 
 func TestADrainWaitsForWhatRuns(t *testing.T) {
 	t.Parallel()
-	inBubble(t, fixed(runs(slow)), func(t *testing.T, server *api.Server, p *pipes) {
+	inBubble(t, fixed(runs(slow)), func(b *bubble) {
 		began := time.Now()
-		stream, whole := read(p.send(helloSSE)), read(p.send(hello))
+		stream, whole := read(b.send(helloSSE)), read(b.send(hello))
 		synctest.Wait()
-		patient, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		patient, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
 		defer cancel()
-		if err := server.Drain(patient); err != nil {
-			t.Errorf("drain: %v", err)
+		if err := b.server.Drain(patient); err != nil {
+			b.Errorf("drain: %v", err)
 		}
 		if took := time.Since(began); took != time.Minute {
-			t.Errorf("the drain took %v, want 1m", took)
+			b.Errorf("the drain took %v, want 1m", took)
 		}
-		if got := <-stream; got.err != nil || checkStream(t, got.body) != "Hello" {
-			t.Errorf("the stream is %+v", got)
+		if got := <-stream; got.err != nil || checkStream(b, got.body) != "Hello" {
+			b.Errorf("the stream is %+v", got)
 		}
 		if got := <-whole; got.err != nil || got.status != 200 {
-			t.Errorf("the answer is %+v", got)
+			b.Errorf("the answer is %+v", got)
 		}
 		select {
-		case p.accept <- nil:
-			t.Error("a connection was accepted after the drain")
+		case b.accept <- nil:
+			b.Error("a connection was accepted after the drain")
 		default:
 		}
 	})
@@ -84,28 +84,28 @@ func TestADrainCutsWhatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	opts := fixed(runs(slow))
 	opts.MaxConcurrentRuns = 2
-	inBubble(t, opts, func(t *testing.T, server *api.Server, p *pipes) {
+	inBubble(t, opts, func(b *bubble) {
 		began := time.Now()
-		stream, whole := read(p.send(helloSSE)), read(p.send(hello))
+		stream, whole := read(b.send(helloSSE)), read(b.send(hello))
 		synctest.Wait()
-		waiting := read(p.send(hello)) // for a place
+		waiting := read(b.send(hello)) // for a place
 		synctest.Wait()
-		hasty, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		hasty, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 		defer cancel()
-		if err := server.Drain(hasty); err != nil {
-			t.Errorf("drain: %v", err)
+		if err := b.server.Drain(hasty); err != nil {
+			b.Errorf("drain: %v", err)
 		}
 		if took := time.Since(began); took != 5*time.Second {
-			t.Errorf("the drain took %v, want 5s", took)
+			b.Errorf("the drain took %v, want 5s", took)
 		}
 		got := <-stream
-		if got.err != nil || !strings.Contains(got.body, `"code":"server_shutting_down"`) || checkStream(t, got.body) != "Hel" {
-			t.Errorf("the stream is %+v", got)
+		if got.err != nil || !strings.Contains(got.body, `"code":"server_shutting_down"`) || checkStream(b, got.body) != "Hel" {
+			b.Errorf("the stream is %+v", got)
 		}
 		for _, answer := range []<-chan reply{whole, waiting} {
 			if got := <-answer; got.status != 503 || got.header.Get("Retry-After") != "5" || got.header.Get("Connection") != "close" && got.header.Get("Connection") != "" ||
 				!strings.Contains(got.body, "server_shutting_down") {
-				t.Errorf("the answer is %+v", got)
+				b.Errorf("the answer is %+v", got)
 			}
 		}
 	})
@@ -120,19 +120,19 @@ func TestADrainCutsDetachedTurnsToo(t *testing.T) {
 		return result, err
 	}))
 	opts.OnDisconnect = api.Detach
-	inBubble(t, opts, func(t *testing.T, server *api.Server, p *pipes) {
-		c := p.send(helloSSE)
+	inBubble(t, opts, func(b *bubble) {
+		c := b.send(helloSSE)
 		synctest.Wait()
 		c.Close()
 		synctest.Wait()
 		began := time.Now()
-		hasty, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		hasty, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 		defer cancel()
-		if err := server.Drain(hasty); err != nil {
-			t.Errorf("drain: %v", err)
+		if err := b.server.Drain(hasty); err != nil {
+			b.Errorf("drain: %v", err)
 		}
 		if took := time.Since(began); took != 5*time.Second || ended == nil || !strings.Contains(ended.Error(), "shutting down") {
-			t.Errorf("the turn ended after %v with %v", took, ended)
+			b.Errorf("the turn ended after %v with %v", took, ended)
 		}
 	})
 }
@@ -166,48 +166,48 @@ func TestTheEndOfTheContextIsADrainWithoutTime(t *testing.T) {
 
 func TestRequestsThatComeDuringADrain(t *testing.T) {
 	t.Parallel()
-	inBubble(t, fixed(runs(slow)), func(t *testing.T, server *api.Server, p *pipes) {
+	inBubble(t, fixed(runs(slow)), func(b *bubble) {
 		keeps := func() (net.Conn, *bufio.Reader) {
 			mine, theirs := net.Pipe()
-			p.accept <- theirs
+			b.accept <- theirs
 			return mine, bufio.NewReader(mine)
 		}
 		ask := func(c net.Conn, r *bufio.Reader, path string) *http.Response {
 			io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+testKey+"\r\n\r\n")
 			response, err := http.ReadResponse(r, nil)
 			if err != nil {
-				t.Fatalf("%s: %v", path, err)
+				b.Fatalf("%s: %v", path, err)
 			}
 			body, err := io.ReadAll(response.Body)
 			if err != nil {
-				t.Fatalf("%s: %v", path, err)
+				b.Fatalf("%s: %v", path, err)
 			}
 			response.Body = io.NopCloser(strings.NewReader(string(body)))
 			return response
 		}
 		kept, keptReader := keeps()
-		if got := ask(kept, keptReader, "/v1/models"); got.StatusCode != 200 {
-			t.Errorf("before: %d", got.StatusCode)
+		if got := ask(kept, keptReader, "/v1/models"); got.StatusCode != http.StatusOK {
+			b.Errorf("before: %d", got.StatusCode)
 		}
 		fresh, freshReader := keeps() // accepted, and silent so far
-		running := read(p.send(helloSSE))
+		running := read(b.send(helloSSE))
 		synctest.Wait()
 		drained := make(chan error, 1)
-		go func() { drained <- server.Drain(t.Context()) }()
+		go func() { drained <- b.server.Drain(b.Context()) }()
 		synctest.Wait()
 
 		got := ask(kept, keptReader, "/v1/models")
-		if got.StatusCode != 503 || got.Header.Get("Retry-After") != "5" || !got.Close {
-			t.Errorf("a second request on a connection: %d %v", got.StatusCode, got.Header)
+		if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "5" || !got.Close {
+			b.Errorf("a second request on a connection: %d %v", got.StatusCode, got.Header)
 		}
-		if got := ask(fresh, freshReader, "/v1/models"); got.StatusCode != 200 || !got.Close {
-			t.Errorf("the first request on a connection: %d %v", got.StatusCode, got.Header)
+		if got := ask(fresh, freshReader, "/v1/models"); got.StatusCode != http.StatusOK || !got.Close {
+			b.Errorf("the first request on a connection: %d %v", got.StatusCode, got.Header)
 		}
 		if err := <-drained; err != nil {
-			t.Errorf("drain: %v", err)
+			b.Errorf("drain: %v", err)
 		}
-		if got := <-running; checkStream(t, got.body) != "Hello" {
-			t.Errorf("the stream is %+v", got)
+		if got := <-running; checkStream(b, got.body) != "Hello" {
+			b.Errorf("the stream is %+v", got)
 		}
 		kept.Close()
 		fresh.Close()
@@ -216,16 +216,16 @@ func TestRequestsThatComeDuringADrain(t *testing.T) {
 
 func TestADrainDoesNotWaitForSilentConnections(t *testing.T) {
 	t.Parallel()
-	inBubble(t, fixed(says("hi")), func(t *testing.T, server *api.Server, p *pipes) {
+	inBubble(t, fixed(says("hi")), func(b *bubble) {
 		mine, theirs := net.Pipe()
-		p.accept <- theirs
+		b.accept <- theirs
 		synctest.Wait()
 		began := time.Now()
-		if err := server.Drain(t.Context()); err != nil {
-			t.Errorf("drain: %v", err)
+		if err := b.server.Drain(b.Context()); err != nil {
+			b.Errorf("drain: %v", err)
 		}
 		if took := time.Since(began); took != time.Second {
-			t.Errorf("the drain took %v, want 1s", took)
+			b.Errorf("the drain took %v, want 1s", took)
 		}
 		mine.Close()
 	})
@@ -233,17 +233,17 @@ func TestADrainDoesNotWaitForSilentConnections(t *testing.T) {
 
 func TestADrainGivesUpOnClientsThatDoNotRead(t *testing.T) {
 	t.Parallel()
-	inBubble(t, fixed(runs(slow)), func(t *testing.T, server *api.Server, p *pipes) {
-		c := p.send(helloSSE) // and reads nothing
+	inBubble(t, fixed(runs(slow)), func(b *bubble) {
+		c := b.send(helloSSE) // and reads nothing
 		synctest.Wait()
 		began := time.Now()
-		hasty, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		hasty, cancel := context.WithTimeout(b.Context(), 5*time.Second)
 		defer cancel()
-		if err := server.Drain(hasty); err == nil {
-			t.Error("the drain says that all went well")
+		if err := b.server.Drain(hasty); err == nil {
+			b.Error("the drain says that all went well")
 		}
 		if took := time.Since(began); took != 8*time.Second {
-			t.Errorf("the drain took %v, want 8s", took)
+			b.Errorf("the drain took %v, want 8s", took)
 		}
 		c.Close()
 		time.Sleep(time.Minute)
@@ -311,7 +311,7 @@ func TestNoRequestIsLostWhenServersChange(t *testing.T) {
 					t.Errorf("a request got no answer: %v", err)
 					return
 				}
-				if _, err := io.ReadAll(response.Body); err != nil || response.StatusCode != 200 {
+				if _, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
 					t.Errorf("got %d, %v", response.StatusCode, err)
 				}
 				response.Body.Close()

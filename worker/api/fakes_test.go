@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	testKey = "a-key-that-is-long-enough"
-	hello      = `{"model":"any","messages":[{"role":"user","content":"hello"}]}`
-	helloSSE   = `{"model":"any","messages":[{"role":"user","content":"hello"}],"stream":true}`
+	testKey  = "a-key-that-is-long-enough"
+	hello    = `{"model":"any","messages":[{"role":"user","content":"hello"}]}`
+	helloSSE = `{"model":"any","messages":[{"role":"user","content":"hello"}],"stream":true}`
 )
 
 // runs is a Runner that is one function.
@@ -60,15 +60,6 @@ func answered(texts ...string) agent.Result {
 		result.Messages = append(result.Messages, llm.TextMessage(llm.Assistant, text))
 	}
 	return result
-}
-
-// hangs is a turn that says that it runs and then waits for its context to end.
-func hangs(running chan<- agent.Turn) runs {
-	return func(ctx context.Context, turn agent.Turn, _ func(agent.Event) error) (agent.Result, error) {
-		running <- turn
-		<-ctx.Done()
-		return agent.Result{}, context.Cause(ctx)
-	}
 }
 
 func quote(text string) []byte {

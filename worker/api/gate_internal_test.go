@@ -40,8 +40,11 @@ func TestTurnsBeginInTheOrderInWhichTheyCame(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if !slices.IsSorted(order) || len(order) != 6 {
-			t.Errorf("the order was %v", order)
+		// Two leave at the same moment, and so two begin.
+		for i, n := range order {
+			if n/2 != i/2 || len(order) != 6 {
+				t.Errorf("the order was %v", order)
+			}
 		}
 		if want := []int{1, 2, 1, 0}; !slices.Equal(reported, want) {
 			t.Errorf("reported were %v, want %v", reported, want)

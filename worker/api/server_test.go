@@ -174,17 +174,20 @@ func TestHealthDetails(t *testing.T) {
 		{"nobody asked", nil, 200, `{"status":"ok","parts":{},"turns":{"running":0,"waiting":0,"limit":10}}`},
 		{
 			"all well",
-			map[string]api.Part{"config": {Status: "ok"}, "database": {Status: "ok"}}, 200,
+			map[string]api.Part{"config": {Status: "ok"}, "database": {Status: "ok"}},
+			200,
 			`{"status":"ok","parts":{"config":{"status":"ok"},"database":{"status":"ok"}},"turns":{"running":0,"waiting":0,"limit":10}}`,
 		},
 		{
 			"no model",
-			map[string]api.Part{"model": {Status: "degraded", Detail: "no model"}}, 200,
+			map[string]api.Part{"model": {Status: "degraded", Detail: "no model"}},
+			200,
 			`{"status":"degraded","parts":{"model":{"status":"degraded","detail":"no model"}},"turns":{"running":0,"waiting":0,"limit":10}}`,
 		},
 		{
 			"broken",
-			map[string]api.Part{"model": {Status: "degraded"}, "database": {Status: "failed"}}, 503,
+			map[string]api.Part{"model": {Status: "degraded"}, "database": {Status: "failed"}},
+			503,
 			`{"status":"failed","parts":{"database":{"status":"failed"},"model":{"status":"degraded"}},"turns":{"running":0,"waiting":0,"limit":10}}`,
 		},
 	} {
