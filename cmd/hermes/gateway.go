@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/lmittmann/tint"
+	"github.com/spf13/cobra"
+
+	"hermes/profiles"
+	"hermes/supervisor"
+)
+
+type gatewayOptions struct {
+	*app
+	all     bool
+	host    string
+	port    int
+	verbose bool
+	set     map[string]string // the flags that were given, as settings
+}
+
+func newGatewayCmd(a *app) *cobra.Command {
+	opts := &gatewayOptions{app: a}
+	cmd := newGroup("gateway", "Serve profiles", &cobra.Command{
+		Long: `Serve a profile, or with --all every enabled one, in the foreground: one
+supervisor, and one worker process for each profile. Ctrl-C or SIGTERM lets
+running turns finish; a second one ends them.
+
+The log goes to stderr; each worker's own log is read with "gateway logs".`,
+		Example: `  hermes gateway --all
+  hermes -p alice gateway
+  hermes gateway status
+  hermes gateway stop`,
+	},
+		newGatewayStatusCmd(a),
+		newGatewayStopCmd(a),
+		newGatewayListCmd(a),
+		newGatewayLogsCmd(a),
+	)
+	delete(cmd.Annotations, "group")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		opts.set = map[string]string{}
+		if cmd.Flags().Changed("host") {
+			opts.set["api_server.host"] = opts.host
+		}
+		if cmd.Flags().Changed("port") {
+			opts.set["api_server.port"] = strconv.Itoa(opts.port)
+		}
+		return gatewayRun(cmd.Context(), opts)
+	}
+	cmd.Flags().BoolVar(&opts.all, "all", false, "serve every enabled profile")
+	cmd.Flags().StringVar(&opts.host, "host", "", "serve on this `ADDRESS`, whatever the settings say")
+	cmd.Flags().IntVar(&opts.port, "port", 0, "serve on this `PORT`, whatever the settings say")
+	cmd.Flags().BoolVarP(&opts.verbose, "verbose", "v", false, "log more")
+	return cmd
+}
+
+func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
+	home, err := opts.home()
+	if err != nil {
+		return err
+	}
+	served, err := opts.served()
+	if err != nil {
+		return err
+	}
+	exe, err := executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	opts.letGo() // the supervisor listens to the signals itself
+	err = supervisor.New(supervisor.Options{
+		Exe:       exe,
+		Home:      home,
+		Profiles:  served,
+		Environ:   opts.environ,
+		Overrides: opts.set,
+		Version:   readBuild().Version,
+		Log:       opts.logger(opts.verbose),
+		Out:       opts.out,
+	}).Run(context.WithoutCancel(ctx))
+	return opts.refused(home, err)
+}
+
+// served is the profiles to serve; nil means every enabled one.
+func (opts *gatewayOptions) served() ([]profiles.Name, error) {
+	if !opts.all {
+		profile, err := opts.profile()
+		return []profiles.Name{profile.Name}, err
+	}
+	switch {
+	case opts.profileFlag != "":
+		return nil, usagef("-p and --all contradict each other")
+	case len(opts.set) > 0:
+		return nil, usagef("--host and --port are for one profile; with --all each profile has its own: %s",
+			opts.command("-p", "NAME", "config", "set", "API_SERVER_PORT", "PORT"))
+	}
+	return nil, nil
+}
+
+// refused makes the errors of a gateway that could not begin into ones that name
+// the next command.
+func (opts *gatewayOptions) refused(home profiles.Home, err error) error {
+	var disabled *supervisor.NotEnabledError
+	var settings *supervisor.SettingsError
+	switch {
+	case errors.As(err, &settings):
+		return err // report prints each finding, with exit code 78
+	case !errors.As(err, &disabled):
+		return err
+	case disabled.Profile == profiles.Default && !opts.fresh(home) && !opts.defaultSetUp(home):
+		return configf("the default profile is not set up; set it up with: %s, or serve the others with: %s",
+			opts.command("setup"), opts.command("gateway", "--all"))
+	case disabled.Profile != "" && !opts.fresh(home):
+		return configf("%w; enable it with: %s", err, opts.commandFor(disabled.Profile, "config", "set", "API_SERVER_ENABLED", "true"))
+	case opts.fresh(home):
+		return configf("nothing is set up here yet; begin with: %s", opts.command("setup"))
+	default:
+		return configf("%w; enable one with: %s, or make one with: %s", err,
+			opts.command("-p", "NAME", "config", "set", "API_SERVER_ENABLED", "true"), opts.command("profile", "create", "NAME"))
+	}
+}
+
+func (a *app) defaultSetUp(home profiles.Home) bool {
+	profile, err := home.Get(profiles.Default)
+	return err == nil && profile.SetUp()
+}
+
+// fresh reports whether there is no profile yet.
+func (a *app) fresh(home profiles.Home) bool {
+	list, err := home.List()
+	return err == nil && len(list) == 0
+}
+
+// logger writes to stderr: for a person on a terminal, else one record a line as
+// plain text.
+func (a *app) logger(verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	if a.errTTY {
+		return slog.New(tint.NewTextHandler(a.err, &tint.Options{
+			Level: level, TimeFormat: time.TimeOnly, NoColor: !a.colours(true),
+		}))
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+}

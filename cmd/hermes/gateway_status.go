@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hermes/profiles"
+	"hermes/supervisor"
+)
+
+type gatewayStatusOptions struct {
+	*app
+	json  bool
+	check bool
+	now   func() time.Time
+}
+
+func newGatewayStatusCmd(a *app) *cobra.Command {
+	opts := &gatewayStatusOptions{app: a, now: time.Now}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how each served profile stands",
+		Long: `Say how each profile of the running gateways stands; with -p only that one.
+
+With --check nothing is printed unless something is wrong: the exit code is 0
+only when a gateway runs and every profile that it serves is ready.`,
+		Example: `  hermes gateway status
+  hermes gateway status --json
+  hermes gateway status --check          # for health checks`,
+		Args: words(),
+		RunE: func(cmd *cobra.Command, _ []string) error { return gatewayStatusRun(cmd.Context(), opts) },
+	}
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&opts.check, "check", false, "print nothing; exit 0 only when everything is ready")
+	return cmd
+}
+
+func gatewayStatusRun(ctx context.Context, opts *gatewayStatusOptions) error {
+	home, err := opts.home()
+	if err != nil {
+		return err
+	}
+	name, err := opts.named()
+	if err != nil {
+		return err
+	}
+	end := opts.progress(ctx, func() string { return "asking the gateway" })
+	list, err := opts.gateways(ctx, home)
+	end()
+	if err != nil {
+		return err
+	}
+	if name != "" {
+		if _, err := home.Get(name); err != nil {
+			return err
+		}
+		list = only(list, name)
+	}
+	switch {
+	case opts.json:
+		statuses := make([]supervisor.Status, len(list))
+		for i, gateway := range list {
+			statuses[i] = gateway.Status
+		}
+		err = opts.printJSON(statuses)
+	case !opts.check && len(list) > 0:
+		opts.printStatus(list)
+	}
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 && !opts.json || opts.check {
+		return opts.wrong(list, name)
+	}
+	return nil
+}
+
+// only leaves what concerns one profile.
+func only(list []running, name profiles.Name) []running {
+	var left []running
+	for _, gateway := range list {
+		for _, status := range gateway.Profiles {
+			if status.Name == string(name) {
+				gateway.Profiles = []supervisor.ProfileStatus{status}
+				left = append(left, gateway)
+				break
+			}
+		}
+	}
+	return left
+}
+
+// wrong returns an error if something that should be served is not.
+func (opts *gatewayStatusOptions) wrong(list []running, name profiles.Name) error {
+	start := opts.command("gateway", "--all")
+	if name != "" {
+		start = opts.commandFor(name, "gateway")
+	}
+	if len(list) == 0 {
+		what := "no gateway is running"
+		if name != "" {
+			what = fmt.Sprintf("no running gateway serves profile %s", name)
+		}
+		return fmt.Errorf("%s; start one with: %s", what, start)
+	}
+	for _, gateway := range list {
+		if gateway.Stopping {
+			return fmt.Errorf("the gateway with pid %d is stopping", gateway.PID)
+		}
+		for _, status := range gateway.Profiles {
+			if !healthy(status) {
+				return fmt.Errorf("profile %s is %s: %s", status.Name, status.State, oneCell(status.Reason))
+			}
+		}
+	}
+	return nil
+}
+
+// healthy reports whether the profile is served, or is not meant to be.
+func healthy(status supervisor.ProfileStatus) bool {
+	return status.State == supervisor.StateReady || status.State == supervisor.StateStopped
+}
+
+func (opts *gatewayStatusOptions) printStatus(list []running) {
+	t := &table{header: []string{"PROFILE", "STATE", "PORT", "PID", "SINCE", "RESTARTS", "TURNS", "REASON"}}
+	for _, gateway := range list {
+		for _, status := range gateway.Profiles {
+			row := cells(status.Name, string(status.State), number(status.Port), number(status.PID), since(opts.now(), status.Since),
+				strconv.Itoa(status.Restarts), strconv.Itoa(status.Busy), status.Reason)
+			row[1].style = stateStyle(status.State)
+			t.add(row...)
+		}
+	}
+	opts.printTable(t)
+}
+
+func stateStyle(state supervisor.State) style {
+	switch state {
+	case supervisor.StateReady:
+		return green
+	case supervisor.StateBackoff, supervisor.StateBadConfig, supervisor.StateBlocked:
+		return red
+	case supervisor.StateStarting, supervisor.StateDraining:
+		return yellow
+	case supervisor.StateStopped:
+		return dim
+	default:
+		return plain
+	}
+}
+
+// number leaves a zero out: it stands for nothing there.
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// since is how long ago something was, in one or two units.
+func since(now, then time.Time) string {
+	if then.IsZero() {
+		return ""
+	}
+	d := max(now.Sub(then), 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%02dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
