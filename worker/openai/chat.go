@@ -18,8 +18,7 @@ const (
 )
 
 // ChatRequest is the body of POST /chat/completions. Fields that are not set
-// are left out when it is sent upstream. DecodeChatRequest reads one that a
-// client sent.
+// are left out when it is sent. DecodeChatRequest reads one that a client sent.
 type ChatRequest struct {
 	Model    string    `json:"model"`
 	Messages []Message `json:"messages"`
@@ -29,8 +28,7 @@ type ChatRequest struct {
 
 	Temperature *float64 `json:"temperature,omitempty"`
 	TopP        *float64 `json:"top_p,omitempty"`
-	// MaxTokens is the old name of MaxCompletionTokens, which reasoning models
-	// of OpenAI insist on and many other servers do not know.
+	// MaxTokens is the old name of MaxCompletionTokens. Clients send either.
 	MaxTokens           *int   `json:"max_tokens,omitempty"`
 	MaxCompletionTokens *int   `json:"max_completion_tokens,omitempty"`
 	Stop                Stop   `json:"stop,omitempty"`
@@ -66,23 +64,13 @@ type Message struct {
 	Name       string     `json:"name,omitempty"`
 	ToolCalls  []ToolCall `json:"tool_calls,omitempty"`
 	ToolCallID string     `json:"tool_call_id,omitempty"`
-
-	// ReasoningContent and ReasoningDetails go back to those upstreams that want
-	// the model's thinking again, the latter verbatim.
-	ReasoningContent string          `json:"reasoning_content,omitempty"`
-	ReasoningDetails json.RawMessage `json:"reasoning_details,omitempty"`
 }
 
-// ToolCall is a call that a model asks for. In chunks it comes in pieces that
-// belong together by Index.
+// ToolCall is a call that a model has asked for.
 type ToolCall struct {
-	// Index is set in chunks only, and not by every server.
-	Index    *int         `json:"index,omitempty"`
 	ID       string       `json:"id,omitempty"`
 	Type     string       `json:"type,omitempty"` // "function"
 	Function FunctionCall `json:"function"`
-	// ExtraContent holds what Gemini wants back verbatim: thought signatures.
-	ExtraContent json.RawMessage `json:"extra_content,omitempty"`
 }
 
 // FunctionCall is the name of a tool and the arguments for it.
@@ -121,9 +109,6 @@ type Completion struct {
 	Choices []Choice `json:"choices"`
 	// Usage is left out when nothing was counted.
 	Usage *Usage `json:"usage,omitempty"`
-	// Error is never sent; some servers report a failure this way with status
-	// 200.
-	Error *Error `json:"error,omitempty"`
 }
 
 // Choice is one answer of a Completion.
@@ -139,15 +124,13 @@ type Answer struct {
 	Role    string  `json:"role"`
 	Content Content `json:"content"`
 	Refusal *string `json:"refusal"`
-	// ReasoningContent and Reasoning are two names for the same: the model's
-	// visible thinking.
-	ReasoningContent string          `json:"reasoning_content,omitempty"`
-	Reasoning        string          `json:"reasoning,omitempty"`
-	ReasoningDetails json.RawMessage `json:"reasoning_details,omitempty"`
-	ToolCalls        []ToolCall      `json:"tool_calls,omitempty"`
+	// ReasoningContent is the model's visible thinking, left out if there is
+	// none.
+	ReasoningContent string `json:"reasoning_content,omitempty"`
 }
 
-// Chunk is one event of a streamed answer.
+// Chunk is one event of a streamed answer, to be read. Servers that stream much
+// do not write it from this type.
 type Chunk struct {
 	ID      string        `json:"id"`
 	Object  string        `json:"object"`
@@ -157,7 +140,8 @@ type Chunk struct {
 	// Usage is set on the last chunk only; null breaks clients, so it is left
 	// out elsewhere.
 	Usage *Usage `json:"usage,omitempty"`
-	// Error is set when the upstream failed after it had begun to answer.
+	// Error is set, and everything else is not, when the answer failed after it
+	// had begun.
 	Error *Error `json:"error,omitempty"`
 }
 
@@ -171,13 +155,9 @@ type ChunkChoice struct {
 
 // Delta is what a Chunk adds to an answer. Its fields are those of Answer.
 type Delta struct {
-	Role             string          `json:"role,omitempty"`
-	Content          Content         `json:"content,omitzero"`
-	Refusal          string          `json:"refusal,omitempty"`
-	ReasoningContent string          `json:"reasoning_content,omitempty"`
-	Reasoning        string          `json:"reasoning,omitempty"`
-	ReasoningDetails json.RawMessage `json:"reasoning_details,omitempty"`
-	ToolCalls        []ToolCall      `json:"tool_calls,omitempty"`
+	Role             string  `json:"role,omitempty"`
+	Content          Content `json:"content,omitzero"`
+	ReasoningContent string  `json:"reasoning_content,omitempty"`
 }
 
 // Usage counts the tokens of an answer. The details are left out when they are

@@ -29,9 +29,6 @@ type Content struct {
 // TextContent makes the Content that is a string.
 func TextContent(text string) Content { return Content{Kind: Plain, Text: text} }
 
-// PartsContent makes the Content that is an array.
-func PartsContent(parts []Part) Content { return Content{Kind: Parted, Parts: parts} }
-
 // IsZero reports whether there is no content, so that deltas can leave it out.
 func (c Content) IsZero() bool { return c.Kind == Null }
 
@@ -87,7 +84,6 @@ const (
 	PartInputImage = "input_image"
 	PartFile       = "file"
 	PartInputFile  = "input_file"
-	PartInputAudio = "input_audio"
 )
 
 // Part is one piece of a message's content.
@@ -99,14 +95,6 @@ type Part struct {
 	ImageURL *ImageURL `json:"image_url"`
 	// Detail is the resolution hint of input_image; image_url has it inside.
 	Detail string `json:"detail"`
-}
-
-// TextPart makes a part of text.
-func TextPart(text string) Part { return Part{Type: PartText, Text: text} }
-
-// ImagePart makes a part that holds an image. Detail may be empty.
-func ImagePart(url, detail string) Part {
-	return Part{Type: PartImageURL, ImageURL: &ImageURL{URL: url, Detail: detail}}
 }
 
 // MarshalJSON writes the keys that belong to the part's type and no other ones.
