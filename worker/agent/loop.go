@@ -53,6 +53,8 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	if ctx.Err() != nil {
 		return Result{}, cancelled(ctx)
 	}
+	// The file tools compare what a turn changes with what it has read.
+	ctx = tools.WithReadLog(ctx)
 	l := a.newLoop(turn, emit)
 	if err := l.begin(ctx, turn); err != nil {
 		return l.result, l.redacted(err)

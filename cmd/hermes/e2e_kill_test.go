@@ -1,0 +1,220 @@
+package main_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// worker returns the pid of a profile's worker: the child of the gateway that
+// runs in the profile's directory. 0 means that there is none right now.
+func (g *gateway) worker(p person) int {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", g.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for _, task := range tasks {
+		children, _ := os.ReadFile(task)
+		for _, child := range strings.Fields(string(children)) {
+			if dir, _ := os.Readlink("/proc/" + child + "/cwd"); dir == p.dir {
+				pid, _ := strconv.Atoi(child)
+				return pid
+			}
+		}
+	}
+	return 0
+}
+
+// content reads a chat stream to its end and returns the text in it.
+func content(body io.Reader) (string, error) {
+	var text strings.Builder
+	scanner := bufio.NewScanner(body)
+	for scanner.Scan() {
+		data, ok := strings.CutPrefix(scanner.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if data == "[DONE]" {
+			return text.String(), nil
+		}
+		_, piece, ok := strings.Cut(data, `"content":"`)
+		if ok {
+			piece, _, _ = strings.Cut(piece, `"`)
+			text.WriteString(piece)
+		}
+	}
+	return text.String(), errors.Join(errors.New("the stream ended without [DONE]"), scanner.Err())
+}
+
+func TestKilledWorkerRefusesNobody(t *testing.T) {
+	t.Parallel()
+	const clients, kills, streams = 20, 3, 5
+	m := newMachine(t, true)
+	alice, bob := m.create("alice"), m.create("bob")
+	g := m.gateway(2, "--all")
+
+	// What bob's streams must carry, byte for byte.
+	resp, err := bob.ask(t.Context(), "stream 300 8", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := content(resp.Body)
+	resp.Body.Close()
+	if err != nil || len(want) != 300*8 {
+		t.Fatalf("bob's stream: %d bytes, %v", len(want), err)
+	}
+
+	var wg sync.WaitGroup
+	for range streams {
+		wg.Go(func() {
+			resp, err := bob.ask(t.Context(), "stream 300 8 10ms", true)
+			if err != nil {
+				t.Error("bob: ", err)
+				return
+			}
+			defer resp.Body.Close()
+			if got, err := content(resp.Body); err != nil || got != want {
+				t.Errorf("bob's stream was touched: %d of %d bytes, %v", len(got), len(want), err)
+			}
+		})
+	}
+
+	var answered, failed, refused atomic.Int64
+	stop := make(chan struct{})
+	for range clients {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				resp, err := alice.ask(t.Context(), "say hello", false)
+				if err == nil {
+					var body []byte
+					body, err = io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if err == nil && !strings.Contains(string(body), "hello") {
+						t.Errorf("alice answered %d: %s", resp.StatusCode, body)
+					}
+				}
+				switch {
+				case err == nil:
+					answered.Add(1)
+				case errors.Is(err, syscall.ECONNREFUSED):
+					refused.Add(1)
+				default:
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	before := g.worker(bob)
+	for range kills {
+		count := answered.Load()
+		eventually(t, 30*time.Second, "alice answers", func() bool { return answered.Load() > count+clients })
+		if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
+			t.Fatal("kill alice's worker: ", err)
+		}
+	}
+	count := answered.Load()
+	eventually(t, 30*time.Second, "alice answers again", func() bool { return answered.Load() > count+clients })
+	close(stop)
+	wg.Wait()
+
+	if refused.Load() > 0 {
+		t.Errorf("%d clients were refused", refused.Load())
+	}
+	if most := int64(kills * clients); failed.Load() > most {
+		t.Errorf("%d requests failed, at most %d were in flight", failed.Load(), most)
+	}
+	if after := g.worker(bob); after != before {
+		t.Errorf("bob's worker changed from %d to %d", before, after)
+	}
+}
+
+func TestKilledSupervisorLeavesNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	alice := m.create("alice")
+	m.run("-p", "alice", "config", "set", "api_server.drain_timeout", "2s")
+	g := m.gateway(1, "--all")
+	leave := begin(t, alice, "run `setsid sleep 86398.5 & sleep 86398.5`", true)
+	defer leave()
+	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, "86398.5")) >= 2 })
+	worker := g.worker(alice)
+	if worker == 0 {
+		t.Fatal("alice has no worker")
+	}
+
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "worker and tools are gone", func() bool {
+		return syscall.Kill(worker, 0) != nil && len(processes(t, "86398.5")) == 0
+	})
+	// Everything is free for the next one: lock, port, control socket.
+	m.gateway(1, "--all")
+	if status, body := alice.answer(t, "say hello"); status != 200 {
+		t.Errorf("after a new start: %d %s", status, body)
+	}
+}
+
+func TestFiftyCreatesAtOnce(t *testing.T) {
+	t.Parallel()
+	const profiles = 50
+	m := newMachine(t, false)
+	var wg sync.WaitGroup
+	for i := range profiles {
+		wg.Go(func() {
+			out, err := m.command(t.Context(), "profile", "create", fmt.Sprintf("user%02d", i)).CombinedOutput()
+			if err != nil {
+				t.Errorf("create user%02d: %v\n%s", i, err, out)
+			}
+		})
+	}
+	wg.Wait()
+	ports := map[string]string{}
+	for i := range profiles {
+		env, err := os.ReadFile(filepath.Join(m.home, "profiles", fmt.Sprintf("user%02d", i), ".env"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(env), "API_SERVER_PORT=")
+		port, _, _ := strings.Cut(rest, "\n")
+		if other, taken := ports[port]; port == "" || taken {
+			t.Errorf("user%02d has port %q, and so has %s", i, port, other)
+		}
+		ports[port] = fmt.Sprintf("user%02d", i)
+	}
+	entries, err := os.ReadDir(filepath.Join(m.home, "profiles"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), "user") {
+			t.Errorf("%s was left behind", entry.Name())
+		}
+	}
+}
+
+func TestSecondGatewayIsRefused(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, false)
+	m.create("alice")
+	g := m.gateway(1, "-p", "alice")
+	out, err := m.command(t.Context(), "-p", "alice", "gateway").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), strconv.Itoa(g.cmd.Process.Pid)) {
+		t.Errorf("the second gateway: %v\n%s\nwant a refusal that names pid %d", err, out, g.cmd.Process.Pid)
+	}
+}

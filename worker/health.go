@@ -1,0 +1,36 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hermes/worker/api"
+)
+
+// healthTimeout bounds what a detailed health check may take.
+const healthTimeout = 2 * time.Second
+
+// isolation is what profiles are kept apart by. It is said as it is, so that
+// nobody relies on a wall that is not there.
+const isolation = "NONE: a process for each profile, but no kernel walls between them yet"
+
+// health says how the parts of this worker are.
+func (w *worker) health(ctx context.Context) api.Health {
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	parts := map[string]api.Part{
+		"config":    {Status: api.StatusOK, Detail: fmt.Sprintf("generation %d", w.opts.Start.Generation)},
+		"database":  {Status: api.StatusOK},
+		"isolation": {Status: api.StatusDegraded, Detail: isolation},
+	}
+	if _, err := w.store.Sessions(ctx, 1); err != nil {
+		parts["database"] = api.Part{Status: api.StatusFailed, Detail: err.Error()}
+	}
+	if model := w.models.describe(ctx); model.degraded {
+		parts["model"] = api.Part{Status: api.StatusDegraded, Detail: "no model: " + model.detail}
+	} else {
+		parts["model"] = api.Part{Status: api.StatusOK, Detail: model.detail}
+	}
+	return api.Health{Parts: parts}
+}

@@ -1,0 +1,70 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+const (
+	// idleAfter is how long after its last turn a worker tidies up. Right after
+	// a turn the next one is likely, and would fetch again what was given away.
+	idleAfter = 8 * time.Second
+	// tidyTimeout bounds the tidying, which a turn that begins may wait for.
+	tidyTimeout = 2 * time.Second
+)
+
+// idle tidies up once, some seconds after the last turn: a worker waits most of
+// its life, and a thousand of them share one machine.
+type idle struct {
+	checkpoint func(context.Context) error
+	log        *slog.Logger
+
+	mu    sync.Mutex // guards timer
+	timer *time.Timer
+	wg    sync.WaitGroup // the tidying that runs
+}
+
+// busy starts the wait when the last turn has ended, and ends it when a new one
+// begins.
+func (i *idle) busy(turns int) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.cancel()
+	if turns == 0 {
+		i.wg.Add(1)
+		i.timer = time.AfterFunc(idleAfter, func() {
+			defer i.wg.Done()
+			i.tidy()
+		})
+	}
+}
+
+// tidy moves what was committed into the main file of the database, where no
+// reader has to look it up in the log, and returns memory to the system.
+func (i *idle) tidy() {
+	ctx, cancel := context.WithTimeout(context.Background(), tidyTimeout)
+	defer cancel()
+	if err := i.checkpoint(ctx); err != nil {
+		i.log.Warn("checkpoint", "error", err)
+	}
+	debug.FreeOSMemory()
+}
+
+// stop ends the wait, or waits for the tidying when it has begun.
+func (i *idle) stop() {
+	i.mu.Lock()
+	i.cancel()
+	i.mu.Unlock()
+	i.wg.Wait()
+}
+
+// cancel ends the wait. The caller holds mu.
+func (i *idle) cancel() {
+	if i.timer != nil && i.timer.Stop() {
+		i.wg.Done()
+	}
+	i.timer = nil
+}

@@ -1,0 +1,202 @@
+// Package worker is the child: everything that runs inside the process of one
+// profile. It opens the profile's database, builds the model client, the tools
+// and the agent, serves the API on the listener that it inherited, and leaves
+// when the supervisor says so or is gone.
+//
+// Its subpackages: api (HTTP), agent (a turn), llm (models), tools (what an
+// agent can do), store (SQLite), openai (wire types). Nothing below this
+// package can see a second profile.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/oklog/run"
+
+	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox"
+	"hermes/worker/agent"
+	"hermes/worker/api"
+	"hermes/worker/store"
+	"hermes/worker/tools"
+)
+
+// Options is what a worker is made from.
+type Options struct {
+	Child    *handoff.Child
+	Start    handoff.Start
+	Listener net.Listener
+	Log      *slog.Logger
+	// Version of the binary, sent to upstreams as part of the user agent.
+	Version string
+}
+
+// ConfigError says that the worker cannot work with the settings that it was
+// given. Starting it again without changing them is of no use.
+type ConfigError struct{ Err error }
+
+func (e *ConfigError) Error() string { return e.Err.Error() }
+
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// ExitCode is the exit code of a worker process whose Run returned err.
+func ExitCode(err error) int {
+	var config *ConfigError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &config):
+		return handoff.ExitConfig
+	default:
+		return 1
+	}
+}
+
+// Run serves the profile until the supervisor asks for a drain, or is gone, and
+// what was running has ended. It returns nil after a drain.
+func Run(ctx context.Context, opts Options) error {
+	if err := sandbox.BecomeSubreaper(); err != nil {
+		opts.Log.Warn("stray processes of tools cannot be adopted", "error", err)
+	}
+	w, err := build(opts)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+
+	var group run.Group
+	{ // The control socket: beats, and the supervisor's wishes.
+		ctx, cancel := context.WithCancel(ctx)
+		group.Add(func() error {
+			if err := opts.Child.Run(ctx); err != nil && ctx.Err() == nil {
+				opts.Log.Warn("supervisor is gone", "error", err)
+			}
+			// The end of the socket is told through Draining; the server decides
+			// when the process ends.
+			<-ctx.Done()
+			return nil
+		}, func(error) { cancel() })
+	}
+	{ // The server: serves until the drain, then finishes what runs.
+		ctx, cancel := context.WithCancel(ctx)
+		group.Add(func() error { return w.serve(ctx) }, func(error) { cancel() })
+	}
+	if err := opts.Child.Ready(); err != nil {
+		opts.Log.Warn("ready was not heard", "error", err)
+	}
+	return group.Run()
+}
+
+// worker is one profile's parts, put together.
+type worker struct {
+	opts    Options
+	store   *store.Store
+	tools   *tools.Set
+	models  models
+	server  *api.Server
+	sandbox *sandbox.Sandbox
+	idle    *idle
+}
+
+func build(opts Options) (*worker, error) {
+	start := opts.Start
+	w := &worker{opts: opts}
+	w.store = store.Open(start.Paths.Database, store.Options{Log: opts.Log, Recover: true})
+	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
+	w.sandbox = sandbox.New(sandbox.Options{})
+
+	var err error
+	w.tools, err = tools.NewSet(tools.Options{
+		Workspace:       start.Paths.Workspace,
+		Home:            start.Paths.Home,
+		Sandbox:         w.sandbox,
+		TerminalTimeout: start.Terminal.Timeout,
+		Enabled:         start.Agent.Tools,
+		Log:             opts.Log,
+	})
+	if err != nil {
+		return nil, &ConfigError{fmt.Errorf("agent.tools: %w", err)}
+	}
+	w.models = newModels(start, opts.Version, opts.Log)
+	turns := agent.New(agent.Options{
+		Client:        w.models.client,
+		Tools:         w.tools,
+		Recorder:      recorder{w.store},
+		Prompt:        agent.NewPrompt(agent.PromptOptions{SoulPath: start.Paths.Soul, WorkspacePath: start.Paths.Workspace}),
+		MaxIterations: start.Agent.MaxIterations,
+		Model:         w.models.name,
+		Redact:        newRedactor(start.Redact),
+		Log:           opts.Log,
+	})
+	w.server = api.New(api.Options{
+		Agent:             turns,
+		ModelName:         start.API.ModelName,
+		KeySHA256:         start.API.KeySHA256,
+		Address:           start.API.Address,
+		CORSOrigins:       start.API.CORSOrigins,
+		MaxBodyBytes:      start.API.MaxBodyBytes,
+		MaxConcurrentRuns: start.API.MaxConcurrentRuns,
+		OnDisconnect:      start.API.OnDisconnect,
+		ToolProgress:      start.ToolProgress,
+		Streaming:         start.Model.Streaming,
+		Health:            w.health,
+		OnBusy:            w.busy,
+		Log:               opts.Log,
+	})
+	return w, nil
+}
+
+// serve answers requests until a drain is asked for, then finishes what runs
+// within the drain timeout, or at once when the supervisor is in a hurry.
+func (w *worker) serve(ctx context.Context) error {
+	serving, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- w.server.Serve(serving, w.opts.Listener) }()
+	select {
+	case err := <-served:
+		return err
+	case <-w.opts.Child.Draining():
+	}
+	timeout := w.opts.Start.API.DrainTimeout
+	w.opts.Log.Info("drain begins", "timeout", timeout.String())
+	deadline, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	hurried := make(chan struct{})
+	go func() {
+		defer close(hurried)
+		select {
+		case <-w.opts.Child.Hurry():
+			cancel()
+		case <-deadline.Done():
+		}
+	}()
+	err := w.server.Drain(deadline)
+	cancel()
+	<-hurried
+	w.opts.Log.Info("drain ended")
+	return errors.Join(err, <-served)
+}
+
+// busy is told how many turns run, whenever that changes.
+func (w *worker) busy(turns int) {
+	if err := w.opts.Child.Busy(turns); err != nil {
+		w.opts.Log.Debug("busy was not heard", "error", err)
+	}
+	w.idle.busy(turns)
+}
+
+// close gives back what build took, tools first, so that none of their
+// processes stays behind.
+func (w *worker) close() {
+	w.idle.stop()
+	w.tools.Close()
+	w.models.close()
+	if err := w.store.Close(); err != nil {
+		w.opts.Log.Warn("close store", "error", err)
+	}
+}

@@ -1,0 +1,57 @@
+package worker
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestIdleTidiesOnceAfterTheLastTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var tidied atomic.Int32
+		i := &idle{
+			checkpoint: func(context.Context) error { tidied.Add(1); return nil },
+			log:        slog.New(slog.NewTextHandler(io.Discard, nil)),
+		}
+		i.busy(1)
+		i.busy(0)
+		time.Sleep(idleAfter / 2)
+		i.busy(1) // a new turn ends the wait
+		time.Sleep(2 * idleAfter)
+		synctest.Wait()
+		if got := tidied.Load(); got != 0 {
+			t.Errorf("tidied %d times while a turn ran", got)
+		}
+		i.busy(0)
+		time.Sleep(2 * idleAfter)
+		synctest.Wait()
+		if got := tidied.Load(); got != 1 {
+			t.Errorf("tidied %d times after the last turn, want once", got)
+		}
+		i.busy(0)
+		i.stop() // a wait that has not ended does not hold the worker up
+	})
+}
+
+func TestRedactorTakesWholeSecretsOut(t *testing.T) {
+	t.Parallel()
+	redact := newRedactor([]string{"sk-abcdefgh", "sk-abcdefgh-long", "short"})
+	for _, test := range []struct{ name, in, want string }{
+		{"in the middle", "key=sk-abcdefgh;", "key=[redacted];"},
+		{"the longer one whole", "sk-abcdefgh-long", "[redacted]"},
+		{"too short to be told from a word", "a short word", "a short word"},
+		{"twice", "sk-abcdefgh sk-abcdefgh", "[redacted] [redacted]"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			if got := redact(test.in); got != test.want {
+				t.Errorf("%q became %q, want %q", test.in, got, test.want)
+			}
+		})
+	}
+}
