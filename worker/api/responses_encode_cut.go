@@ -167,9 +167,16 @@ func escaped(inner []byte) rune {
 	if len(inner) < 6 || inner[0] != '\\' || inner[1] != 'u' {
 		return -1
 	}
-	value, err := strconv.ParseUint(string(inner[2:6]), 16, 32)
-	if err != nil {
-		return -1
+	var value rune
+	for _, c := range inner[2:6] {
+		switch {
+		case '0' <= c && c <= '9':
+			value = value<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			value = value<<4 | rune(c|0x20-'a'+10)
+		default:
+			return -1
+		}
 	}
-	return rune(value)
+	return value
 }

@@ -20,19 +20,21 @@ import (
 
 // responseTo makes options for a response to the body, with ids and a clock
 // that stand still.
-func responseTo(t testing.TB, body string) responseOptions {
-	t.Helper()
+func responseTo(tb testing.TB, body string) responseOptions {
+	tb.Helper()
 	request, err := openai.DecodeResponsesRequest([]byte(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n := 0
 	return responseOptions{
 		response: openai.NewResponse(request, "resp_1", time.Unix(1_700_000_000, 0)),
 		newID:    func() string { n++; return fmt.Sprintf("%04d", n) },
-		now:      func() time.Time { return time.Unix(1_700_000_009, 0) },
+		now:      responseClock,
 	}
 }
+
+func responseClock() time.Time { return time.Unix(1_700_000_009, 0) }
 
 const sayHello = `{"model":"alice","input":"hello"}`
 
@@ -67,8 +69,17 @@ func play(opts responseOptions, events []agent.Event, end ending) (string, *resp
 	return out.String(), e
 }
 
-func says(text string) agent.Event   { return agent.Text{JSON: appendQuoted(nil, text)} }
-func thinks(text string) agent.Event { return agent.Reasoning{JSON: appendQuoted(nil, text)} }
+func says(text string) agent.Event   { return agent.Text{JSON: literal(text)} }
+func thinks(text string) agent.Event { return agent.Reasoning{JSON: literal(text)} }
+
+// literal is a text as an upstream may write it.
+func literal(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 func starts(id, name, arguments string) agent.Event {
 	return agent.ToolStarted{Call: llm.ToolCall{ID: id, Name: name, Arguments: arguments}, Emoji: "💻", Label: name}
@@ -203,8 +214,8 @@ func TestReasonOfAnEarlyEnd(t *testing.T) {
 
 func TestLongValuesStayOffTheLine(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat(`aü💻"<\`+"\n", 20_000)
-	medium := long[:30_000]
+	const line = `aü💻"<\` + "\n"
+	long, medium := strings.Repeat(line, 10_000), strings.Repeat(line, 2500)
 	arguments := func(content string) string {
 		return string(appendJSON(nil, map[string]string{"path": "a.txt", "content": content}))
 	}
@@ -228,8 +239,8 @@ func TestLongValuesStayOffTheLine(t *testing.T) {
 		{"arguments that are no JSON", many(1, `{"a": `+long, "ok"), false},
 		{"arguments that are one long list", many(1, "["+strings.Repeat("1,", 40_000)+"1]", "ok"), false},
 		{"both", many(1, arguments(long), long), false},
-		{"many outputs", many(50, `{}`, medium), true},
-		{"many arguments", many(50, arguments(medium), "ok"), true},
+		{"many outputs", many(20, `{}`, medium), true},
+		{"many arguments", many(20, arguments(medium), "ok"), true},
 	}
 	for _, test := range tests {
 		for form, tools := range map[string]toolItems{"string": toolPairs, "list": toolPairLists, "mcp": toolMCPCalls} {
