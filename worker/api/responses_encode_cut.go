@@ -59,6 +59,13 @@ func (i *responseItem) shownArguments(limit int) []byte {
 	if limit == 0 || len(i.quoted) <= limit {
 		return i.quoted
 	}
+	if i.shortTo != limit { // several events show the same
+		i.short, i.shortTo = i.shortArguments(limit), limit
+	}
+	return i.short
+}
+
+func (i *responseItem) shortArguments(limit int) []byte {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(i.arguments)))
 	decoder.UseNumber()
 	var value any

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"hermes/worker/agent"
 	"hermes/worker/llm"
@@ -185,6 +186,92 @@ func TestCutTurnIsIncompleteThoughItsLastWordsAreWhole(t *testing.T) {
 	if final["status"] != "incomplete" || item["status"] != "completed" {
 		t.Errorf("the response is %v, its last item %v", final["status"], item["status"])
 	}
+}
+
+func TestFinishWithoutAStartIsShownWhole(t *testing.T) {
+	t.Parallel()
+	for _, tools := range []toolItems{toolPairs, toolMCPCalls} {
+		opts := responseTo(t, sayHello)
+		opts.tools = tools
+		got, _ := play(opts, []agent.Event{ends("call_1", "terminal", "ok", false), says("Done.")}, finishes(llm.FinishStop))
+		if _, err := checkResponseStream(got, false); err != nil {
+			t.Errorf("%v\n%s", err, got)
+		}
+	}
+}
+
+func TestFirstCharacterOfAString(t *testing.T) {
+	t.Parallel()
+	for inner, want := range map[string]struct {
+		r    rune
+		size int
+	}{
+		`ab`: {'a', 1}, `\nb`: {'\n', 2}, `\r`: {'\r', 2}, `\t`: {'\t', 2}, `\"b`: {'"', 2}, `\u00e9b`: {'é', 6}, `\u000A`: {'\n', 6},
+		`💻b`: {'💻', 4}, `\ud83d\udcbbb`: {'💻', 12}, `\uD83D\uDCBB`: {'💻', 12},
+		// What is no text is one character, as it is when it was stored.
+		`\ud83db`: {utf8.RuneError, 6}, `\ud83d\nb`: {utf8.RuneError, 6}, `\udcbb\ud83d`: {utf8.RuneError, 6},
+		`\uzzzz`: {utf8.RuneError, 6}, `\`: {utf8.RuneError, 1},
+	} {
+		if r, size := firstRune([]byte(inner)); r != want.r || size != want.size {
+			t.Errorf("%s begins with %q of %d bytes, want %q of %d", inner, r, size, want.r, want.size)
+		}
+	}
+}
+
+func TestNothingIsAddedToAResponseThatHasEnded(t *testing.T) {
+	t.Parallel()
+	opts := responseTo(t, sayHello)
+	_, e := play(opts, []agent.Event{says("Hello")}, finishes(llm.FinishStop))
+	object := e.object()
+	response, err := storedResponse(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := resumeResponse(opts, response)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late := again.fail(openai.ResponseError{}, llm.Usage{}); len(late) > 0 || !bytes.Equal(again.object(), object) {
+		t.Errorf("it went on with %s and is now %s", late, again.object())
+	}
+}
+
+// A crash leaves a response behind that is still in progress.
+func TestWhatACrashLeftIsEnded(t *testing.T) {
+	t.Parallel()
+	for name, tools := range map[string]toolItems{"pairs": toolPairs, "mcp": toolMCPCalls} {
+		opts := responseTo(t, sayHello)
+		opts.tools = tools
+		e := newResponseEncoder(opts)
+		e.begin()
+		e.event(says("Let me look."))
+		e.event(starts("call_1", "terminal", "{}"))
+		left, err := storedResponse(e.object())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := resumeResponse(opts, left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.incomplete("interrupted", llm.Usage{})
+		response, err := storedResponse(again.object())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := checkResponseStream(replayOf(t, response, -1), false); err != nil || got["status"] != "incomplete" {
+			t.Errorf("%s: it ended as %v (%v)", name, got["status"], err)
+		}
+	}
+}
+
+// replayOf returns a replay of what comes after an event.
+func replayOf(t interface{ Fatal(...any) }, response *openai.Response, after int64) string {
+	var out strings.Builder
+	if err := replayResponse(response, after, func(b []byte) error { out.Write(b); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 func TestNothingComesAfterTheEnd(t *testing.T) {

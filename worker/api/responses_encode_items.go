@@ -22,6 +22,8 @@ type responseItem struct {
 	name      string
 	arguments string
 	quoted    []byte // the arguments as the inside of a JSON string
+	short     []byte // the same, cut
+	shortTo   int    // the limit that short was cut to
 	// list says that the output is sent as a list of parts.
 	list bool
 	// ended says that an mcp_call has an output, failed that it is an error.

@@ -159,17 +159,13 @@ func itemsSeen(items openai.Items) (shown []seen) {
 	return shown
 }
 
-// replayed returns the whole of a replay.
+// replayed returns a replay of what was stored.
 func replayed(t *rapid.T, object []byte, after int64) string {
 	response, err := storedResponse(object)
 	if err != nil {
 		t.Fatalf("the response is not read: %v\n%s", err, object)
 	}
-	var out strings.Builder
-	if err := replayResponse(response, after, func(b []byte) error { out.Write(b); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	return out.String()
+	return replayOf(t, response, after)
 }
 
 // sameEvents fails unless two streams say the same in the same events.
