@@ -319,7 +319,7 @@ func TestRunStopsAnEndlessFlood(t *testing.T) {
 	c := shell(t, "yes")
 	c.Timeout = 200 * time.Millisecond
 	out := run(t, c)
-	if !out.TimedOut || !out.Truncated || len(out.Text) > DefaultMaxOutput+100 || !strings.HasPrefix(out.Text, "y\ny\n") || !strings.HasSuffix(out.Text, "y\n") {
+	if !out.TimedOut || !out.Truncated || len(out.Text) > DefaultMaxOutput+100 || strings.Trim(out.Text, "y\n")[0] != '[' {
 		t.Errorf("got %d bytes, timed out %v", len(out.Text), out.TimedOut)
 	}
 }
