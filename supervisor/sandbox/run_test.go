@@ -353,3 +353,12 @@ func TestRunHandsOutStdout(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkRun(b *testing.B) {
+	c := Command{Argv: []string{"/bin/sh", "-c", "echo hi"}, Dir: b.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}}
+	for b.Loop() {
+		if out, err := box.Run(b.Context(), c); err != nil || out.Text != "hi\n" {
+			b.Fatal(out, err)
+		}
+	}
+}
