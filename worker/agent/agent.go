@@ -115,8 +115,8 @@ const (
 // End is the record that a turn ends with.
 type End struct {
 	// Status is StatusDone, StatusFailed or StatusCancelled.
-	Status     string
-	Error      string
+	Status string
+	Error  string
 	// Final is the message that ended the run, nil when there was none. Of a run
 	// that failed or was cancelled it may be the first half of an answer.
 	Final      *llm.Message
