@@ -66,7 +66,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	defer w.close() //nolint:contextcheck // nothing in it waits for ctx
+	defer w.close()
 
 	var group run.Group
 	{ // The control socket: beats, and the supervisor's wishes.

@@ -24,11 +24,11 @@
 // methods wait for the disk (synchronous=FULL), and with them everything that was
 // committed before, since the log is one file: StartTool, because the effects of
 // a tool outlive the machine and the record of the call has to as well; and what
-// its caller tells a client next, which is EndRun, PutResponse of a response that
-// has ended or runs in the background, DeleteResponse and FinishIdempotent. The
-// other ones (synchronous=NORMAL) write down steps that nobody outside has been
-// told of; a power cut may take back the last of them, in order and never by
-// halves.
+// a client is promised to find again, which is PutResponse of a response that has
+// ended or runs in the background, DeleteResponse and FinishIdempotent. The other
+// ones (synchronous=NORMAL) write down steps, and the end of turns whose client
+// holds all that it will ever ask for; a power cut may take back the last of
+// them, in order and never by halves.
 //
 // What a dead process left behind is settled by the next one: see
 // Options.Recover.

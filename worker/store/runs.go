@@ -102,9 +102,8 @@ func (s *Store) FinishTool(ctx context.Context, runID, callID string, result Too
 }
 
 // EndRun records how a run ended, with the message that ended it unless final is
-// nil. When it returns, the run outlives the machine. Calls of the run that have
-// no result by then get the result Interrupted. A run ends once; a second time
-// is ErrEnded.
+// nil. Calls of the run that have no result by then get the result Interrupted. A
+// run ends once; a second time is ErrEnded.
 func (s *Store) EndRun(ctx context.Context, runID string, end End, final *Message) error {
 	return s.endRun(ctx, runID, end, final, 0, func(*transaction) error { return nil })
 }
@@ -116,7 +115,7 @@ func (s *Store) endRun(ctx context.Context, runID string, end End, final *Messag
 		size += len(final.Body)
 	}
 	ended := s.at(end.At)
-	return s.tx(ctx, "end run", outliveMachine, size, func(tx *transaction) error {
+	return s.tx(ctx, "end run", outliveProcess, size, func(tx *transaction) error {
 		session, err := sessionOf(ctx, tx, runID)
 		if err != nil {
 			return err
