@@ -28,7 +28,8 @@ type Claim struct {
 	// BodyHash tells requests apart that use the same key.
 	BodyHash []byte `db:"body_hash"`
 	// RunID is the run that will answer. Whether a tool began in it decides what
-	// becomes of the claim when the process dies, or wants to forget it.
+	// becomes of the claim when the process dies, or wants to forget it. Without
+	// one nobody can tell, and it is as if a tool had begun.
 	RunID string `db:"run_id"`
 	// ResponseID is the response that the run will make, if any.
 	ResponseID string `db:"response_id"`
@@ -184,7 +185,7 @@ const (
 		SELECT body_hash, run_id, response_id, owner, running, interrupted, status, content_type, body
 		FROM idempotency WHERE scope = ? AND key = ?`
 	// toolBegan is whether a tool may have had an effect for a row of idempotency.
-	toolBegan = `EXISTS (SELECT 1 FROM tool_calls t WHERE t.run_id = idempotency.run_id AND t.started_at > 0)`
+	toolBegan = `(run_id = '' OR EXISTS (SELECT 1 FROM tool_calls t WHERE t.run_id = idempotency.run_id AND t.started_at > 0))`
 )
 
 // claimRow is a Claimed as columns hold it.

@@ -156,6 +156,11 @@ func TestARequestThatFailedMayBeTriedAgainUnlessAToolBegan(t *testing.T) {
 	if got := claimed(t, s, claim()); got.State != store.ClaimReplay || got.Status != 502 {
 		t.Errorf("third try: %+v", got)
 	}
+	unknown := store.Claim{Key: "no run"}
+	claimed(t, s, unknown)
+	if freed, err := s.ForgetIdempotent(ctx, "", "no run"); freed || err != nil {
+		t.Errorf("without a run: %t (%v)", freed, err)
+	}
 	if freed, err := s.ForgetIdempotent(ctx, "chat", "k"); freed || err != nil {
 		t.Errorf("after the answer: %t (%v)", freed, err)
 	}

@@ -5,9 +5,18 @@ import (
 	"fmt"
 )
 
+// The columns are named, so that a process of an older version goes on while a
+// newer one adds some.
+const (
+	sessionColumns = `id, source, created_at, updated_at`
+	runColumns     = `id, session_id, source, request_id, model, status, error, iterations,
+		input_tokens, output_tokens, cached_tokens, reasoning_tokens, began_at, ended_at`
+	messageColumns = `id, session_id, run_id, role, tool_call_id, text, body, created_at`
+)
+
 // Session returns a session, or ErrNotFound.
 func (s *Store) Session(ctx context.Context, id string) (Session, error) {
-	rows, err := read[sessionRow](ctx, s, "read session", `SELECT * FROM sessions WHERE id = ?`, id)
+	rows, err := read[sessionRow](ctx, s, "read session", `SELECT `+sessionColumns+` FROM sessions WHERE id = ?`, id)
 	if err != nil {
 		return Session{}, err
 	}
@@ -20,13 +29,13 @@ func (s *Store) Session(ctx context.Context, id string) (Session, error) {
 // Sessions returns the sessions that were used last, at most limit of them, the
 // latest first.
 func (s *Store) Sessions(ctx context.Context, limit int) ([]Session, error) {
-	rows, err := read[sessionRow](ctx, s, "read sessions", `SELECT * FROM sessions ORDER BY updated_at DESC, id DESC LIMIT ?`, limit)
+	rows, err := read[sessionRow](ctx, s, "read sessions", `SELECT `+sessionColumns+` FROM sessions ORDER BY updated_at DESC, id DESC LIMIT ?`, limit)
 	return values(rows, sessionRow.value), err
 }
 
 // Run returns a run, or ErrNotFound.
 func (s *Store) Run(ctx context.Context, id string) (Run, error) {
-	rows, err := read[runRow](ctx, s, "read run", `SELECT * FROM runs WHERE id = ?`, id)
+	rows, err := read[runRow](ctx, s, "read run", `SELECT `+runColumns+` FROM runs WHERE id = ?`, id)
 	if err != nil {
 		return Run{}, err
 	}
@@ -38,14 +47,14 @@ func (s *Store) Run(ctx context.Context, id string) (Run, error) {
 
 // Runs returns the runs of a session in the order in which they began.
 func (s *Store) Runs(ctx context.Context, sessionID string) ([]Run, error) {
-	rows, err := read[runRow](ctx, s, "read runs", `SELECT * FROM runs WHERE session_id = ? ORDER BY began_at, rowid`, sessionID)
+	rows, err := read[runRow](ctx, s, "read runs", `SELECT `+runColumns+` FROM runs WHERE session_id = ? ORDER BY began_at, rowid`, sessionID)
 	return values(rows, runRow.value), err
 }
 
 // Messages returns the transcript of a session in the order in which it was
 // recorded. Runs that ran at the same time are mixed in it.
 func (s *Store) Messages(ctx context.Context, sessionID string) ([]Message, error) {
-	rows, err := read[messageRow](ctx, s, "read messages", `SELECT * FROM messages WHERE session_id = ? ORDER BY id`, sessionID)
+	rows, err := read[messageRow](ctx, s, "read messages", `SELECT `+messageColumns+` FROM messages WHERE session_id = ? ORDER BY id`, sessionID)
 	return values(rows, messageRow.value), err
 }
 
@@ -89,9 +98,8 @@ type (
 	}
 	runRow struct {
 		Run
-		Owner   string `db:"owner"`
-		BeganAt int64  `db:"began_at"`
-		EndedAt int64  `db:"ended_at"`
+		BeganAt int64 `db:"began_at"`
+		EndedAt int64 `db:"ended_at"`
 	}
 	messageRow struct {
 		Message

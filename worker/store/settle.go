@@ -174,7 +174,7 @@ func runMessages(ctx context.Context, tx *transaction, runID string) ([]Message,
 		return nil, nil
 	}
 	var rows []messageRow
-	err := tx.SelectContext(ctx, &rows, `SELECT * FROM messages WHERE run_id = ? ORDER BY id`, runID)
+	err := tx.SelectContext(ctx, &rows, `SELECT `+messageColumns+` FROM messages WHERE run_id = ? ORDER BY id`, runID)
 	return values(rows, messageRow.value), err
 }
 

@@ -170,6 +170,10 @@ func (s *Store) openFile(ctx context.Context) (*database, error) {
 	if !errors.Is(s.explain(ctx, err), ErrDamaged) || !alone || !s.opts.Recover {
 		return db, err
 	}
+	// So much hangs on this that it is asked twice.
+	if db, err = s.connect(ctx, true); !errors.Is(s.explain(ctx, err), ErrDamaged) {
+		return db, err
+	}
 	if err := s.moveAside(err); err != nil {
 		return nil, err
 	}
