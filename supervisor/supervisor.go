@@ -100,7 +100,7 @@ func defaultLimits() limits {
 // validate. Of several profiles, those that cannot be served are reported and
 // tried again, and the others run.
 func (s *Supervisor) Run(ctx context.Context) (err error) {
-	if err := errors.Join(sandbox.BecomeSubreaper(), keepDescriptors()); err != nil {
+	if err := sandbox.BecomeSubreaper(); err != nil {
 		return err
 	}
 	words := newTeller()

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package supervisor
-
-// keepDescriptors does nothing here.
-func keepDescriptors() error { return nil }
