@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hermes/configs"
+	"hermes/supervisor/sandbox"
+	"hermes/worker/tools"
 )
 
 // longest is how many lines a file may have that is no test. Split a longer one
@@ -115,4 +119,27 @@ func hasMethod(file *ast.File, name string) bool {
 		fn, ok := decl.(*ast.FuncDecl)
 		return ok && fn.Recv != nil && fn.Name.Name == name
 	})
+}
+
+// configs cannot import the tools, so the names that agent.tools may hold stand
+// in its table; here they are held against the tools that there are.
+func TestSettingsNameEveryTool(t *testing.T) {
+	t.Parallel()
+	set, err := tools.NewSet(tools.Options{Workspace: t.TempDir(), Sandbox: sandbox.New(sandbox.Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	want := []string{tools.All}
+	for _, spec := range set.Specs() {
+		want = append(want, spec.Name)
+	}
+	keys := configs.Keys()
+	i := slices.IndexFunc(keys, func(key configs.Key) bool { return key.Key == "agent.tools" })
+	got := slices.Clone(keys[i].Allowed)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("agent.tools may be %q, the tools are %q", got, want)
+	}
 }
