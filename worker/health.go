@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"hermes/worker/api"
@@ -24,8 +25,14 @@ func (w *worker) health(ctx context.Context) api.Health {
 		"database":  {Status: api.StatusOK},
 		"isolation": {Status: api.StatusDegraded, Detail: isolation},
 	}
-	if _, err := w.store.Sessions(ctx, 1); err != nil {
-		parts["database"] = api.Part{Status: api.StatusFailed, Detail: err.Error()}
+	switch database := w.store.Health(ctx); {
+	case database.Err != nil:
+		parts["database"] = api.Part{Status: api.StatusFailed, Detail: database.Err.Error()}
+	case len(database.Damaged) > 0:
+		parts["database"] = api.Part{
+			Status: api.StatusDegraded,
+			Detail: "a damaged file was moved aside and a new one begun; what could not be read is kept in " + strings.Join(database.Damaged, ", "),
+		}
 	}
 	if model := w.models.describe(ctx); model.degraded {
 		parts["model"] = api.Part{Status: api.StatusDegraded, Detail: "no model: " + model.detail}
