@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,17 +62,43 @@ func newOutput(profile string, file io.WriteCloser, trouble func(error)) *output
 	return o
 }
 
-// redact replaces the values in every line from now on.
+// redact replaces the values in every line from now on, as they are and as they
+// stand in JSON.
 func (o *output) redact(values []string) {
-	pairs := make([]string, 0, 2*len(values))
+	var pairs []string
 	for _, value := range values {
-		if value != "" {
-			pairs = append(pairs, value, "[redacted]")
+		for _, form := range spellings(value) {
+			pairs = append(pairs, form, "[redacted]")
 		}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.secrets = strings.NewReplacer(pairs...)
+}
+
+// spellings are the ways in which a value can stand in a line: as it is, and
+// inside a JSON string with and without the escapes that browsers want.
+func spellings(value string) []string {
+	if value == "" {
+		return nil
+	}
+	forms := []string{value}
+	for _, html := range []bool{false, true} {
+		var buffer bytes.Buffer
+		encoder := json.NewEncoder(&buffer)
+		encoder.SetEscapeHTML(html)
+		if err := encoder.Encode(value); err != nil {
+			continue // no string fails to encode
+		}
+		quoted := buffer.String() // with quotes and a line break
+		form := quoted[1 : len(quoted)-2]
+		if !slices.Contains(forms, form) {
+			forms = append(forms, form)
+		}
+	}
+	// The longest first: one may begin with another.
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	return forms
 }
 
 // copy reads lines from r until it ends or fails. A line that is a JSON object is

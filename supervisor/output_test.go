@@ -282,3 +282,30 @@ func TestLogFileGoesNowhereElse(t *testing.T) {
 		})
 	}
 }
+
+// Lines are JSON when they come, so a secret may stand there escaped.
+func TestSecretsAreFoundInJSON(t *testing.T) {
+	t.Parallel()
+	const secret = `sec"ret\key<>&1234`
+	synctest.Test(t, func(t *testing.T) {
+		file := &disk{}
+		o := newOutput("alice", file, func(err error) { t.Error(err) })
+		o.redact([]string{secret})
+		var lines bytes.Buffer
+		for _, html := range []bool{true, false} {
+			encoder := json.NewEncoder(&lines)
+			encoder.SetEscapeHTML(html)
+			if err := encoder.Encode(map[string]string{"msg": "with " + secret + " in it"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		lines.WriteString("panic: " + secret + "\n")
+		o.copy(&lines, 1)
+		o.close(time.Second)
+		for _, r := range parse(t, file.buf.String()) {
+			if strings.Contains(r.Msg, "ret") || !strings.Contains(r.Msg, "[redacted]") {
+				t.Errorf("the log has %q", r.Msg)
+			}
+		}
+	})
+}

@@ -131,16 +131,14 @@ func (s *service) start(now time.Time) {
 func (s *service) read(f fingerprint) { s.loaded, s.seen = f, f }
 
 // rest ends a try whose settings forbid a start, in StateBadConfig or
-// StateStopped. Only a change of the settings begins another.
+// StateStopped. Only a change of the settings begins another, so the port is
+// given up: a client that is refused knows more than one that waits for nobody.
 func (s *service) rest(now time.Time, state State, reason string) order {
 	if !s.wanted {
 		return s.stopped(now)
 	}
 	s.become(state, now, reason)
-	if state == StateStopped {
-		return orderRelease
-	}
-	return orderNone
+	return orderRelease
 }
 
 // retry ends a try that failed for now, in StateBlocked or StateBackoff.

@@ -194,7 +194,7 @@ func TestBadConfigWaitsForAChange(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	s := started(c, time.Minute)
-	expect(t, s, StateBadConfig, s.exited(c.now, "bad", true), orderNone)
+	expect(t, s, StateBadConfig, s.exited(c.now, "bad", true), orderRelease)
 	if s.due(c.pass(24 * time.Hour)) {
 		t.Fatal("tried again although nothing has changed")
 	}

@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -157,7 +158,9 @@ func (s *Supervisor) signals(ctx context.Context, f *fleet, over <-chan struct{}
 	signals := s.opts.Signals
 	if signals == nil {
 		own := make(chan os.Signal, 2)
-		signal.Notify(own, syscall.SIGINT, syscall.SIGTERM)
+		// A closed terminal is an orderly end too: without its supervisor a worker
+		// would go on unseen for as long as its drain takes.
+		signal.Notify(own, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 		defer signal.Stop(own)
 		signals = own
 	}
@@ -167,6 +170,9 @@ func (s *Supervisor) signals(ctx context.Context, f *fleet, over <-chan struct{}
 		select {
 		case sig := <-signals:
 			now := hurry
+			if now && sig == syscall.SIGHUP {
+				continue // shell and terminal each send one
+			}
 			if now {
 				f.log.Info("gateway stops at once", "signal", sig.String())
 			} else {
@@ -291,10 +297,29 @@ func (s *Supervisor) lock(f *fleet) error {
 	return nil
 }
 
+func isDefault(p profiles.Profile) bool { return p.Name == profiles.Default }
+
+// enabledByEnvironment reports whether the process environment says anything of
+// whether the default profile is to be served.
+func (s *Supervisor) enabledByEnvironment() bool {
+	return slices.ContainsFunc(s.opts.Environ, func(variable string) bool {
+		value, found := strings.CutPrefix(variable, "API_SERVER_ENABLED=")
+		return found && value != ""
+	})
+}
+
 // profiles returns what is to be served, enabled or not.
 func (s *Supervisor) profiles() ([]profiles.Profile, error) {
 	if s.opts.Profiles == nil {
-		return s.opts.Home.List()
+		list, err := s.opts.Home.List()
+		// A container may be told of the default profile by its environment alone.
+		if err == nil && s.enabledByEnvironment() && !slices.ContainsFunc(list, isDefault) {
+			var p profiles.Profile
+			if p, err = s.opts.Home.Get(profiles.Default); err == nil {
+				list = slices.Insert(list, 0, p)
+			}
+		}
+		return list, err
 	}
 	list := make([]profiles.Profile, len(s.opts.Profiles))
 	for i, name := range s.opts.Profiles {
