@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -38,9 +39,11 @@ func talkTo(t *testing.T, a *app, handler http.HandlerFunc) *conversation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newConversation(a, profiles.Profile{Name: "alice"}, configs.APIServer{
+	talk := newConversation(a, profiles.Profile{Name: "alice"}, configs.APIServer{
 		Enabled: true, Host: "127.0.0.1", Port: port, Key: configs.NewSecret("the-key"), ModelName: "alice",
 	})
+	talk.locate = func(context.Context) (configs.APIServer, error) { return talk.server, nil }
+	return talk
 }
 
 func TestChatPrintsWhatComes(t *testing.T) {

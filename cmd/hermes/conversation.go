@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"hermes/configs"
 	"hermes/profiles"
+	"hermes/supervisor"
 	"hermes/worker/llm/sse"
 	"hermes/worker/openai"
 )
@@ -37,24 +39,89 @@ var toolLine = regexp.MustCompile("^\n{1,2}`(\\p{So}[^`\n]*)`\n$")
 // the whole of it is sent with each message.
 type conversation struct {
 	*app
-	profile  profiles.Profile
-	server   configs.APIServer
-	http     *http.Client
+	profile profiles.Profile
+	server  configs.APIServer
+	http    *http.Client
+	// locate finds where the profile is served before anything is sent there.
+	locate   func(ctx context.Context) (configs.APIServer, error)
 	messages []openai.Message
 }
 
 func newConversation(a *app, profile profiles.Profile, server configs.APIServer) *conversation {
-	return &conversation{
+	c := &conversation{
 		app: a, profile: profile, server: server,
 		http: &http.Client{Transport: &http.Transport{
 			// No proxy: the gateway is on this machine.
 			DialContext: (&net.Dialer{Timeout: chatConnect}).DialContext,
 		}},
 	}
+	c.locate = c.served
+	return c
+}
+
+// served asks the running gateways where the profile is served. What listens on
+// the port of its settings may be another program, which must not get the key.
+func (c *conversation) served(ctx context.Context) (configs.APIServer, error) {
+	home, err := c.home()
+	if err != nil {
+		return c.server, err
+	}
+	end := c.progress(ctx, func() string { return "asking the gateway" })
+	list, err := c.gateways(ctx, home)
+	end()
+	if err != nil {
+		return c.server, err
+	}
+	status, found := states(list)[c.profile.Name]
+	switch {
+	case !found || status.State == supervisor.StateStopped && !c.server.Enabled:
+		return c.server, c.unserved("no running gateway serves it")
+	case status.State != supervisor.StateReady:
+		return c.server, c.notReady(status)
+	case status.URL == "":
+		return c.server, nil
+	}
+	return at(c.server, status.URL)
+}
+
+// notReady explains why nothing is sent to a profile that a gateway has.
+func (c *conversation) notReady(status supervisor.ProfileStatus) error {
+	next := "see: " + c.command("gateway", "logs", status.Name)
+	switch status.State {
+	case stateHung:
+		return fmt.Errorf("profile %s is %s: %s", status.Name, status.State, oneCell(status.Reason)) // the reason has the next step
+	case supervisor.StateStarting, supervisor.StateDraining:
+		next = "try again in a moment"
+	}
+	reason := ""
+	if status.Reason != "" {
+		reason = ": " + oneCell(status.Reason)
+	}
+	return fmt.Errorf("profile %s is %s%s; %s", status.Name, status.State, reason, next)
+}
+
+// at is server where a gateway says that it listens: a flag or the environment
+// of the gateway may have moved it.
+func at(server configs.APIServer, address string) (configs.APIServer, error) {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return server, fmt.Errorf("read the gateway's answer: %w", err)
+	}
+	port, err := strconv.Atoi(parsed.Port())
+	if err != nil {
+		return server, fmt.Errorf("read the gateway's answer: %s has no port", address)
+	}
+	server.Host, server.Port = parsed.Hostname(), port
+	return server, nil
 }
 
 // say sends a message and prints the answer.
 func (c *conversation) say(ctx context.Context, message string) error {
+	server, err := c.locate(ctx)
+	if err != nil {
+		return err
+	}
+	c.server = server
 	sent := openai.Message{Role: openai.RoleUser, Content: openai.TextContent(message)}
 	body, err := json.Marshal(openai.ChatRequest{
 		Model: c.server.ModelName, Messages: append(c.messages, sent), Stream: true,
@@ -205,14 +272,22 @@ func (c *conversation) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	case !errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s does not answer: %w", baseURL(c.server), bare(err))
+	default:
+		return c.unserved("nothing listens on " + baseURL(c.server))
+	}
+}
+
+// unserved says how to have the profile served, which it is not because of why.
+func (c *conversation) unserved(why string) error {
+	switch {
 	case !c.server.Enabled && !c.profile.SetUp():
 		return c.notSetUp()
 	case !c.server.Enabled:
 		return fmt.Errorf("profile %s is not served: its API server is not enabled; enable it with: %s",
 			c.profile.Name, c.commandFor(c.profile.Name, "config", "set", "API_SERVER_ENABLED", "true"))
 	default:
-		return fmt.Errorf("profile %s is not served: nothing listens on %s; start its gateway with: %s",
-			c.profile.Name, baseURL(c.server), c.commandFor(c.profile.Name, "gateway"))
+		return fmt.Errorf("profile %s is not served: %s; start its gateway with: %s",
+			c.profile.Name, why, c.commandFor(c.profile.Name, "gateway"))
 	}
 }
 

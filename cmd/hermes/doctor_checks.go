@@ -118,6 +118,10 @@ func (d *doctor) gateway(ctx context.Context) {
 		return
 	}
 	for _, gateway := range d.gateways {
+		if gateway.hung != nil {
+			d.add(check{Name: "gateway", Result: checkProblem, Text: oneLine(gateway.hung)})
+			continue
+		}
 		d.add(check{Name: "gateway", Result: checkOK, Text: fmt.Sprintf("pid %d serves %s", gateway.PID, gateway.client.Name())})
 		for _, status := range gateway.Profiles {
 			if !healthy(status) {

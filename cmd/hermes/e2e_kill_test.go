@@ -170,6 +170,47 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestKilledSupervisorsWorkerFinishesAlone(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	alice := m.create("alice")
+	g := m.gateway(1, "--all")
+	resp, err := alice.ask(t.Context(), "stream 300 8 20ms", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	worker := g.worker(alice)
+	if worker == 0 {
+		t.Fatal("alice has no worker")
+	}
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-g.done
+
+	reason := fmt.Sprintf("a worker of the former gateway (pid %d) still finishes its turns", worker)
+	next := m.start("--all")
+	next.await(1, reason)
+	out, err := m.command(t.Context(), "-p", "alice", "profile", "rename", "alice", "anne").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), reason) {
+		t.Errorf("rename while the worker lives: %v\n%s", err, out)
+	}
+	if pid := next.worker(alice); pid != 0 {
+		t.Errorf("worker %d was started beside worker %d", pid, worker)
+	}
+	if text, err := content(resp.Body); err != nil || len(text) != 300*8 {
+		t.Errorf("the last turn was touched: %d bytes, %v", len(text), err)
+	}
+	next.await(1, "[API Server] API server listening on ")
+	if syscall.Kill(worker, 0) == nil {
+		t.Errorf("worker %d still lives", worker)
+	}
+	if status, body := alice.answer(t, "say hello"); status != 200 {
+		t.Errorf("after the takeover: %d %s", status, body)
+	}
+}
+
 func TestFiftyCreatesAtOnce(t *testing.T) {
 	t.Parallel()
 	const profiles = 50

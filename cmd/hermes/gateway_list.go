@@ -36,7 +36,9 @@ type gatewayEntry struct {
 	Version  string    `json:"version"`
 	Since    time.Time `json:"since"`
 	Stopping bool      `json:"stopping"`
-	Profiles []string  `json:"profiles"`
+	// NotAnswering says that only the pid and the profiles are known, if those are.
+	NotAnswering bool     `json:"not_answering,omitempty"`
+	Profiles     []string `json:"profiles"`
 }
 
 func gatewayListRun(ctx context.Context, opts *gatewayListOptions) error {
@@ -48,12 +50,13 @@ func gatewayListRun(ctx context.Context, opts *gatewayListOptions) error {
 	if err != nil {
 		return err
 	}
+	opts.warnHung(list)
 	entries := make([]gatewayEntry, 0, len(list))
 	t := &table{header: []string{"SERVES", "PID", "SINCE", "PROFILES", "READY", "VERSION"}}
 	for _, gateway := range list {
 		entry := gatewayEntry{
 			Serves: gateway.client.Name(), PID: gateway.PID, Version: gateway.Version,
-			Since: gateway.Since, Stopping: gateway.Stopping, Profiles: []string{},
+			Since: gateway.Since, Stopping: gateway.Stopping, Profiles: []string{}, NotAnswering: gateway.hung != nil,
 		}
 		ready := 0
 		for _, status := range gateway.Profiles {
@@ -63,8 +66,12 @@ func gatewayListRun(ctx context.Context, opts *gatewayListOptions) error {
 			}
 		}
 		entries = append(entries, entry)
-		t.add(cells(entry.Serves, strconv.Itoa(entry.PID), since(opts.now(), entry.Since),
-			strconv.Itoa(len(entry.Profiles)), strconv.Itoa(ready), entry.Version)...)
+		counted := strconv.Itoa(ready)
+		if entry.NotAnswering {
+			counted = string(stateHung)
+		}
+		t.add(cells(entry.Serves, number(entry.PID), since(opts.now(), entry.Since),
+			strconv.Itoa(len(entry.Profiles)), counted, entry.Version)...)
 	}
 	switch {
 	case opts.json:

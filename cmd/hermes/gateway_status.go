@@ -55,10 +55,14 @@ func gatewayStatusRun(ctx context.Context, opts *gatewayStatusOptions) error {
 		return err
 	}
 	if name != "" {
-		if _, err := home.Get(name); err != nil {
-			return err
+		if list = only(list, name); len(list) == 0 {
+			if _, err := home.Get(name); err != nil {
+				return err
+			}
 		}
-		list = only(list, name)
+	}
+	if !opts.check {
+		opts.warnHung(list)
 	}
 	switch {
 	case opts.json:
@@ -108,6 +112,9 @@ func (opts *gatewayStatusOptions) wrong(list []running, name profiles.Name) erro
 		return fmt.Errorf("%s; start one with: %s", what, start)
 	}
 	for _, gateway := range list {
+		if gateway.hung != nil {
+			return gateway.hung
+		}
 		if gateway.Stopping {
 			return fmt.Errorf("the gateway with pid %d is stopping", gateway.PID)
 		}
@@ -142,7 +149,7 @@ func stateStyle(state supervisor.State) style {
 	switch state {
 	case supervisor.StateReady:
 		return green
-	case supervisor.StateBackoff, supervisor.StateBadConfig, supervisor.StateBlocked:
+	case supervisor.StateBackoff, supervisor.StateBadConfig, supervisor.StateBlocked, stateHung:
 		return red
 	case supervisor.StateStarting, supervisor.StateDraining:
 		return yellow

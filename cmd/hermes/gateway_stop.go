@@ -47,6 +47,10 @@ func gatewayStopRun(ctx context.Context, opts *gatewayStopOptions) error {
 	// All are told before any is waited for: stopping takes as long as the slowest.
 	stopped := make(chan error, len(list))
 	for _, gateway := range list {
+		if gateway.hung != nil {
+			stopped <- gateway.hung
+			continue
+		}
 		go func() { stopped <- gateway.client.Stop(ctx, supervisor.StopRequest{Now: opts.now}) }()
 	}
 	end := opts.progress(ctx, func() string { return opts.waitsFor(ctx, list) })
@@ -55,13 +59,16 @@ func gatewayStopRun(ctx context.Context, opts *gatewayStopOptions) error {
 		failed = errors.Join(failed, <-stopped)
 	}
 	end()
-	if failed != nil {
+	if failed != nil && !slices.ContainsFunc(list, func(gateway running) bool { return gateway.hung != nil }) {
 		return failed
 	}
 	for _, gateway := range list {
+		if gateway.hung != nil {
+			continue
+		}
 		opts.printf("The gateway of %s (pid %d) is stopped.\n", gateway.client.Name(), gateway.PID)
 	}
-	return nil
+	return failed
 }
 
 // chosen is the gateways to stop.
@@ -76,10 +83,13 @@ func (opts *gatewayStopOptions) chosen(home profiles.Home, list []running) ([]ru
 		}
 		return list, nil
 	}
-	if _, err := home.Get(name); err != nil {
-		return nil, err
-	}
 	list = only(list, name)
+	if len(list) == 0 {
+		// A gateway outlives its profile's directory, so that is looked for last.
+		if _, err := home.Get(name); err != nil {
+			return nil, err
+		}
+	}
 	own := slices.DeleteFunc(slices.Clone(list), func(gateway running) bool { return gateway.Mode == supervisor.ModeAll })
 	switch {
 	case len(list) == 0:
@@ -96,6 +106,9 @@ func (opts *gatewayStopOptions) chosen(home profiles.Home, list []running) ([]ru
 func (opts *gatewayStopOptions) waitsFor(ctx context.Context, list []running) string {
 	turns := 0
 	for _, gateway := range list {
+		if gateway.hung != nil {
+			continue
+		}
 		status, err := gateway.client.Status(ctx)
 		if err != nil {
 			continue // gone, or as good as

@@ -109,6 +109,7 @@ func profileListRun(ctx context.Context, opts *profileListOptions) error {
 	if err != nil {
 		return err
 	}
+	opts.warnHung(gateways)
 	services := states(gateways)
 	infos := make([]profileInfo, 0, len(list))
 	for _, p := range list {
@@ -216,6 +217,7 @@ func profileShowRun(ctx context.Context, opts *profileShowOptions) error {
 	if err != nil {
 		return err
 	}
+	opts.warnHung(gateways)
 	info, err := opts.describe(profile, selected, states(gateways))
 	if err != nil {
 		return err
