@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -70,9 +72,12 @@ func chatRun(ctx context.Context, opts *chatOptions) error {
 // message puts together what was given as arguments and what was piped in.
 func (opts *chatOptions) message(ctx context.Context) (string, error) {
 	message := strings.TrimSpace(strings.Join(opts.words, " "))
-	if opts.inTTY {
+	if opts.inTTY || message != "" && !opts.piped() {
 		return message, nil
 	}
+	end := opts.progress(ctx, func() string {
+		return "reading the rest of the message from stdin; end it with Ctrl-D, or add </dev/null"
+	})
 	piped, err := abandon(ctx, func() (string, error) {
 		data, err := io.ReadAll(io.LimitReader(opts.in, chatInput+1))
 		if err != nil {
@@ -80,6 +85,7 @@ func (opts *chatOptions) message(ctx context.Context) (string, error) {
 		}
 		return string(data), nil
 	})
+	end()
 	if err != nil {
 		return "", err
 	}
@@ -87,6 +93,17 @@ func (opts *chatOptions) message(ctx context.Context) (string, error) {
 		return "", usagef("what is piped in is longer than %d bytes", chatInput)
 	}
 	return strings.TrimSpace(message + "\n\n" + strings.TrimSpace(piped)), nil
+}
+
+// piped reports whether stdin is a regular file or a pipe, and not, say, the
+// socket that a service was started with and that nobody ends.
+func (opts *chatOptions) piped() bool {
+	file, ok := opts.in.(*os.File)
+	if !ok {
+		return true
+	}
+	info, err := file.Stat()
+	return err == nil && (info.Mode().IsRegular() || info.Mode()&fs.ModeNamedPipe != 0)
 }
 
 // loop reads messages and prints answers until the input ends.

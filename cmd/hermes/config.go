@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,6 +81,9 @@ func configSetRun(opts *configSetOptions) error {
 			return err
 		}
 	}
+	if err := opts.checkPort(profile, value); err != nil {
+		return err
+	}
 	change, err := configs.Set(profile.Target(opts.environ), opts.key, value)
 	if err != nil {
 		return badSetting(err)
@@ -88,8 +93,39 @@ func configSetRun(opts *configSetOptions) error {
 		verb = "is set to that already"
 	}
 	opts.printf("%s: %s %s\n", change.File, change.Key, verb)
+	if unused(change.Key) {
+		opts.errorf("%s has no effect in this version: nothing reads it yet", change.Key)
+	}
 	opts.effect(profile, change)
 	return nil
+}
+
+// checkPort refuses a port that another profile has.
+func (opts *configSetOptions) checkPort(profile profiles.Profile, value string) error {
+	switch opts.key {
+	case "API_SERVER_PORT", "api_server.port", "platforms.api_server.port":
+	default:
+		return nil
+	}
+	port, err := strconv.Atoi(strings.TrimSpace(value))
+	if err != nil {
+		return nil //nolint:nilerr // Set says what is wrong with it
+	}
+	home, err := opts.home()
+	if err != nil {
+		return err
+	}
+	if other, taken := home.PortUser(port, profile.Name); taken {
+		return fmt.Errorf("port %d belongs to profile %s; choose another one", port, other)
+	}
+	return nil
+}
+
+// unused reports whether the setting is one that nothing reads yet.
+func unused(key string) bool {
+	return slices.ContainsFunc(configs.Keys(), func(k configs.Key) bool {
+		return k.Unused && (k.Key == key || k.Env != "" && k.Env == key)
+	})
 }
 
 // effect says what keeps a change from having an effect right now.

@@ -113,7 +113,7 @@ func (a *app) editor(ctx context.Context, file string) error {
 	editor := cmp.Or(a.getenv("VISUAL"), a.getenv("EDITOR"), "vi")
 	cmd := exec.CommandContext(ctx, "sh", "-c", editor+` "$1"`, "hermes", file)
 	cmd.Env = a.environ
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.rawOut(), a.err
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("the editor %q ended with an error (%w); nothing was written", editor, err)
 	}

@@ -29,6 +29,13 @@ func newConfigListCmd(a *app) *cobra.Command {
 	return cmd
 }
 
+// listedValue is what a program is told of a setting.
+type listedValue struct {
+	configs.Value
+
+	NoEffect bool `json:"no_effect,omitempty"` // nothing reads it yet
+}
+
 func configListRun(opts *configListOptions) error {
 	profile, err := opts.profile()
 	if err != nil {
@@ -38,11 +45,19 @@ func configListRun(opts *configListOptions) error {
 	// wrong.
 	loaded, bad := opts.load(profile)
 	if opts.json {
-		return cmp.Or(opts.printJSON(loaded.Values), bad)
+		listed := make([]listedValue, len(loaded.Values))
+		for i, value := range loaded.Values {
+			listed[i] = listedValue{value, unused(value.Key)}
+		}
+		return cmp.Or(opts.printJSON(listed), bad)
 	}
 	t := &table{header: []string{"KEY", "VALUE", "SOURCE"}}
 	for _, value := range loaded.Values {
-		row := cells(value.Key, value.Value, value.Source)
+		source := value.Source
+		if unused(value.Key) {
+			source = "no effect yet"
+		}
+		row := cells(value.Key, value.Value, source)
 		if value.Source == "default" {
 			row[1].style, row[2].style = dim, dim
 		}

@@ -24,9 +24,16 @@ func run(ctx context.Context, args []string, stdio stdio, environ []string) int 
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 
+	kept := &keptWriter{to: stdio.out}
+	stdio.out = kept
 	a := &app{stdio: stdio, environ: environ, letGo: stop}
 	root := newRootCmd(a) //nolint:contextcheck // commands get theirs from cobra
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
-	return a.report(ctx, cmd, err)
+	code := a.report(ctx, cmd, err)
+	if failed := kept.failed(); failed != nil && code == exitOK {
+		a.errorf("the output is lost: %s; make room for it and run the command again", oneLine(bare(failed)))
+		return exitFailure
+	}
+	return code
 }

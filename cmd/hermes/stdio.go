@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/term"
@@ -65,6 +67,39 @@ func (s stdio) printJSON(v any) error {
 
 // zeroWidthJoiner makes one emoji of several.
 const zeroWidthJoiner = '\u200d'
+
+// keptWriter remembers the first error of a writer, which printf does not return.
+type keptWriter struct {
+	to io.Writer
+
+	mu  sync.Mutex // guards err
+	err error
+}
+
+func (w *keptWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.err = cmp.Or(w.err, err)
+	}
+	return n, err
+}
+
+// failed is the first error.
+func (w *keptWriter) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err
+}
+
+// rawOut is stdout as another program can be given it.
+func (s stdio) rawOut() io.Writer {
+	if kept, ok := s.out.(*keptWriter); ok {
+		return kept.to
+	}
+	return s.out
+}
 
 // printable drops what could move a terminal's cursor or hide text: names,
 // reasons and log lines may come from what a model wrote.
