@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
 )
 
 // Held is the error for a profile that a gateway serves.
@@ -30,14 +32,59 @@ func (e *Held) Error() string {
 	return fmt.Sprintf("profile %s is served by %s; stop it first: hermes gateway stop", e.Name, holder)
 }
 
-// Lock says that this process serves a profile. The kernel frees it when the
-// process dies, however it dies.
-type Lock struct{ lock *flock.Flock }
+// Draining is the error for a profile whose gateway has died and left a worker
+// behind that has yet to finish its turns. It ends by itself.
+type Draining struct { //nolint:errname // reads as a sentence where it is asked for
+	Name Name
+	PID  int // of the worker; 0 if it is not known
+}
 
-// Release frees the profile. The file stays, so that two others never lock two
+// Error names the profile and what Reason says.
+func (e *Draining) Error() string { return fmt.Sprintf("profile %s: %s", e.Name, e.Reason()) }
+
+// Reason says what is waited for.
+func (e *Draining) Reason() string {
+	if e.PID == 0 {
+		return "a worker of the former gateway still finishes its turns"
+	}
+	return fmt.Sprintf("a worker of the former gateway (pid %d) still finishes its turns", e.PID)
+}
+
+// Lock says that this process serves a profile. It belongs to the open file, not
+// to the process: the kernel frees it when the last of those that have the file
+// has closed it or died, however it died.
+type Lock struct{ file *os.File }
+
+// File is the file that holds the lock. A process that inherits it holds the
+// profile as long as it lives, even if this process dies before.
+func (l *Lock) File() *os.File { return l.file }
+
+// SetWorker writes down which process has inherited the lock, for those who find
+// the profile held when this process is dead.
+func (l *Lock) SetWorker(pid int) error {
+	if err := l.write(os.Getpid(), pid); err != nil {
+		return fmt.Errorf("write pid of worker: %w", err)
+	}
+	return nil
+}
+
+// write makes the pids the content of the file, one in a line. The old content
+// is there until the new one is, since others may read it at any time.
+func (l *Lock) write(pids ...int) error {
+	var text []byte
+	for _, pid := range pids {
+		text = append(strconv.AppendInt(text, int64(pid), 10), '\n')
+	}
+	_, err := l.file.WriteAt(text, 0)
+	return errors.Join(err, l.file.Truncate(int64(len(text))))
+}
+
+// Release gives up this process's part in the lock: the profile is free unless a
+// worker has inherited it and lives. It must not be LOCK_UN, which would take the
+// lock from the worker too. The file stays, so that two others never lock two
 // different files of that name.
 func (l *Lock) Release() error {
-	if err := l.lock.Close(); err != nil {
+	if err := l.file.Close(); err != nil {
 		return fmt.Errorf("unlock profile: %w", err)
 	}
 	return nil
@@ -51,46 +98,86 @@ const lockFlags = os.O_CREATE | os.O_RDWR | syscall.O_NOFOLLOW
 // whether it is free, and must not make a gateway's start fail.
 const probeTime = 100 * time.Millisecond
 
-// Lock takes the profile for this process, or returns a *Held with the pid of
-// the process that has it.
+// Lock takes the profile for this process. If another one has it, the error is a
+// *Held with its pid, or a *Draining if that one is dead and its worker is not.
 func (p Profile) Lock() (*Lock, error) {
 	if err := p.usable(); err != nil {
 		return nil, err
 	}
-	lock := flock.New(p.LockFile(), flock.SetFlag(lockFlags), flock.SetPermissions(0o600))
-	if err := p.take(lock); err != nil {
-		return nil, err
+	file, err := os.OpenFile(p.LockFile(), lockFlags, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock profile %s: %w", p.Name, err)
+	}
+	lock := &Lock{file}
+	if err := p.take(file); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	// Between open and lock the directory may have been renamed or removed: the
 	// lock is only worth something on the file that stands there now.
-	if !sameFile(lock, p.LockFile()) {
-		_ = lock.Close()
+	if !sameFile(file, p.LockFile()) {
+		_ = file.Close()
 		return nil, fmt.Errorf("lock profile %s: it was renamed or removed just now", p.Name)
 	}
-	if err := writePID(p.LockFile()); err != nil {
-		_ = lock.Close()
+	if err := errors.Join(lock.write(os.Getpid()), inherit(p.LockFile())); err != nil {
+		_ = file.Close()
 		return nil, fmt.Errorf("lock profile %s: %w", p.Name, err)
 	}
-	return &Lock{lock}, nil
+	return lock, nil
 }
 
 // take waits for the lock as long as a probe may have it.
-func (p Profile) take(lock *flock.Flock) error {
+func (p Profile) take(file *os.File) error {
 	for deadline := time.Now().Add(probeTime); ; <-time.After(homePoll) {
-		taken, err := lock.TryLock()
+		taken, err := tryLock(file, unix.LOCK_EX)
 		switch {
 		case err != nil:
 			return fmt.Errorf("lock profile %s: %w", p.Name, err)
 		case taken:
 			return nil
 		case time.Now().After(deadline):
-			return &Held{p.Name, p.holder()}
+			gateway, worker := p.holders()
+			if orphaned(gateway, worker) {
+				return &Draining{p.Name, worker}
+			}
+			return &Held{p.Name, gateway}
 		}
 	}
 }
 
-func sameFile(lock *flock.Flock, path string) bool {
-	mine, err := lock.Stat()
+// tryLock takes the lock on an open file, LOCK_EX or LOCK_SH, unless others have
+// it.
+func tryLock(file *os.File, how int) (taken bool, err error) {
+	for {
+		err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return true, nil
+		case errors.Is(err, unix.EWOULDBLOCK):
+			return false, nil
+		case !errors.Is(err, unix.EINTR):
+			return false, err
+		}
+	}
+}
+
+// orphaned reports whether a lock that is held is not held by the gateway any
+// more. The parent of the worker tells it best: the pid of a dead gateway may be
+// given to another process, and in a container every gateway has the pid 1.
+func orphaned(gateway, worker int) bool {
+	if gateway == 0 {
+		return false
+	}
+	if stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", worker)); err == nil && worker > 0 {
+		// The second field is the program's name in parentheses, which may hold
+		// anything, parentheses too. State and parent follow.
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		return len(fields) > 1 && fields[1] != strconv.Itoa(gateway)
+	}
+	return errors.Is(syscall.Kill(gateway, 0), syscall.ESRCH)
+}
+
+func sameFile(file *os.File, path string) bool {
+	mine, err := file.Stat()
 	if err != nil {
 		return false
 	}
@@ -98,25 +185,22 @@ func sameFile(lock *flock.Flock, path string) bool {
 	return err == nil && os.SameFile(mine, there)
 }
 
-func writePID(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(f, os.Getpid())
-	return errors.Join(err, f.Close(), inherit(path))
-}
-
-// holder reads the pid that the lock's holder wrote.
-func (p Profile) holder() int {
+// holders reads the pids that the lock's holder wrote: its own, and that of the
+// worker which inherited the lock. What is not known is 0.
+func (p Profile) holders() (gateway, worker int) {
 	f, err := os.OpenFile(p.LockFile(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return 0
+		return 0, 0
 	}
 	defer f.Close()
-	buffer := make([]byte, 32)
+	buffer := make([]byte, 64)
 	n, _ := f.Read(buffer)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(buffer[:n])))
+	first, second, _ := strings.Cut(string(buffer[:n]), "\n")
+	return parsePID(first), parsePID(second)
+}
+
+func parsePID(text string) int {
+	pid, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || pid < 1 {
 		return 0
 	}
@@ -124,18 +208,23 @@ func (p Profile) holder() int {
 }
 
 // Holder returns the pid of the process that serves the profile, and whether
-// there is one. The pid is 0 if the process did not write it.
+// there is one: the gateway, or the worker that a dead gateway has left. The pid
+// is 0 if the process did not write it.
 func (p Profile) Holder() (pid int, held bool) {
-	if _, err := os.Lstat(p.LockFile()); err != nil {
+	file, err := os.OpenFile(p.LockFile(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
 		return 0, false
 	}
-	lock := flock.New(p.LockFile(), flock.SetFlag(os.O_RDONLY|syscall.O_NOFOLLOW))
-	defer func() { _ = lock.Close() }()
-	taken, err := lock.TryRLock()
+	defer file.Close()
+	taken, err := tryLock(file, unix.LOCK_SH)
 	if err != nil || taken {
 		return 0, false
 	}
-	return p.holder(), true
+	gateway, worker := p.holders()
+	if orphaned(gateway, worker) {
+		return worker, true
+	}
+	return gateway, true
 }
 
 const (

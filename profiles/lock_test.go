@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -134,5 +135,54 @@ func TestRenameAndRemoveRefuseServedProfiles(t *testing.T) {
 	var gone *NotFound
 	if _, err := p.Lock(); !errors.As(err, &gone) {
 		t.Errorf("lock of the old name: %v", err)
+	}
+}
+
+func TestLockIsHeldByWhoInheritsIt(t *testing.T) {
+	t.Parallel()
+	p := mustCreate(t, openHome(t), CreateOptions{Name: "alice"}).Profile
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := exec.Command("sleep", "600")
+	worker.ExtraFiles = []*os.File{lock.File()}
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer worker.Process.Kill()
+	if err := errors.Join(lock.SetWorker(worker.Process.Pid), lock.Release()); err != nil {
+		t.Fatal(err)
+	}
+	var held *Held
+	if _, err := p.Lock(); !errors.As(err, &held) || held.PID != os.Getpid() {
+		t.Errorf("lock of a worker whose gateway lives: %v", err)
+	}
+	// The gateway is another process than the worker's parent: it is dead, even if
+	// its pid has been given away.
+	if err := os.WriteFile(p.LockFile(), fmt.Appendf(nil, "%d\n%d\n", os.Getppid(), worker.Process.Pid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var draining *Draining
+	want := fmt.Sprintf("a worker of the former gateway (pid %d) still finishes its turns", worker.Process.Pid)
+	if _, err := p.Lock(); !errors.As(err, &draining) || draining.Reason() != want {
+		t.Errorf("lock of a worker whose gateway is dead: %v", err)
+	}
+	if pid, held := p.Holder(); !held || pid != worker.Process.Pid {
+		t.Errorf("holder is %d, %v", pid, held)
+	}
+	if err := worker.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = worker.Wait()
+	next, err := p.Lock()
+	if err != nil {
+		t.Fatalf("the lock outlives the worker: %v", err)
+	}
+	if data, err := os.ReadFile(p.LockFile()); err != nil || string(data) != fmt.Sprintln(os.Getpid()) {
+		t.Errorf("lock file holds %q, %v", data, err)
+	}
+	if err := next.Release(); err != nil {
+		t.Error(err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // Rename gives a profile another name: one rename of its directory, and of the
 // sticky choice if it was the profile. Port and key stay. It fails with *Held
-// while a gateway serves the profile.
+// while a gateway serves the profile, and with *Draining while a worker is left.
 func (h Home) Rename(ctx context.Context, old, name Name) error {
 	if old == Default || name == Default {
 		return errors.New("the default profile is the home itself and keeps its name")
@@ -51,7 +51,7 @@ func (h Home) Rename(ctx context.Context, old, name Name) error {
 // Remove deletes a profile with everything in it. Its directory leaves the set
 // of profiles by one rename before anything in it is deleted, so that a crash
 // leaves no half of a profile; what is left is cleaned up by the next Create. It
-// fails with *Held while a gateway serves the profile.
+// fails with *Held or *Draining as Rename does.
 func (h Home) Remove(ctx context.Context, name Name) error {
 	if name == Default {
 		return fmt.Errorf("the default profile is the home itself and is not removed; delete %s by hand if you mean it", h.dir)

@@ -32,6 +32,8 @@ type launch struct {
 	err      error
 	blocked  string // why something outside of the profile is in the way, or empty
 	inUse    bool   // the port is taken
+	draining bool   // a worker of a dead gateway has the lock, and will be gone
+	misfit   bool   // no worker can be told these settings
 }
 
 func (t try) run(ctx context.Context) launch {
@@ -43,6 +45,9 @@ func (t try) run(ctx context.Context) launch {
 		lock, err := t.profile.Lock()
 		if held, ok := errors.AsType[*profiles.Held](err); ok {
 			out.blocked = fmt.Sprintf("the gateway with pid %d serves this profile already", held.PID)
+		}
+		if draining, ok := errors.AsType[*profiles.Draining](err); ok {
+			out.blocked, out.draining = draining.Reason(), true
 		}
 		if err != nil {
 			out.err = err
@@ -61,8 +66,12 @@ func (t try) run(ctx context.Context) launch {
 		out.listener = listener
 	}
 	s := t.spawn
-	s.listener = out.listener
+	s.listener, s.lock = out.listener, out.lock
 	s.start = newStart(t.profile, t.loaded, t.spawn.start.Generation, out.listener.Addr().String())
+	if err := startMessage(&s.start).Check(); err != nil {
+		out.err, out.misfit = fmt.Errorf("the settings are too much for a worker: %w", err), true
+		return out
+	}
 	s.output.redact(s.start.Redact)
 	out.process, out.err = startProcess(s)
 	return out
@@ -151,7 +160,12 @@ func (f *fleet) launched(m *member, bound claim, l launch) {
 		m.process = l.process
 		m.output.note(m.pid(), fmt.Sprintf("worker started, generation %d", m.generation+1))
 		m.apply(m.spawned(now))
+	case l.misfit:
+		f.rest(m, now, StateBadConfig, l.err.Error())
 	case l.blocked != "":
+		if l.draining {
+			m.failures = 0 // its end is near: look again soon, however often that was
+		}
 		if l.inUse {
 			if other := f.holder(m); other != nil {
 				l.blocked = rivalReason(m.claim, m.profile.Name, other.profile.Name)

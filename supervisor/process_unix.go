@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hermes/profiles"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 )
@@ -36,6 +37,7 @@ type spawn struct {
 	dir      string
 	environ  []string
 	listener *net.TCPListener
+	lock     *profiles.Lock
 	start    handoff.Start
 	output   *output
 	children *sandbox.Children
@@ -52,6 +54,7 @@ type process struct {
 	orders chan handoff.Message // has room for all that is ever sent
 	ended  chan struct{}        // closed when the process is dead
 	began  time.Time
+	unsent error // why the worker was not told what it needs to know; read after write has returned
 }
 
 // startProcess starts a worker. The caller calls watch next.
@@ -86,15 +89,22 @@ func startProcess(s spawn) (p *process, err error) {
 		Path: s.exe, Args: []string{s.exe, handoff.Subcommand},
 		Env: handoff.Environ(s.environ), Dir: s.dir,
 		Stdout: theirs, Stderr: theirs, // one pipe, so that the order of lines is kept
-		// From descriptor 3 on: ControlFD, ListenerFD.
-		ExtraFiles:  []*os.File{control, listener},
+		// From descriptor 3 on: ControlFD, ListenerFD, one that stays closed, LockFD.
+		ExtraFiles:  []*os.File{control, listener, nil, s.lock.File()},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := s.children.Start(p.cmd); err != nil {
 		return p, fmt.Errorf("start worker: %w", err)
 	}
-	p.send(handoff.Message{Kind: handoff.KindStart, Start: &p.start})
+	if err := s.lock.SetWorker(p.pid()); err != nil {
+		p.output.note(p.pid(), err.Error()) // a pid for people, which nothing depends on
+	}
+	p.send(startMessage(&p.start))
 	return p, nil
+}
+
+func startMessage(start *handoff.Start) handoff.Message {
+	return handoff.Message{Kind: handoff.KindStart, Start: start}
 }
 
 // close gives up what a process needs of its parent.
@@ -171,18 +181,27 @@ func (p *process) exit(waitErr, sweepErr error) Exit {
 		exit.Code = status.ExitStatus()
 		exit.Reason = fmt.Sprintf("ended with exit code %d", exit.Code)
 	}
+	if p.unsent != nil {
+		exit.Reason = fmt.Sprintf("was not told its settings: %v, %s", p.unsent, exit.Reason)
+	}
 	if sweepErr != nil {
 		exit.Reason += fmt.Sprintf("; something that it started may still run: %v", sweepErr)
 	}
 	return exit
 }
 
-// write sends orders until the process is dead or does not take them.
+// write sends orders until the process is dead or does not take them. A worker
+// that cannot be told its settings would wait for them in vain, and is killed.
 func (p *process) write() {
 	for {
 		select {
 		case m := <-p.orders:
-			if p.link.Send(m, sendLimit) != nil {
+			err := p.link.Send(m, sendLimit)
+			if err != nil && m.Kind == handoff.KindStart {
+				p.unsent = err
+				p.kill()
+			}
+			if err != nil {
 				return // its death or its silence says more
 			}
 		case <-p.ended:

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"hermes/profiles"
+	"hermes/supervisor/handoff"
 )
 
 func TestWorkerThatRefusesItsSettingsWaitsForAChange(t *testing.T) {
@@ -168,5 +169,56 @@ func TestChangedSettingsAreReported(t *testing.T) {
 	eventually(t, "the change is reported", func() bool { return strings.Contains(g.status("alice").Reason, "restart the gateway") })
 	if now := g.status("alice"); now.PID != p.PID || now.State != StateReady {
 		t.Errorf("status is %+v", now)
+	}
+}
+
+func TestSettingsThatAreTooMuchForAWorkerStartNone(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	env := fmt.Sprintf("API_SERVER_ENABLED=true\nAPI_SERVER_PORT=%d\n", h.add("alice", ""))
+	// Six bytes each in JSON: a file that is not too long can make a message that is.
+	var secrets strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&secrets, "SERVICE_%d_KEY='%s%d'\n", i, strings.Repeat("<", 4000), i)
+	}
+	h.write("alice", ".env", env+secrets.String())
+	g := h.gateway().run()
+	if p := g.await("alice", StateBadConfig); !strings.Contains(p.Reason, "1 MiB") || p.Generation != 0 {
+		t.Errorf("status is %s, generation %d", p.Reason, p.Generation)
+	}
+	h.write("alice", ".env", env)
+	g.await("alice", StateReady)
+}
+
+func TestWorkerThatCannotBeToldItsSettingsIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.add("alice", "")
+	profile, err := h.open().Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := profile.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	out := newOutput("alice", workerLog(profile), func(error) {})
+	defer out.close(patience)
+	p, err := startProcess(spawn{
+		exe: os.Args[0], dir: profile.Dir, environ: os.Environ(), listener: ln.(*net.TCPListener), lock: lock,
+		start: handoff.Start{Profile: strings.Repeat("x", handoff.MaxMessage)}, output: out, children: kids,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	exit := p.watch(t.Context(), func(handoff.Message) {})
+	if !strings.Contains(exit.Reason, handoff.ErrTooLong.Error()) || exit.Signal != "SIGKILL" {
+		t.Errorf("exit is %+v", exit)
 	}
 }

@@ -45,8 +45,8 @@ type Child struct {
 }
 
 // Accept takes over what the parent left to this process: the control socket,
-// the listener, and the Start that is waiting on the socket. It must be called
-// once, before anything else opens a descriptor or starts a process. It returns
+// the listener, the lock, and the Start that is waiting on the socket. It must be
+// called once, before anything else opens a descriptor or starts a process. It returns
 // ErrNoParent in a process that was started by hand.
 //
 // Accept also keeps SIGPIPE from ending the process: stdout and stderr are pipes
@@ -60,6 +60,9 @@ func Accept() (*Child, Start, net.Listener, error) {
 		return nil, Start{}, nil, ErrNoParent
 	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// The lock must end with this process: no tool may inherit it. It is never made
+	// an *os.File, which would close it when it is collected.
+	unix.CloseOnExec(LockFD)
 	return accept(os.NewFile(ControlFD, "control"), os.NewFile(ListenerFD, "listener"))
 }
 

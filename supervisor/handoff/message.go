@@ -88,17 +88,33 @@ func (d *Decoder) Decode() (Message, error) {
 
 // Encode writes m as one line with one call of w.Write.
 func Encode(w io.Writer, m Message) error {
-	line, err := json.Marshal(m)
+	line, err := m.line()
 	if err != nil {
-		return fmt.Errorf("encode %s message: %w", m.Kind, err)
+		return err
 	}
-	if len(line) >= MaxMessage {
-		return fmt.Errorf("encode %s message: %w", m.Kind, ErrTooLong)
-	}
-	if _, err := w.Write(append(line, '\n')); err != nil {
+	if _, err := w.Write(line); err != nil {
 		return fmt.Errorf("send %s message: %w", m.Kind, err)
 	}
 	return nil
+}
+
+// Check returns the error that Encode would return for m before it has written
+// anything, such as ErrTooLong.
+func (m Message) Check() error {
+	_, err := m.line()
+	return err
+}
+
+// line returns m as it is sent.
+func (m Message) line() ([]byte, error) {
+	line, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s message: %w", m.Kind, err)
+	}
+	if len(line) >= MaxMessage {
+		return nil, fmt.Errorf("encode %s message of %d bytes: %w", m.Kind, len(line)+1, ErrTooLong)
+	}
+	return append(line, '\n'), nil
 }
 
 // wholeLines is a bufio.SplitFunc for which a last line without a line feed is

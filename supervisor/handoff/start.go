@@ -15,6 +15,11 @@ const (
 	ControlFD = 3
 	// ListenerFD is the listening TCP socket that the supervisor bound.
 	ListenerFD = 4
+	// LockFD is the file that holds the lock of the profile; 5 is kept for the
+	// egress process. A child does nothing with it but to keep it open: so the
+	// profile stays locked as long as the child lives, even if its supervisor is
+	// killed and another one comes.
+	LockFD = 6
 )
 
 // ExitConfig is the exit code of a child that cannot work with the settings it
