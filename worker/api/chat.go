@@ -14,13 +14,9 @@ import (
 	"hermes/worker/openai"
 )
 
-const (
-	// queueRetry is what a client is told to wait when too many turns run.
-	queueRetry = 10 * time.Second
-	// maxUpstreamMessage is how many characters of a failed upstream's words are
-	// passed on.
-	maxUpstreamMessage = 2000
-)
+// maxUpstreamMessage is how many characters of a failed upstream's words are
+// passed on.
+const maxUpstreamMessage = 2000
 
 // chat answers POST /v1/chat/completions.
 func (s *Server) chat(c echo.Context) error {
@@ -66,34 +62,6 @@ func (s *Server) chat(c echo.Context) error {
 		return s.streamChat(ctx, cancel, c.Response(), turn, opts)
 	}
 	return s.completeChat(ctx, c.Response(), turn, opts)
-}
-
-// enter waits until a turn may run, as long as the client waits too.
-func (s *Server) enter(client context.Context) (leave func(), err error) {
-	ctx, _, done := s.turns.begin(client)
-	defer done()
-	leave, err = s.gate.enter(ctx)
-	if err != nil {
-		return nil, s.notAdmitted(client, err)
-	}
-	return leave, nil
-}
-
-// notAdmitted says why a turn was not begun.
-func (s *Server) notAdmitted(client context.Context, err error) error {
-	switch {
-	case errors.Is(err, errShutdown):
-		return shuttingDown()
-	case client.Err() != nil:
-		return errGone
-	case errors.Is(err, errQueueFull), errors.Is(err, errWaited):
-		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
-			"This agent is busy: %d turns run at once, and no place became free. Try again later.", s.opts.MaxConcurrentRuns)
-		f.retryAfter = queueRetry
-		return f
-	default:
-		return internal(err)
-	}
 }
 
 // completeChat runs a turn and answers with one JSON object.
