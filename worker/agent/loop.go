@@ -185,15 +185,7 @@ func (l *loop) cutShort(ctx context.Context, text string) (phase, error) {
 
 // request is what the model is asked now.
 func (l *loop) request(last bool) llm.Request {
-	req := llm.Request{
-		Messages:        l.transcript,
-		Temperature:     l.params.Temperature,
-		TopP:            l.params.TopP,
-		MaxTokens:       l.params.MaxTokens,
-		Stop:            l.params.Stop,
-		ReasoningEffort: l.params.ReasoningEffort,
-		ResponseFormat:  l.params.ResponseFormat,
-	}
+	req := l.sampled(l.transcript)
 	note := l.note
 	l.note = ""
 	switch {
@@ -206,6 +198,19 @@ func (l *loop) request(last bool) llm.Request {
 		req.Messages = append(slices.Clip(l.transcript), llm.TextMessage(llm.User, note))
 	}
 	return req
+}
+
+// sampled is a request with the client's wishes.
+func (l *loop) sampled(messages []llm.Message) llm.Request {
+	return llm.Request{
+		Messages:        messages,
+		Temperature:     l.params.Temperature,
+		TopP:            l.params.TopP,
+		MaxTokens:       l.params.MaxTokens,
+		Stop:            l.params.Stop,
+		ReasoningEffort: l.params.ReasoningEffort,
+		ResponseFormat:  l.params.ResponseFormat,
+	}
 }
 
 // askAgain deals with an answer that says nothing.

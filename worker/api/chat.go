@@ -47,37 +47,76 @@ func (s *Server) chat(c echo.Context) error {
 		opts.model = s.opts.ModelName
 	}
 
+	if task := taskOf(r.Header, request); task != "" {
+		asTask(&turn, task)
+		return s.task(c, chatRun{turn: turn, opts: opts, run: s.opts.Agent.Complete, stream: request.Stream})
+	}
+
 	leave, err := s.enter(r.Context())
 	if err != nil {
 		return err
 	}
 	defer leave()
+	detached := s.opts.OnDisconnect == Detach
 	client := r.Context()
-	if s.opts.OnDisconnect == Detach {
+	if detached {
 		client = context.WithoutCancel(client)
 	}
 	ctx, cancel, done := s.turns.begin(client)
 	defer done()
-	if request.Stream {
-		return s.streamChat(ctx, cancel, c.Response(), turn, opts)
+	return s.answerChat(ctx, cancel, c.Response(), chatRun{
+		turn: turn, opts: opts, run: s.opts.Agent.Run, stream: request.Stream, detached: detached,
+	})
+}
+
+// task answers what a frontend asks on its own account: see taskOf. It neither
+// waits for turns nor counts as one, and ends when its client goes.
+func (s *Server) task(c echo.Context, run chatRun) error {
+	ctx, cancel, done := s.turns.begin(c.Request().Context())
+	defer done()
+	timer := time.AfterFunc(taskTimeout, func() { cancel(errTaskTime) })
+	defer timer.Stop()
+	leave, err := s.enterTask(ctx)
+	if err != nil {
+		return err
 	}
-	return s.completeChat(ctx, c.Response(), turn, opts)
+	defer leave()
+	return s.answerChat(ctx, cancel, c.Response(), run)
+}
+
+// chatRun is a request on its way to an answer.
+type chatRun struct {
+	turn agent.Turn
+	opts chatOptions
+	// run makes the answer: a turn of the agent, or a task's single call.
+	run    func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+	stream bool
+	// detached lets the run go on without its client.
+	detached bool
+}
+
+// answerChat runs and answers in the form that was asked for. Cancel ends ctx.
+func (s *Server) answerChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, run chatRun) error {
+	if run.stream {
+		return s.streamChat(ctx, cancel, w, run)
+	}
+	return s.completeChat(ctx, w, run)
 }
 
 // completeChat runs a turn and answers with one JSON object.
-func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, turn agent.Turn, opts chatOptions) error {
+func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, run chatRun) error {
 	acted := false
-	result, err := s.opts.Agent.Run(ctx, turn, func(event agent.Event) error {
+	result, err := run.run(ctx, run.turn, func(event agent.Event) error {
 		if _, ok := event.(agent.ToolStarted); ok {
 			acted = true
 		}
 		return nil
 	})
 	if err != nil {
-		return s.turnFailure(ctx, turn, err, acted)
+		return s.turnFailure(ctx, run.turn, err, acted)
 	}
 	writeJSON(w, http.StatusOK, openai.Completion{
-		ID: opts.id, Object: openai.ObjectCompletion, Created: openai.Number(opts.created), Model: opts.model,
+		ID: run.opts.id, Object: openai.ObjectCompletion, Created: openai.Number(run.opts.created), Model: run.opts.model,
 		Choices: []openai.Choice{{
 			Message: openai.Answer{
 				Role:             openai.RoleAssistant,
@@ -92,20 +131,19 @@ func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, turn a
 }
 
 // streamChat runs a turn and sends its events while they happen.
-func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, turn agent.Turn, opts chatOptions) error {
-	detached := s.opts.OnDisconnect == Detach
+func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, run chatRun) error {
 	out := openStream(w, func(error) {
-		if !detached {
+		if !run.detached {
 			cancel(errGone)
 		}
 	})
 	defer out.close()
-	encoder := newChatEncoder(opts)
+	encoder := newChatEncoder(run.opts)
 	acted := false
 	err := out.send(encoder.begin(), true)
 	var result agent.Result
-	if err == nil || detached {
-		result, err = s.opts.Agent.Run(ctx, turn, func(event agent.Event) error {
+	if err == nil || run.detached {
+		result, err = run.run(ctx, run.turn, func(event agent.Event) error {
 			if _, ok := event.(agent.ToolStarted); ok {
 				acted = true
 			}
@@ -114,7 +152,7 @@ func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc,
 				return nil
 			}
 			err := out.send(chunks, !more)
-			if detached {
+			if run.detached {
 				return nil
 			}
 			return err
@@ -127,7 +165,7 @@ func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc,
 		}
 		return nil
 	}
-	err = s.turnFailure(ctx, turn, err, acted)
+	err = s.turnFailure(ctx, run.turn, err, acted)
 	if f, ok := errors.AsType[*failure](err); ok && out.send(encoder.fail(f.body), true) == nil {
 		return nil
 	}
@@ -143,6 +181,8 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 		f := shuttingDown()
 		f.final = acted
 		return f
+	case errors.Is(cause, errTaskTime):
+		return taskTooSlow()
 	case cause != nil:
 		return errGone
 	}

@@ -30,9 +30,11 @@ const Detach = "detach"
 
 // Runner runs a turn. It calls emit for one event after the other, stops as
 // soon as emit fails or ctx ends, and has ended everything that it began when
-// it returns.
+// it returns. Complete does the same with a single call of the model, without
+// tools, memory or record.
 type Runner interface {
 	Run(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+	Complete(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
 }
 
 // Options is what a Server is made from. Only Agent, ModelName and Log are
@@ -82,6 +84,7 @@ type Server struct {
 	created int64 // of the model, Unix seconds
 	gate    *gate
 	turns   *turns
+	tasks   chan struct{} // holds one for each task that runs
 	handler http.Handler
 
 	// Of Serve and Drain.
@@ -117,6 +120,7 @@ func New(opts Options) *Server {
 		created:  opts.Now().Unix(),
 		gate:     newGate(opts.MaxConcurrentRuns, opts.OnBusy),
 		turns:    &turns{open: map[*turn]bool{}},
+		tasks:    make(chan struct{}, maxTasks),
 		hurried:  make(chan struct{}),
 		accepted: make(chan struct{}),
 		drained:  make(chan struct{}),

@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"hermes/worker/llm"
+)
+
+// Complete asks the model once, beside all turns: without the agent's prompt,
+// tools, memory or session, and without a record. It is for what frontends ask
+// on their own account, such as the title of a chat. Of the turn, History,
+// System and Params count. Events and errors are those of Run.
+//
+// A reasoning effort is a wish here: a model that refuses it is asked again
+// without, and from then on at once.
+func (a *Agent) Complete(ctx context.Context, turn Turn, emit func(Event) error) (Result, error) {
+	if len(turn.History) == 0 {
+		return Result{}, errors.New("the request has no message to answer")
+	}
+	l := &loop{agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{}}
+	if turn.System != "" {
+		l.transcript = append(l.transcript, llm.TextMessage(llm.System, turn.System))
+	}
+	l.transcript = append(l.transcript, turn.History...)
+	err := l.complete(ctx)
+	return l.result, l.redacted(err)
+}
+
+// complete asks the model once, or twice when it refuses a wish.
+func (l *loop) complete(ctx context.Context) error {
+	if l.agent.noEffort.Load() {
+		l.params.ReasoningEffort = ""
+	}
+	message, err := l.askPlainly(ctx)
+	if l.params.ReasoningEffort != "" && llm.ClassOf(err) == llm.BadRequest && message.Text() == "" && ctx.Err() == nil {
+		l.params.ReasoningEffort = ""
+		if message, err = l.askPlainly(ctx); err == nil {
+			l.agent.noEffort.Store(true)
+		}
+	}
+	message.Role, message.ToolCalls = llm.Assistant, nil
+	message.Finish = finishOf(message)
+	l.result.Message, l.result.Messages = message, []llm.Message{message}
+	l.result.Usage, l.result.Finish = message.Usage, message.Finish
+	switch {
+	case err == nil:
+		return nil
+	case l.emitErr != nil:
+		return l.emitErr
+	case ctx.Err() != nil:
+		return cancelled(ctx)
+	default:
+		return err
+	}
+}
+
+// askPlainly asks the model for a text.
+func (l *loop) askPlainly(ctx context.Context) (llm.Message, error) {
+	if ctx.Err() != nil {
+		return llm.Message{}, cancelled(ctx)
+	}
+	req := l.sampled(slices.Clip(l.transcript))
+	return l.agent.opts.Client.Stream(ctx, req, l.relay)
+}
