@@ -11,7 +11,8 @@ import (
 // Complete asks the model once, beside all turns: without the agent's prompt,
 // tools, memory or session, and without a record. It is for what frontends ask
 // on their own account, such as the title of a chat. Of the turn, History,
-// System and Params count. Events and errors are those of Run.
+// System, Params and what concerns the client's tools count. Events, results and
+// errors are those of Run.
 //
 // A reasoning effort is a wish here: a model that refuses it is asked again
 // without, and from then on at once.
@@ -19,11 +20,7 @@ func (a *Agent) Complete(ctx context.Context, turn Turn, emit func(Event) error)
 	if len(turn.History) == 0 {
 		return Result{}, errors.New("the request has no message to answer")
 	}
-	l := &loop{agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{}}
-	if turn.System != "" {
-		l.transcript = append(l.transcript, llm.TextMessage(llm.System, turn.System))
-	}
-	l.transcript = append(l.transcript, turn.History...)
+	l := a.newBareLoop(turn, turn.System, emit)
 	err := l.complete(ctx)
 	return l.result, l.redacted(err)
 }
@@ -40,10 +37,14 @@ func (l *loop) complete(ctx context.Context) error {
 			l.agent.noEffort.Store(true)
 		}
 	}
-	message.Role, message.ToolCalls = llm.Assistant, nil
+	_, message.ToolCalls = l.client.split(message.ToolCalls)
+	message.Role, message.ToolCalls = llm.Assistant, l.identify(l.client.bounded(message.ToolCalls))
 	message.Finish = finishOf(message)
 	l.result.Message, l.result.Messages = message, []llm.Message{message}
 	l.result.Usage, l.result.Finish = message.Usage, message.Finish
+	for _, call := range message.ToolCalls {
+		l.result.ClientCalls = append(l.result.ClientCalls, l.shown(call))
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -56,11 +57,12 @@ func (l *loop) complete(ctx context.Context) error {
 	}
 }
 
-// askPlainly asks the model for a text.
+// askPlainly asks the model with nothing but what the client sent.
 func (l *loop) askPlainly(ctx context.Context) (llm.Message, error) {
 	if ctx.Err() != nil {
 		return llm.Message{}, cancelled(ctx)
 	}
 	req := l.sampled(slices.Clip(l.transcript))
+	req.Tools, req.ToolChoice = l.specs, l.choice
 	return l.agent.opts.Client.Stream(ctx, req, l.relay)
 }

@@ -29,6 +29,9 @@ type phase func(ctx context.Context) (phase, error)
 type loop struct {
 	agent   *Agent
 	params  Params
+	specs   []llm.ToolSpec // the agent's tools, and those of the client
+	choice  string         // see Turn.ToolChoice
+	client  clientTools
 	emit    func(Event) error
 	emitErr error // what emit failed with; it is not called again after that
 
@@ -74,11 +77,21 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 }
 
 func (a *Agent) newLoop(turn Turn, emit func(Event) error) *loop {
-	l := &loop{agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{}}
-	l.result.RunID = a.opts.NewID()
 	system := turn.System
 	if a.opts.Prompt != nil {
 		system = a.opts.Prompt.Text(turn.System)
+	}
+	l := a.newBareLoop(turn, system, emit)
+	l.result.RunID = a.opts.NewID()
+	l.specs = slices.Concat(a.opts.Tools.Specs(), l.specs)
+	return l
+}
+
+// newBareLoop makes a loop without anything of the agent.
+func (a *Agent) newBareLoop(turn Turn, system string, emit func(Event) error) *loop {
+	l := &loop{
+		agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{},
+		specs: turn.ClientTools, choice: turn.ToolChoice, client: newClientTools(turn),
 	}
 	if system != "" {
 		l.transcript = append(l.transcript, llm.TextMessage(llm.System, system))
@@ -129,7 +142,7 @@ func (l *loop) model(ctx context.Context) (phase, error) {
 		}
 	}
 	l.empty = 0
-	message.ToolCalls = l.identify(message.ToolCalls)
+	message.ToolCalls = l.identify(l.client.bounded(message.ToolCalls))
 	message.Finish = finishOf(message)
 	if err := l.keep(ctx, message); err != nil {
 		return nil, err
@@ -190,7 +203,7 @@ func (l *loop) request(last bool) llm.Request {
 	l.note = ""
 	switch {
 	case !last:
-		req.Tools = l.agent.opts.Tools.Specs()
+		req.Tools, req.ToolChoice = l.specs, l.choice
 	case l.iteration > 1:
 		note = fmt.Sprintf(lastNote, l.agent.opts.MaxIterations)
 	}

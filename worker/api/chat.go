@@ -30,7 +30,7 @@ func (s *Server) chat(c echo.Context) error {
 		return err
 	}
 	openWebUI := fromOpenWebUI(r.Header)
-	turn, err := chatTurn(request, openWebUI)
+	turn, err := s.chatTurn(request, openWebUI)
 	if err != nil {
 		return err
 	}
@@ -120,8 +120,9 @@ func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, run ch
 		Choices: []openai.Choice{{
 			Message: openai.Answer{
 				Role:             openai.RoleAssistant,
-				Content:          openai.TextContent(result.Text()),
+				Content:          answerContent(result),
 				ReasoningContent: reasoning(result),
+				ToolCalls:        answerCalls(result.ClientCalls),
 			},
 			FinishReason: finishReason(result.Finish),
 		}},
@@ -159,7 +160,7 @@ func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc,
 		})
 	}
 	if err == nil {
-		err = out.send(encoder.end(result.Finish, result.Usage), true)
+		err = out.send(encoder.end(result), true)
 		if err != nil {
 			return errGone
 		}
@@ -222,6 +223,15 @@ func upstreamCode(class llm.Class) string {
 	default:
 		return "upstream_error"
 	}
+}
+
+// answerContent is the text of a JSON answer: null when there are only calls.
+func answerContent(result agent.Result) openai.Content {
+	text := result.Text()
+	if text == "" && len(result.ClientCalls) > 0 {
+		return openai.Content{}
+	}
+	return openai.TextContent(text)
 }
 
 // reasoning joins what the model thought aloud in all messages of a turn.

@@ -111,18 +111,20 @@ func (e *chatEncoder) event(event agent.Event) (out []byte, more bool) {
 }
 
 // end returns the last chunks of a turn that has ended well: the rest of its
-// text, why it ended, and its token counts if they were asked for.
-func (e *chatEncoder) end(finish llm.Finish, usage llm.Usage) []byte {
+// text, the calls that are left to the client, why it ended, and its token counts
+// if they were asked for.
+func (e *chatEncoder) end(result agent.Result) []byte {
 	e.buf = e.buf[:0]
 	e.settle()
+	e.calls(result.ClientCalls)
 	e.buf = append(e.buf, e.frame...)
 	e.buf = append(e.buf, `{"index":0,"delta":{},"finish_reason":"`...)
-	e.buf = append(e.buf, finishReason(finish)...)
+	e.buf = append(e.buf, finishReason(result.Finish)...)
 	e.buf = append(e.buf, "\"}]}\n\n"...)
 	if e.opts.usage {
 		e.buf = append(e.buf, e.frame...)
 		e.buf = append(e.buf, `],"usage":`...)
-		e.buf = appendJSON(e.buf, chatUsage(usage))
+		e.buf = appendJSON(e.buf, chatUsage(result.Usage))
 		e.buf = append(e.buf, "}\n\n"...)
 	}
 	e.buf = append(e.buf, doneLine...)
@@ -244,9 +246,9 @@ func highSurrogate(escape []byte) bool {
 // finishReason spells why an answer ended as clients know it.
 func finishReason(finish llm.Finish) string {
 	switch finish {
-	case llm.FinishLength, llm.FinishContentFilter:
+	case llm.FinishLength, llm.FinishContentFilter, llm.FinishToolCalls:
 		return string(finish)
-	default: // nothing is left to call when a turn has ended
+	default:
 		return string(llm.FinishStop)
 	}
 }

@@ -23,8 +23,8 @@ const (
 const noResult = "There is no result of this call."
 
 // chatTurn makes a turn of a request, or says what is wrong with it.
-func chatTurn(request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
-	if err := checkSupported(request, openWebUI); err != nil {
+func (s *Server) chatTurn(request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
+	if err := checkSupported(request); err != nil {
 		return agent.Turn{}, err
 	}
 	params, err := chatParams(request)
@@ -35,24 +35,22 @@ func chatTurn(request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
 	if err != nil {
 		return agent.Turn{}, err
 	}
-	return agent.Turn{History: history, System: system, Params: params, Source: "chat"}, nil
+	turn := agent.Turn{History: history, System: system, Params: params, Source: "chat"}
+	if !openWebUI { // it adds its own tools by itself and would run them by itself
+		err = setClientTools(&turn, request, s.opts.Agent.HasTool)
+	}
+	return turn, err
 }
 
 // checkSupported refuses what would change the answer and is not done here.
 // What merely asks for less, or for what happens anyway, passes.
-func checkSupported(request *openai.ChatRequest, openWebUI bool) error {
+func checkSupported(request *openai.ChatRequest) error {
 	unsupported := func(param, format string, args ...any) error {
 		return invalid(param, codeUnsupported, format, args...)
 	}
-	switch choice := request.ToolChoice; {
+	switch {
 	case len(request.Model) > maxModelName:
 		return invalid("model", codeInvalidValue, "model is longer than %d bytes.", maxModelName)
-	case len(request.Tools) > 0 && !openWebUI:
-		return unsupported("tools", "This server does not run tools of the client. The agent uses its own; leave tools out.")
-	case len(request.Functions) > 0 && !openWebUI:
-		return unsupported("functions", "This server does not call functions of the client. The agent uses its own tools; leave functions out.")
-	case choice.Mode != "" && choice.Mode != "none" && choice.Mode != "auto" && !openWebUI:
-		return unsupported("tool_choice", "tool_choice must be none or auto: the agent chooses among its own tools.")
 	case request.ResponseFormat != nil && request.ResponseFormat.Type != "text":
 		return unsupported("response_format", "response_format must be of type text: this server does not do structured output yet.")
 	case request.N != nil && *request.N != 1:

@@ -39,6 +39,9 @@ func (f runs) Complete(context.Context, agent.Turn, func(agent.Event) error) (ag
 	return agent.Result{}, errors.New("a turn was taken for a task")
 }
 
+// HasTool knows one tool.
+func (f runs) HasTool(name string) bool { return name == "terminal" }
+
 // script plays events and ends with an error, or without one.
 func script(events []agent.Event, result agent.Result, err error) runs {
 	return func(ctx context.Context, _ agent.Turn, emit func(agent.Event) error) (agent.Result, error) {

@@ -35,6 +35,8 @@ const Detach = "detach"
 type Runner interface {
 	Run(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
 	Complete(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+	// HasTool reports whether the agent has a tool of its own of that name.
+	HasTool(name string) bool
 }
 
 // Options is what a Server is made from. Only Agent, ModelName and Log are

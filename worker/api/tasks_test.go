@@ -18,6 +18,8 @@ import (
 // both is a Runner made of two functions.
 type both struct{ run, complete runs }
 
+func (b both) HasTool(name string) bool { return b.run.HasTool(name) }
+
 func (b both) Run(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
 	return b.run(ctx, turn, emit)
 }
