@@ -42,7 +42,9 @@ func (s *Server) chat(c echo.Context) error {
 		progress: progressOf(s.opts.ToolProgress, openWebUI),
 		usage:    request.StreamOptions != nil && request.StreamOptions.IncludeUsage,
 		whole:    !s.opts.Streaming,
+		lastOnly: turn.Params.ResponseFormat != nil,
 	}
+	opts.progress.inline = opts.progress.inline && !opts.lastOnly
 	if opts.model == "" {
 		opts.model = s.opts.ModelName
 	}
@@ -120,7 +122,7 @@ func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, run ch
 		Choices: []openai.Choice{{
 			Message: openai.Answer{
 				Role:             openai.RoleAssistant,
-				Content:          answerContent(result),
+				Content:          answerContent(result, run.opts.lastOnly),
 				ReasoningContent: reasoning(result),
 				ToolCalls:        answerCalls(result.ClientCalls),
 			},
@@ -225,9 +227,13 @@ func upstreamCode(class llm.Class) string {
 	}
 }
 
-// answerContent is the text of a JSON answer: null when there are only calls.
-func answerContent(result agent.Result) openai.Content {
+// answerContent is the text of a JSON answer, or of its last message only. It is
+// null when there is nothing but calls.
+func answerContent(result agent.Result, lastOnly bool) openai.Content {
 	text := result.Text()
+	if lastOnly {
+		text = result.Message.Text()
+	}
 	if text == "" && len(result.ClientCalls) > 0 {
 		return openai.Content{}
 	}

@@ -31,6 +31,9 @@ type chatOptions struct {
 	usage bool
 	// whole holds all text back and sends it as one chunk at the end.
 	whole bool
+	// lastOnly leaves out what the model says before its last message, for answers
+	// that must be nothing but JSON. Which one is the last is known at the end.
+	lastOnly bool
 }
 
 // chatEncoder turns the events of a turn into the chunks of a chat completions
@@ -91,7 +94,7 @@ func (e *chatEncoder) event(event agent.Event) (out []byte, more bool) {
 	switch event := event.(type) {
 	case agent.Text:
 		more = event.More
-		if inner := inside(event.JSON); len(inner) > 0 {
+		if inner := inside(event.JSON); len(inner) > 0 && !e.opts.lastOnly {
 			e.addText(inner)
 		}
 	case agent.Reasoning:
@@ -115,6 +118,9 @@ func (e *chatEncoder) event(event agent.Event) (out []byte, more bool) {
 // if they were asked for.
 func (e *chatEncoder) end(result agent.Result) []byte {
 	e.buf = e.buf[:0]
+	if e.opts.lastOnly {
+		e.text = inside(appendQuoted(nil, result.Message.Text()))
+	}
 	e.settle()
 	e.calls(result.ClientCalls)
 	e.buf = append(e.buf, e.frame...)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -51,8 +52,6 @@ func checkSupported(request *openai.ChatRequest) error {
 	switch {
 	case len(request.Model) > maxModelName:
 		return invalid("model", codeInvalidValue, "model is longer than %d bytes.", maxModelName)
-	case request.ResponseFormat != nil && request.ResponseFormat.Type != "text":
-		return unsupported("response_format", "response_format must be of type text: this server does not do structured output yet.")
 	case request.N != nil && *request.N != 1:
 		return unsupported("n", "n must be 1: an agent does the work once.")
 	case request.Logprobs != nil && *request.Logprobs:
@@ -80,6 +79,11 @@ func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 	if p := params.TopP; p != nil && (*p < 0 || *p > 1) {
 		return params, invalid("top_p", codeInvalidValue, "top_p must be from 0 to 1, not %v.", *p)
 	}
+	format, err := responseFormat(request.ResponseFormat)
+	if err != nil {
+		return params, err
+	}
+	params.ResponseFormat = format
 	for _, limit := range []struct {
 		name  string
 		value *int
@@ -93,6 +97,30 @@ func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 		}
 	}
 	return params, nil
+}
+
+// responseFormat checks the shape that an answer should have, and returns it as
+// the model is sent it, nil for plain text. It goes with every call of the model,
+// because nobody knows before which of them will be the answer.
+func responseFormat(format *openai.ResponseFormat) ([]byte, error) {
+	switch {
+	case format == nil || format.Type == "text":
+		return nil, nil
+	case format.Type == "json_object":
+		return []byte(`{"type":"json_object"}`), nil
+	case format.Type == "":
+		return nil, invalid("response_format.type", codeInvalidValue, "response_format.type is missing. It must be text, json_object or json_schema.")
+	case format.Type != "json_schema":
+		return nil, invalid("response_format.type", codeUnsupported, "response_format.type must be text, json_object or json_schema.")
+	}
+	var schema struct {
+		Name string `json:"name"`
+	}
+	if err := json.Unmarshal(format.JSONSchema, &schema); err != nil || schema.Name == "" {
+		return nil, invalid("response_format.json_schema", codeInvalidValue,
+			"response_format.json_schema must be an object with the name of the schema and the schema itself: {\"name\": …, \"schema\": {…}}.")
+	}
+	return appendJSON(nil, format), nil
 }
 
 // transcript turns a client's messages into the history of a turn, and joins

@@ -81,6 +81,14 @@ func TestWhatAClientSendsBecomesATurn(t *testing.T) {
 			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{Temperature: &half, TopP: &one, MaxTokens: 10, Stop: []string{"x", "y"}, ReasoningEffort: "low"}},
 		},
 		{
+			"an answer in JSON", `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object","x":1}}`,
+			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{ResponseFormat: []byte(`{"type":"json_object"}`)}},
+		},
+		{
+			"an answer by a schema", `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}}`,
+			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{ResponseFormat: []byte(`{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}`)}},
+		},
+		{
 			"the new name of the limit wins", `{"messages":[{"role":"user","content":"a"}],"max_tokens":10,"max_completion_tokens":20,"stop":"x"}`,
 			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{MaxTokens: 20, Stop: []string{"x"}}},
 		},
@@ -162,7 +170,11 @@ func TestBadChatRequests(t *testing.T) {
 		{"chosen tool that there is not", `{` + ask + `,"tools":[` + tool("f") + `],"tool_choice":{"type":"function","function":{"name":"g"}}}`, "tool_choice", "invalid_value"},
 		{"choice of several", `{` + ask + `,"tools":[` + tool("f") + `],"tool_choice":{"type":"allowed_tools","allowed_tools":{}}}`, "tool_choice", "unsupported_parameter"},
 		{"odd choice", `{` + ask + `,"tools":[` + tool("f") + `],"tool_choice":"all"}`, "tool_choice", "unsupported_parameter"},
-		{"response format", `{` + ask + `,"response_format":{"type":"json_object"}}`, "response_format", "unsupported_parameter"},
+		{"response format without a type", `{` + ask + `,"response_format":{}}`, "response_format.type", "invalid_value"},
+		{"unknown response format", `{` + ask + `,"response_format":{"type":"grammar"}}`, "response_format.type", "unsupported_parameter"},
+		{"response format without its schema", `{` + ask + `,"response_format":{"type":"json_schema"}}`, "response_format.json_schema", "invalid_value"},
+		{"schema without a name", `{` + ask + `,"response_format":{"type":"json_schema","json_schema":{"schema":{}}}}`, "response_format.json_schema", "invalid_value"},
+		{"odd schema", `{` + ask + `,"response_format":{"type":"json_schema","json_schema":"x"}}`, "response_format.json_schema", "invalid_value"},
 		{"two answers", `{` + ask + `,"n":2}`, "n", "unsupported_parameter"},
 		{"logprobs", `{` + ask + `,"logprobs":true}`, "logprobs", "unsupported_parameter"},
 		{"speech", `{` + ask + `,"modalities":["text","audio"]}`, "modalities[1]", "unsupported_parameter"},
@@ -248,6 +260,24 @@ func TestJSONAnswers(t *testing.T) {
 			t.Errorf("got %s", got.body)
 		}
 	})
+}
+
+func TestAnAnswerInJSONIsNothingButJSON(t *testing.T) {
+	t.Parallel()
+	events := []agent.Event{text("Let me look."), started("c1", "💻", "pwd"), finished("c1", "💻", "pwd", false), text(`{"a":`), text(`1}`)}
+	result := answered("Let me look.", `{"a":1}`)
+	result.Message = result.Messages[1]
+	const body = `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object"},"stream":`
+	opts := fixed(script(events, result, nil))
+	opts.ToolProgress = "both"
+	got := call(t, api.New(opts), "POST", "/v1/chat/completions", body+`false}`)
+	if !strings.Contains(got.body, `"content":"{\"a\":1}"`) {
+		t.Errorf("got %s", got.body)
+	}
+	stream := call(t, api.New(opts), "POST", "/v1/chat/completions", body+`true}`)
+	if content := checkStream(t, stream.body); content != `{"a":1}` || !strings.Contains(stream.body, `"event"`) {
+		t.Errorf("got %q of\n%s", content, stream.body)
+	}
 }
 
 func TestFailedTurns(t *testing.T) {
