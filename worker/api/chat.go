@@ -74,6 +74,9 @@ func (s *Server) chat(c echo.Context) error {
 // task answers what a frontend asks on its own account: see taskOf. It neither
 // waits for turns nor counts as one, and ends when its client goes.
 func (s *Server) task(c echo.Context, run chatRun) error {
+	if err := s.withinQuota(c.Request().Context()); err != nil {
+		return err
+	}
 	ctx, cancel, done := s.turns.begin(c.Request().Context())
 	defer done()
 	timer := time.AfterFunc(taskTimeout, func() { cancel(errTaskTime) })

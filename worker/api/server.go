@@ -57,6 +57,8 @@ type Options struct {
 	// MaxConcurrentRuns is how many turns run at once; 0 is 10. Twice as many
 	// wait.
 	MaxConcurrentRuns int
+	// Limits bounds what the profile uses over time.
+	Limits Limits
 	// OnDisconnect is cancel (or empty), which stops a turn when its client
 	// goes, or Detach.
 	OnDisconnect string
@@ -66,6 +68,10 @@ type Options struct {
 	// Streaming hands text out as it comes; without it the whole text of a turn
 	// is one piece at its end.
 	Streaming bool
+	// Tools are the names of the agent's tools.
+	Tools []string
+	// Version is the one of the binary.
+	Version string
 	// Health reports the parts of GET /health/detailed; nil means none.
 	Health func(ctx context.Context) Health
 	// OnBusy is told how many turns run whenever that changes, one call at a
@@ -85,6 +91,8 @@ type Server struct {
 	origins map[string]bool
 	created int64 // of the model, Unix seconds
 	gate    *gate
+	limits  *limits
+	metrics *metrics
 	turns   *turns
 	tasks   chan struct{} // holds one for each task that runs
 	handler http.Handler
@@ -121,6 +129,7 @@ func New(opts Options) *Server {
 		origins:  make(map[string]bool, len(opts.CORSOrigins)),
 		created:  opts.Now().Unix(),
 		gate:     newGate(opts.MaxConcurrentRuns, opts.OnBusy),
+		limits:   newLimits(opts.Limits, opts.Now),
 		turns:    &turns{open: map[*turn]bool{}},
 		tasks:    make(chan struct{}, maxTasks),
 		hurried:  make(chan struct{}),
@@ -131,6 +140,8 @@ func New(opts Options) *Server {
 	for _, origin := range opts.CORSOrigins {
 		s.origins[strings.TrimSuffix(origin, "/")] = true
 	}
+	s.metrics = newMetrics(opts.Tools, opts.Now)
+	s.opts.Agent = watched{opts.Agent, s.metrics, s.limits}
 	s.SetKey(opts.KeySHA256)
 	s.handler = s.routes()
 	return s
@@ -153,8 +164,12 @@ func (s *Server) routes() http.Handler {
 	e.Match(read, "/", s.about)
 	e.Match(read, "/health", s.health)
 	e.Match(read, "/health/detailed", s.healthDetailed, s.authorize)
+	e.Match(read, "/metrics", s.showMetrics, s.authorize)
 	e.Match(read, "/models", s.listModels, s.authorize)
 	e.Match(read, "/models/*", s.showModel, s.authorize)
 	e.POST("/chat/completions", s.chat, s.authorize)
+	for _, route := range e.Routes() {
+		s.metrics.routes = append(s.metrics.routes, route.Path)
+	}
 	return e
 }
