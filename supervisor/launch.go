@@ -40,7 +40,7 @@ func (t try) run(ctx context.Context) launch {
 		return out
 	}
 	if out.lock == nil {
-		lock, err := t.profile.Lock() //nolint:contextcheck // it never waits
+		lock, err := t.profile.Lock()
 		if held, ok := errors.AsType[*profiles.Held](err); ok {
 			out.blocked = fmt.Sprintf("the gateway with pid %d serves this profile already", held.PID)
 		}

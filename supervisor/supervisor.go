@@ -115,7 +115,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, lease.release()) }()
-	if err := s.lock(f); err != nil { //nolint:contextcheck // it never waits
+	if err := s.lock(f); err != nil {
 		return err
 	}
 	defer f.release() // has nothing left to do unless the next step fails

@@ -53,8 +53,16 @@ func (r recorder) ToolFinished(ctx context.Context, runID, callID string, result
 	return r.store.FinishTool(ctx, runID, callID, store.ToolResult{Text: result.Text, Failed: result.Failed, At: at})
 }
 
-// End records how the run ended.
+// End records how the run ended, with the message that ended it.
 func (r recorder) End(ctx context.Context, runID string, end agent.End) error {
+	var final *store.Message
+	if end.Final != nil {
+		body, err := encode(*end.Final)
+		if err != nil {
+			return err
+		}
+		final = &store.Message{Body: body, At: end.Ended}
+	}
 	return r.store.EndRun(ctx, runID, store.End{
 		Status:     end.Status,
 		Error:      end.Error,
@@ -64,7 +72,7 @@ func (r recorder) End(ctx context.Context, runID string, end agent.End) error {
 			Cached: end.Usage.Cached, Reasoning: end.Usage.Reasoning,
 		},
 		At: end.Ended,
-	}, nil)
+	}, final)
 }
 
 // encode is the form in which messages are kept.

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -16,7 +15,7 @@ func TestIdleTidiesOnceAfterTheLastTurn(t *testing.T) {
 		var tidied atomic.Int32
 		i := &idle{
 			checkpoint: func(context.Context) error { tidied.Add(1); return nil },
-			log:        slog.New(slog.NewTextHandler(io.Discard, nil)),
+			log:        slog.New(slog.DiscardHandler),
 		}
 		i.busy(1)
 		i.busy(0)
@@ -45,7 +44,7 @@ func TestRedactorTakesWholeSecretsOut(t *testing.T) {
 		{"in the middle", "key=sk-abcdefgh;", "key=[redacted];"},
 		{"the longer one whole", "sk-abcdefgh-long", "[redacted]"},
 		{"too short to be told from a word", "a short word", "a short word"},
-		{"twice", "sk-abcdefgh sk-abcdefgh", "[redacted] [redacted]"},
+		{"twice", "sk-abcdefgh,sk-abcdefgh", "[redacted],[redacted]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -25,7 +25,7 @@ func (g *gateway) worker(p person) int {
 	}
 	for _, task := range tasks {
 		children, _ := os.ReadFile(task)
-		for _, child := range strings.Fields(string(children)) {
+		for child := range strings.FieldsSeq(string(children)) {
 			if dir, _ := os.Readlink("/proc/" + child + "/cwd"); dir == p.dir {
 				pid, _ := strconv.Atoi(child)
 				return pid

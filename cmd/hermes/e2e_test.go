@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +31,7 @@ type machine struct {
 	t        *testing.T
 	bin      string
 	home     string
-	upstream *llmtest.Upstream // nil when the machine has no model
+	upstream *llmtest.Handler // nil when the machine has no model
 }
 
 // person is a profile of a machine.
@@ -49,11 +50,13 @@ func newMachine(t *testing.T, model bool) *machine {
 	}
 	m := &machine{t: t, bin: bin, home: filepath.Join(t.TempDir(), "home")}
 	if model {
-		m.upstream = llmtest.NewUpstream(nil)
+		m.upstream = llmtest.NewHandler(nil)
 		m.upstream.Key = "sk-upstream-secret-0123456789"
-		t.Cleanup(m.upstream.Close)
+		server := httptest.NewServer(m.upstream)
+		t.Cleanup(server.Close)
+		t.Cleanup(server.CloseClientConnections)
 		m.run("setup", "--yes")
-		m.run("config", "set", "model.base_url", m.upstream.URL+"/v1")
+		m.run("config", "set", "model.base_url", server.URL+"/v1")
 		m.run("config", "set", "model.default", "tiny")
 		m.run("config", "set", "OPENAI_API_KEY", m.upstream.Key)
 		m.run("config", "set", "API_SERVER_ENABLED", "false")

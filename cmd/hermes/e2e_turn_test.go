@@ -35,7 +35,7 @@ type seen struct {
 
 // npmInstall fetches the clients once for all tests. The lock file pins what is
 // fetched.
-var npmInstall = sync.OnceValue(func() error { //nolint:gochecknoglobals // once for the whole test binary
+var npmInstall = sync.OnceValue(func() error {
 	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 	cmd.Dir = filepath.Join("testdata", "clients")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -147,6 +147,7 @@ func checkTurn(t *testing.T, p person, got seen, pwd bool) {
 	}
 }
 
+//nolint:tparallel // the subtests look at how many requests the one upstream has open
 func TestClientThatLeavesStopsEverything(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, true)

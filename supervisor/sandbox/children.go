@@ -153,6 +153,7 @@ func (c *Children) look(spare func(Stray) bool) (busy bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	left := 0
 	for _, pid := range pids {
 		if c.own[pid] != nil {
 			continue
@@ -163,15 +164,17 @@ func (c *Children) look(spare func(Stray) bool) (busy bool, err error) {
 			continue
 		case dead:
 			busy = bury(pid) || busy
-		case spare == nil || !spare(stray):
-			// The pid cannot become another process here: only this method reaps
-			// strays. A stray that may not be killed (it runs as another user)
-			// is left alone.
-			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				bury(pid)
-				busy = true
-			}
+		case spare != nil && spare(stray):
+			left++
+		case syscall.Kill(pid, syscall.SIGKILL) != nil:
+			left++ // it runs as another user
+		default:
+			// The pid has not become another process: only this method reaps
+			// strays.
+			bury(pid)
+			busy = true
 		}
 	}
-	return busy, nil
+	// The kernel's list of children may miss some while others come and go.
+	return busy || left+len(c.own) == 0 && !childless(), nil
 }

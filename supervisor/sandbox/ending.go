@@ -25,7 +25,7 @@ func (o *Output) ending(state *os.ProcessState) {
 }
 
 // Ending says in a few words how the command ended, or nothing if it ended well.
-func (o Output) Ending() string {
+func (o *Output) Ending() string {
 	switch {
 	case o.Cancelled:
 		return "cancelled"

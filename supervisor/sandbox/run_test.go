@@ -319,7 +319,7 @@ func TestRunStopsAnEndlessFlood(t *testing.T) {
 	c := shell(t, "yes")
 	c.Timeout = 200 * time.Millisecond
 	out := run(t, c)
-	if !out.TimedOut || !out.Truncated || len(out.Text) > DefaultMaxOutput+100 || !strings.HasPrefix(out.Text, "y\ny\n") || !strings.HasSuffix(out.Text, "y\n") {
+	if !out.TimedOut || !out.Truncated || len(out.Text) > DefaultMaxOutput+100 || strings.Trim(out.Text, "y\n")[0] != '[' {
 		t.Errorf("got %d bytes, timed out %v", len(out.Text), out.TimedOut)
 	}
 }
@@ -350,6 +350,15 @@ func TestRunHandsOutStdout(t *testing.T) {
 		c.Stdout = &refusing{limit: 100_000}
 		if out := run(t, c); out.Cancelled || out.TimedOut {
 			t.Errorf("%s: got %+v", script, out)
+		}
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	c := Command{Argv: []string{"/bin/sh", "-c", "echo hi"}, Dir: b.TempDir(), Env: []string{"PATH=" + os.Getenv("PATH")}}
+	for b.Loop() {
+		if out, err := box.Run(b.Context(), c); err != nil || out.Text != "hi\n" {
+			b.Fatal(out, err)
 		}
 	}
 }

@@ -23,7 +23,8 @@ const DefaultMaxOutput = 32 << 10
 
 // Command is a program to run.
 type Command struct {
-	// Argv is the program and its arguments.
+	// Argv is the program, best as an absolute path, and its arguments. A bare name
+	// is looked for in the PATH of this process, not in that of Env.
 	Argv []string
 	// Dir is where it starts, an absolute path.
 	Dir string

@@ -95,9 +95,8 @@ func (r Result) Text() string {
 // runs at once.
 type Recorder interface {
 	Begin(ctx context.Context, run Run) error
-	// Assistant records a message of the model. Without tool calls it may be
-	// the first half of an answer that was cut short; the run then ends as
-	// failed or cancelled. Call ids are unique within a run.
+	// Assistant records a message of the model that asks for tools. Call ids are
+	// unique within a run.
 	Assistant(ctx context.Context, runID string, message llm.Message) error
 	ToolStarted(ctx context.Context, runID, callID string, at time.Time) error
 	// ToolFinished records what the model is told of a call. A call that was
@@ -131,8 +130,11 @@ const (
 // End is the record that a turn ends with.
 type End struct {
 	// Status is StatusDone, StatusFailed or StatusCancelled.
-	Status     string
-	Error      string
+	Status string
+	Error  string
+	// Final is the message that ended the run, nil when there was none. Of a run
+	// that failed or was cancelled it may be the first half of an answer.
+	Final      *llm.Message
 	Usage      llm.Usage
 	Iterations int
 	Ended      time.Time

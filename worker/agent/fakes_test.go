@@ -116,7 +116,14 @@ func (r fakeRecorder) ToolFinished(ctx context.Context, _, callID string, result
 	return r.write(ctx, "result %s %q", callID, result.Text)
 }
 
+// End takes both halves or none, as one transaction does.
 func (r fakeRecorder) End(ctx context.Context, _ string, end agent.End) error {
+	if end.Final != nil {
+		if err := r.write(ctx, "answer %q", end.Final.Text()); err != nil {
+			r.journal.add("lost: end %s", end.Status)
+			return err
+		}
+	}
 	if end.Error != "" {
 		return r.write(ctx, "end %s: %s", end.Status, end.Error)
 	}

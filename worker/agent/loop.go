@@ -42,6 +42,7 @@ type loop struct {
 	iteration  int
 	empty      int // empty answers in a row
 	guard      guard
+	final      *llm.Message // what ends the turn, recorded together with its end
 	result     Result
 }
 
@@ -280,8 +281,15 @@ func (l *loop) send(event Event) error {
 	return l.emitErr
 }
 
-// keep records a message of the model and makes it part of the turn.
+// keep makes a message of the model part of the turn. One that asks for tools is
+// recorded before they start; one that does not ends the turn, and is recorded
+// with its end in one transaction.
 func (l *loop) keep(ctx context.Context, message llm.Message) error {
+	if len(message.ToolCalls) == 0 {
+		l.final = &message
+		l.add(message)
+		return nil
+	}
 	err := l.record(ctx, "answer", func(ctx context.Context) error {
 		return l.agent.opts.Recorder.Assistant(ctx, l.result.RunID, message)
 	})

@@ -56,6 +56,7 @@ func (l *loop) end(ctx context.Context, err error) error {
 		Status:     StatusDone,
 		Usage:      l.result.Usage,
 		Iterations: l.iteration,
+		Final:      l.final,
 		Ended:      l.agent.opts.Now(),
 	}
 	if err != nil {

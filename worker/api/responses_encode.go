@@ -62,13 +62,15 @@ type responseOptions struct {
 
 // responseEncoder turns the events of a turn into the events of a stream of the
 // Responses API, and into the response itself. It is a state machine without
-// I/O: each method returns the bytes to send, which are valid until the next
-// call. Begin comes first; finish, incomplete, fail or cancel end the stream,
-// and nothing comes after that.
+// I/O or locks: each method returns the bytes to send, which are valid until the
+// next call. Begin comes first; finish, incomplete, fail or cancel end the
+// stream, and nothing comes after that.
 //
 // Items stand in the output in the order in which they began. A message or a
 // piece of reasoning is closed by whatever begins next. What a stream shows of
-// arguments and outputs of tools is bounded, see shown; object keeps all.
+// arguments and outputs of tools is bounded, so that readers with a limit on the
+// length of lines can follow it; object keeps all. Only what a message or
+// reasoning says is whole, however long, in the events that end it.
 type responseEncoder struct {
 	opts  responseOptions
 	state openai.ResponseState // without Output
@@ -182,32 +184,31 @@ func (e *responseEncoder) event(event agent.Event) (out []byte, more bool) {
 // finish returns the last events of a turn that the model ended. An answer that
 // was cut makes the response incomplete.
 func (e *responseEncoder) finish(result agent.Result) []byte {
-	reason, last := "", openai.StatusCompleted
 	switch result.Finish {
 	case llm.FinishLength:
-		reason = openai.ReasonMaxOutputTokens
-		if !result.Cut { // else the agent has said itself that it stopped, and why
-			last = openai.StatusIncomplete
+		last := openai.StatusIncomplete
+		if result.Cut { // the agent has said itself that it stopped, and why
+			last = openai.StatusCompleted
 		}
+		return e.endEarly(openai.ReasonMaxOutputTokens, last, result.Usage)
 	case llm.FinishContentFilter:
-		reason, last = openai.ReasonContentFilter, openai.StatusIncomplete
+		return e.endEarly(openai.ReasonContentFilter, openai.StatusIncomplete, result.Usage)
 	case llm.FinishStop, llm.FinishToolCalls:
 	}
-	if reason != "" {
-		return e.end(openai.StatusIncomplete, last, result.Usage, func(state *openai.ResponseState) {
-			state.IncompleteDetails = &openai.IncompleteDetails{Reason: reason}
-		})
-	}
-	return e.end(openai.StatusCompleted, last, result.Usage, func(state *openai.ResponseState) {
+	return e.end(openai.StatusCompleted, openai.StatusCompleted, result.Usage, func(state *openai.ResponseState) {
 		now := e.opts.now().Unix()
 		state.CompletedAt = &now
 	})
 }
 
 // incomplete returns the last events of a turn that was ended early for the
-// reason, which is one of openai.IncompleteDetails.
+// reason, such as openai.ReasonMaxOutputTokens.
 func (e *responseEncoder) incomplete(reason string, usage llm.Usage) []byte {
-	return e.end(openai.StatusIncomplete, openai.StatusIncomplete, usage, func(state *openai.ResponseState) {
+	return e.endEarly(reason, openai.StatusIncomplete, usage)
+}
+
+func (e *responseEncoder) endEarly(reason, last string, usage llm.Usage) []byte {
+	return e.end(openai.StatusIncomplete, last, usage, func(state *openai.ResponseState) {
 		state.IncompleteDetails = &openai.IncompleteDetails{Reason: reason}
 	})
 }
@@ -217,6 +218,9 @@ func (e *responseEncoder) fail(failure openai.ResponseError, usage llm.Usage) []
 	if failure.Code == "" {
 		failure.Code = openai.CodeServerError
 	}
+	if failure.Type == "" {
+		failure.Type = openai.TypeServer
+	}
 	return e.end(openai.StatusFailed, openai.StatusIncomplete, usage, func(state *openai.ResponseState) {
 		state.Error = &failure
 	})
@@ -224,7 +228,9 @@ func (e *responseEncoder) fail(failure openai.ResponseError, usage llm.Usage) []
 
 // cancel returns the last events of a turn that somebody stopped.
 func (e *responseEncoder) cancel(usage llm.Usage) []byte {
-	return e.end(openai.StatusCancelled, openai.StatusIncomplete, usage, func(*openai.ResponseState) {})
+	return e.end(openai.StatusCancelled, openai.StatusIncomplete, usage, func(state *openai.ResponseState) {
+		state.IncompleteDetails = &openai.IncompleteDetails{Reason: openai.ReasonCancelled}
+	})
 }
 
 // end closes what is open, the last item with a status of its own, and then the
@@ -246,9 +252,8 @@ func (e *responseEncoder) end(status, last string, usage llm.Usage, set func(*op
 	return e.buf
 }
 
-// last appends the event that ends a stream. The public description has none
-// for a cancelled response; of those that it has, incomplete says least that is
-// wrong.
+// last appends the event that ends a stream. The public description has none of
+// its own for a cancelled response.
 func (e *responseEncoder) last() {
 	e.over = true
 	kind := openai.EventIncomplete

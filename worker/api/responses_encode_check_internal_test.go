@@ -217,7 +217,7 @@ func (c *streamChecker) last(event shownEvent, response map[string]any, output [
 	for _, key := range []struct {
 		name string
 		set  bool
-	}{{"error", status == "failed"}, {"incomplete_details", status == "incomplete"}, {"completed_at", status == "completed"}, {"usage", true}} {
+	}{{"error", status == "failed"}, {"incomplete_details", status == "incomplete" || status == "cancelled"}, {"completed_at", status == "completed"}, {"usage", true}} {
 		if (response[key.name] != nil) != key.set {
 			return fmt.Errorf("%s is %v", key.name, response[key.name])
 		}

@@ -59,6 +59,13 @@ func (i *responseItem) shownArguments(limit int) []byte {
 	if limit == 0 || len(i.quoted) <= limit {
 		return i.quoted
 	}
+	if i.shortTo != limit { // several events show the same
+		i.short, i.shortTo = i.shortArguments(limit), limit
+	}
+	return i.short
+}
+
+func (i *responseItem) shortArguments(limit int) []byte {
 	decoder := json.NewDecoder(bytes.NewReader([]byte(i.arguments)))
 	decoder.UseNumber()
 	var value any
@@ -167,9 +174,16 @@ func escaped(inner []byte) rune {
 	if len(inner) < 6 || inner[0] != '\\' || inner[1] != 'u' {
 		return -1
 	}
-	value, err := strconv.ParseUint(string(inner[2:6]), 16, 32)
-	if err != nil {
-		return -1
+	var value rune
+	for _, c := range inner[2:6] {
+		switch {
+		case '0' <= c && c <= '9':
+			value = value<<4 | rune(c-'0')
+		case 'a' <= c|0x20 && c|0x20 <= 'f':
+			value = value<<4 | rune(c|0x20-'a'+10)
+		default:
+			return -1
+		}
 	}
-	return rune(value)
+	return value
 }

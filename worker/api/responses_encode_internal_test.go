@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"hermes/worker/agent"
 	"hermes/worker/llm"
@@ -20,19 +21,21 @@ import (
 
 // responseTo makes options for a response to the body, with ids and a clock
 // that stand still.
-func responseTo(t testing.TB, body string) responseOptions {
-	t.Helper()
+func responseTo(tb testing.TB, body string) responseOptions {
+	tb.Helper()
 	request, err := openai.DecodeResponsesRequest([]byte(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n := 0
 	return responseOptions{
 		response: openai.NewResponse(request, "resp_1", time.Unix(1_700_000_000, 0)),
 		newID:    func() string { n++; return fmt.Sprintf("%04d", n) },
-		now:      func() time.Time { return time.Unix(1_700_000_009, 0) },
+		now:      responseClock,
 	}
 }
+
+func responseClock() time.Time { return time.Unix(1_700_000_009, 0) }
 
 const sayHello = `{"model":"alice","input":"hello"}`
 
@@ -67,8 +70,17 @@ func play(opts responseOptions, events []agent.Event, end ending) (string, *resp
 	return out.String(), e
 }
 
-func says(text string) agent.Event   { return agent.Text{JSON: appendQuoted(nil, text)} }
-func thinks(text string) agent.Event { return agent.Reasoning{JSON: appendQuoted(nil, text)} }
+func says(text string) agent.Event   { return agent.Text{JSON: literal(text)} }
+func thinks(text string) agent.Event { return agent.Reasoning{JSON: literal(text)} }
+
+// literal is a text as an upstream may write it.
+func literal(text string) []byte {
+	b, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
 
 func starts(id, name, arguments string) agent.Event {
 	return agent.ToolStarted{Call: llm.ToolCall{ID: id, Name: name, Arguments: arguments}, Emoji: "💻", Label: name}
@@ -176,6 +188,92 @@ func TestCutTurnIsIncompleteThoughItsLastWordsAreWhole(t *testing.T) {
 	}
 }
 
+func TestFinishWithoutAStartIsShownWhole(t *testing.T) {
+	t.Parallel()
+	for _, tools := range []toolItems{toolPairs, toolMCPCalls} {
+		opts := responseTo(t, sayHello)
+		opts.tools = tools
+		got, _ := play(opts, []agent.Event{ends("call_1", "terminal", "ok", false), says("Done.")}, finishes(llm.FinishStop))
+		if _, err := checkResponseStream(got, false); err != nil {
+			t.Errorf("%v\n%s", err, got)
+		}
+	}
+}
+
+func TestFirstCharacterOfAString(t *testing.T) {
+	t.Parallel()
+	for inner, want := range map[string]struct {
+		r    rune
+		size int
+	}{
+		`ab`: {'a', 1}, `\nb`: {'\n', 2}, `\r`: {'\r', 2}, `\t`: {'\t', 2}, `\"b`: {'"', 2}, `\u00e9b`: {'é', 6}, `\u000A`: {'\n', 6},
+		`💻b`: {'💻', 4}, `\ud83d\udcbbb`: {'💻', 12}, `\uD83D\uDCBB`: {'💻', 12},
+		// What is no text is one character, as it is when it was stored.
+		`\ud83db`: {utf8.RuneError, 6}, `\ud83d\nb`: {utf8.RuneError, 6}, `\udcbb\ud83d`: {utf8.RuneError, 6},
+		`\uzzzz`: {utf8.RuneError, 6}, `\`: {utf8.RuneError, 1},
+	} {
+		if r, size := firstRune([]byte(inner)); r != want.r || size != want.size {
+			t.Errorf("%s begins with %q of %d bytes, want %q of %d", inner, r, size, want.r, want.size)
+		}
+	}
+}
+
+func TestNothingIsAddedToAResponseThatHasEnded(t *testing.T) {
+	t.Parallel()
+	opts := responseTo(t, sayHello)
+	_, e := play(opts, []agent.Event{says("Hello")}, finishes(llm.FinishStop))
+	object := e.object()
+	response, err := storedResponse(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := resumeResponse(opts, response)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if late := again.fail(openai.ResponseError{}, llm.Usage{}); len(late) > 0 || !bytes.Equal(again.object(), object) {
+		t.Errorf("it went on with %s and is now %s", late, again.object())
+	}
+}
+
+// A crash leaves a response behind that is still in progress.
+func TestWhatACrashLeftIsEnded(t *testing.T) {
+	t.Parallel()
+	for name, tools := range map[string]toolItems{"pairs": toolPairs, "mcp": toolMCPCalls} {
+		opts := responseTo(t, sayHello)
+		opts.tools = tools
+		e := newResponseEncoder(opts)
+		e.begin()
+		e.event(says("Let me look."))
+		e.event(starts("call_1", "terminal", "{}"))
+		left, err := storedResponse(e.object())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := resumeResponse(opts, left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.incomplete("interrupted", llm.Usage{})
+		response, err := storedResponse(again.object())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := checkResponseStream(replayOf(t, response, -1), false); err != nil || got["status"] != "incomplete" {
+			t.Errorf("%s: it ended as %v (%v)", name, got["status"], err)
+		}
+	}
+}
+
+// replayOf returns a replay of what comes after an event.
+func replayOf(t interface{ Fatal(...any) }, response *openai.Response, after int64) string {
+	var out strings.Builder
+	if err := replayResponse(response, after, func(b []byte) error { out.Write(b); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
 func TestNothingComesAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	_, e := play(responseTo(t, sayHello), nil, fails)
@@ -203,8 +301,8 @@ func TestReasonOfAnEarlyEnd(t *testing.T) {
 
 func TestLongValuesStayOffTheLine(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat(`aü💻"<\`+"\n", 20_000)
-	medium := long[:30_000]
+	const line = `aü💻"<\` + "\n"
+	long, medium := strings.Repeat(line, 10_000), strings.Repeat(line, 2500)
 	arguments := func(content string) string {
 		return string(appendJSON(nil, map[string]string{"path": "a.txt", "content": content}))
 	}
@@ -228,8 +326,8 @@ func TestLongValuesStayOffTheLine(t *testing.T) {
 		{"arguments that are no JSON", many(1, `{"a": `+long, "ok"), false},
 		{"arguments that are one long list", many(1, "["+strings.Repeat("1,", 40_000)+"1]", "ok"), false},
 		{"both", many(1, arguments(long), long), false},
-		{"many outputs", many(50, `{}`, medium), true},
-		{"many arguments", many(50, arguments(medium), "ok"), true},
+		{"many outputs", many(20, `{}`, medium), true},
+		{"many arguments", many(20, arguments(medium), "ok"), true},
 	}
 	for _, test := range tests {
 		for form, tools := range map[string]toolItems{"string": toolPairs, "list": toolPairLists, "mcp": toolMCPCalls} {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 
 	"hermes/worker/llm"
 	"hermes/worker/openai"
@@ -23,6 +24,36 @@ import (
 func replayResponse(response *openai.Response, after int64, send func([]byte) error) error {
 	e := newResponseEncoder(responseOptions{response: *response, canonical: true})
 	e.after = after
+	if err := e.restore(response, send); err != nil || !ended(response.Status) {
+		return err
+	}
+	e.buf = e.buf[:0]
+	e.state = response.ResponseState
+	e.last()
+	return send(e.buf)
+}
+
+// resumeResponse makes an encoder that stands where a stored response stands, to
+// go on with it or to end it after a crash. Calls without an output are taken
+// for running. Of a canonical stream it goes on with the right number.
+func resumeResponse(opts responseOptions, response *openai.Response) (*responseEncoder, error) {
+	opts.response = *response
+	e := newResponseEncoder(opts)
+	if err := e.restore(response, func([]byte) error { return nil }); err != nil {
+		return nil, err
+	}
+	if ended(response.Status) {
+		e.state, e.over = response.ResponseState, true
+	}
+	return e, nil
+}
+
+func ended(status string) bool {
+	return status != openai.StatusQueued && status != openai.StatusInProgress
+}
+
+// restore makes the events up to where the response stands.
+func (e *responseEncoder) restore(response *openai.Response, send func([]byte) error) error {
 	var err error
 	emit := func(events []byte) {
 		if err == nil && len(events) > 0 {
@@ -40,13 +71,6 @@ func replayResponse(response *openai.Response, after int64, send func([]byte) er
 			emit(e.buf)
 		}
 	}
-	if response.Status == openai.StatusInProgress {
-		return err
-	}
-	e.buf = e.buf[:0]
-	e.state = response.ResponseState
-	e.last()
-	emit(e.buf)
 	return err
 }
 
@@ -58,23 +82,17 @@ func (e *responseEncoder) replay(item openai.Item) error {
 	case openai.ReasoningItem:
 		e.replayText(openai.ItemReasoning, item.ID, item.Status, item.Content)
 	case openai.FunctionCallItem:
-		e.functionCall(item.ID, llm.ToolCall{ID: item.CallID, Name: item.Name, Arguments: item.Arguments})
+		call := llm.ToolCall{ID: item.CallID, Name: item.Name, Arguments: item.Arguments}
+		e.functionCall(item.ID, call)
+		e.running = append(e.running, &runningCall{call: call, tool: toolOf(call, "", item.Name)})
 	case openai.FunctionOutputItem:
+		e.running = slices.DeleteFunc(e.running, func(r *runningCall) bool { return r.call.ID == item.CallID })
 		again := e.newItem(openai.ItemFunctionOutput, item.ID)
 		again.callID, again.list = item.CallID, item.Output.Parts != nil
 		again.text = inside(appendQuoted(nil, item.Output.String()))
 		e.functionOutput(again, item.Status, nil)
 	case openai.MCPCallItem:
-		again := e.openMCPCall(item.ID, llm.ToolCall{Name: item.Name, Arguments: item.Arguments})
-		switch {
-		case item.Error != nil:
-			again.ended, again.failed, again.text = true, true, inside(appendQuoted(nil, item.Error.Text))
-		case item.Output != nil:
-			again.ended, again.text = true, inside(appendQuoted(nil, *item.Output))
-		}
-		if item.Status != openai.StatusInProgress {
-			e.closeMCPCall(again, item.Status, nil)
-		}
+		e.replayMCPCall(item)
 	case openai.ReferenceItem:
 		return fmt.Errorf("replay response: item %s is no output", item.ID)
 	}
@@ -87,4 +105,19 @@ func (e *responseEncoder) replayText(kind, id, status string, parts []openai.Ite
 	if status != openai.StatusInProgress {
 		e.settle(status)
 	}
+}
+
+func (e *responseEncoder) replayMCPCall(item openai.MCPCallItem) {
+	call := llm.ToolCall{Name: item.Name, Arguments: item.Arguments}
+	again := e.openMCPCall(item.ID, call)
+	switch {
+	case item.Status == openai.StatusInProgress:
+		e.running = append(e.running, &runningCall{call: call, tool: toolOf(call, "", item.Name), item: again})
+		return
+	case item.Error != nil:
+		again.ended, again.failed, again.text = true, true, inside(appendQuoted(nil, item.Error.Text))
+	case item.Output != nil:
+		again.ended, again.text = true, inside(appendQuoted(nil, *item.Output))
+	}
+	e.closeMCPCall(again, item.Status, nil)
 }

@@ -20,10 +20,13 @@ const (
 )
 
 // The reasons of IncompleteDetails, and the codes of ResponseError that are of
-// use here. The public description lists more, all of them about images.
+// use here. The public description lists more codes, nearly all about images,
+// and no reason for what was cancelled: without one, clients take such a
+// response for an answer that came to its end.
 const (
 	ReasonMaxOutputTokens = "max_output_tokens"
 	ReasonContentFilter   = "content_filter"
+	ReasonCancelled       = "cancelled"
 
 	CodeServerError       = "server_error"
 	CodeRateLimitExceeded = "rate_limit_exceeded"
@@ -96,13 +99,16 @@ type ResponseState struct {
 }
 
 // ResponseError says why a response failed. Code comes from a closed list, see
-// CodeServerError.
+// CodeServerError. Type repeats it in the way of Error; the AI SDK reads no
+// failed response without it.
 type ResponseError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	Type    string `json:"type"`
 }
 
-// IncompleteDetails says why a response ended before the model did.
+// IncompleteDetails says why a response ended before the model did. It is set
+// when Status is StatusIncomplete or StatusCancelled.
 type IncompleteDetails struct {
 	Reason string `json:"reason"`
 }

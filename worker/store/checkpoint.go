@@ -21,7 +21,15 @@ const (
 // them have gathered, so that the log can begin anew. Call it when an answer was
 // sent and nobody waits; most calls cost nothing. Transactions wait while it
 // works, some milliseconds.
+//
+// It is also where the work of another process is settled that lived when this
+// one began, and has died since.
 func (s *Store) Checkpoint(ctx context.Context) error {
+	if s.neighbours.Load() {
+		if err := s.settleNeighbours(ctx); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+	}
 	if s.unsaved.Load() < checkpointAfter {
 		return nil
 	}

@@ -24,14 +24,26 @@ import (
 const (
 	// childEnv makes the test binary a process that writes to the file it names.
 	childEnv = "STORE_TEST_CHILD"
+	// workEnv is what the child does: see works.
+	workEnv = "STORE_TEST_CHILD_WORK"
 	// limitEnv is the largest file in bytes that the child may write.
 	limitEnv = "STORE_TEST_FILE_LIMIT"
 )
 
-// child records turns from four goroutines for as long as it can, and prints a
-// line for each step that was acknowledged: "RUN STEP". What ends it is printed
-// last.
-func child(ctx context.Context, path string) int {
+// works is what a child can do with the file at path.
+func works() map[string]func(ctx context.Context, path string) int {
+	return map[string]func(ctx context.Context, path string) int{
+		"":          recordTurns,
+		"responses": putResponses,
+		"syncs":     loseSyncs,
+		"reopen":    reopenAfterFailure,
+	}
+}
+
+// recordTurns records turns from four goroutines for as long as it can, and
+// prints a line for each step that was acknowledged: "RUN STEP". What ends it is
+// printed last.
+func recordTurns(ctx context.Context, path string) int {
 	if limit, err := strconv.ParseUint(os.Getenv(limitEnv), 10, 64); err == nil {
 		signal.Ignore(syscall.SIGXFSZ)
 		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {

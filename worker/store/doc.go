@@ -1,8 +1,16 @@
-// Package store keeps what a profile's agent did in one SQLite file: sessions,
-// the runs in them, the messages of each run, and the tool calls that its
-// messages asked for. It is the only package that knows SQL. It imports nothing
-// of hermes and hands out plain values; what a message's body means is its
-// caller's business.
+// Package store keeps what a profile's agent did in one SQLite file. It is the
+// only package that knows SQL. It imports nothing of hermes and hands out plain
+// values; what a body means is its caller's business.
+//
+//   - Sessions, the runs in them, the messages of each run, and the tool calls
+//     that its messages asked for (BeginRun to EndRun).
+//   - Responses of the stateful API, the least recently used of which go, and
+//     conversations by name (PutResponse, Response, Chain, ConversationHead). The
+//     history of a response is kept whole for as long as the response is, whatever
+//     becomes of those before it.
+//   - The answers to requests that must not run twice (BeginIdempotent).
+//   - What the turns of chats truly were whose clients show and send back less
+//     (PutChatTurn).
 //
 // # What a crash loses
 //
@@ -12,16 +20,27 @@
 // write-ahead log when the file is opened again.
 //
 // The death of the machine is another matter, because only an fsync outlives it,
-// and an fsync costs more than the rest of a turn's commits together. So two
+// and an fsync costs more than the rest of a turn's commits together. So some
 // methods wait for the disk (synchronous=FULL), and with them everything that was
 // committed before, since the log is one file: StartTool, because the effects of
-// a tool outlive the machine and the record of the call has to as well, and
-// EndRun, because its caller says "done" to a client next. The other ones
-// (synchronous=NORMAL) write down steps that nobody outside has been told of; a
-// power cut may take back the last of them, in order and never by halves.
+// a tool outlive the machine and the record of the call has to as well; and what
+// a client is promised to find again, which is PutResponse of a response that has
+// ended or runs in the background, DeleteResponse and FinishIdempotent. The other
+// ones (synchronous=NORMAL) write down steps, and the end of turns whose client
+// holds all that it will ever ask for; a power cut may take back the last of
+// them, in order and never by halves.
 //
-// A run that a dead process left behind is settled when the file is next opened
-// with Options.Recover: see there.
+// What a dead process left behind is settled by the next one: see
+// Options.Recover.
+//
+// # What a bad disk does
+//
+// ErrFull: nothing was written, all that is stored can be read, and the next
+// transaction tries again. ErrIO of a commit: nobody knows whether it was
+// written. The Store then refuses everything until Reopen; better still, the
+// process is started anew. A file that is damaged is moved aside and never
+// removed, and an empty one begins in its place: see Health. It is looked for
+// when the last user of the file did not close it, or met damage.
 //
 // # How the file is used
 //

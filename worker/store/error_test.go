@@ -26,7 +26,7 @@ func TestDamagedFileIsNamed(t *testing.T) {
 	for name, path := range map[string]string{"garbage": garbage, "torn": torn} {
 		before, err := os.ReadFile(path)
 		must(t, err)
-		s := reopen(t, path, store.Options{Recover: true})
+		s := reopen(t, path, store.Options{})
 		_, err = s.Sessions(t.Context(), 1)
 		if !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: error %v, want ErrDamaged with %s", name, err, path)

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // SQLite's own limit on pages fails exactly as a full disk does.
@@ -52,7 +50,7 @@ func TestPromisesReachSQLite(t *testing.T) {
 		want    int
 	}{{outliveProcess, 1}, {outliveMachine, 2}, {outliveProcess, 1}} {
 		var level int
-		err := transact(t.Context(), db, p.promise, func(tx *sqlx.Tx) error {
+		err := transact(t.Context(), db, p.promise, func(tx *transaction) error {
 			return tx.GetContext(t.Context(), &level, "PRAGMA synchronous")
 		})
 		if err != nil || level != p.want {

@@ -19,7 +19,7 @@ import (
 // see child_test.go.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
-		os.Exit(child(context.Background(), path))
+		os.Exit(works()[os.Getenv(workEnv)](context.Background(), path))
 	}
 	goleak.VerifyTestMain(m)
 }

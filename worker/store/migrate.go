@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // migrations are the changes of the tables, one file each, numbered from 0001
@@ -20,7 +18,7 @@ var migrations embed.FS
 
 // migrate brings the tables up to date, each file in one transaction with its
 // number. Two processes may do it at once.
-func migrate(ctx context.Context, db *sqlx.DB) error {
+func migrate(ctx context.Context, db *database) error {
 	names, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
 		return err
@@ -47,8 +45,8 @@ func migrate(ctx context.Context, db *sqlx.DB) error {
 	return nil
 }
 
-func step(ctx context.Context, db *sqlx.DB, number int, text string) error {
-	return transact(ctx, db, outliveMachine, func(tx *sqlx.Tx) error {
+func step(ctx context.Context, db *database, number int, text string) error {
+	return transact(ctx, db, outliveMachine, func(tx *transaction) error {
 		// Another process may have been faster. The write lock is ours now.
 		var version int
 		if err := tx.GetContext(ctx, &version, "PRAGMA user_version"); err != nil || version >= number {

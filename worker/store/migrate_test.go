@@ -59,6 +59,35 @@ func TestMigrationFromNothing(t *testing.T) {
 	}
 }
 
+func TestMigrationFromTheFirstVersion(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	first, err := os.ReadFile("migrations/0001_records.sql")
+	must(t, err)
+	db := raw(t, path)
+	_, err = db.ExecContext(t.Context(), string(first)+`; PRAGMA user_version = 1;
+		INSERT INTO sessions VALUES ('s', 'chat', 1, 1);
+		INSERT INTO runs (id, session_id, source, request_id, model, status, began_at) VALUES
+			('done', 's', 'chat', '', '', 'done', 1), ('open', 's', 'chat', '', '', 'running', 1);
+		INSERT INTO messages (session_id, run_id, role, body, created_at) VALUES ('s', 'done', 'user', CAST('hello' AS BLOB), 1)`)
+	must(t, err)
+	must(t, db.Close())
+
+	s := reopen(t, path, store.Options{Recover: true})
+	if got := transcript(t, s, "s"); len(got) != 1 || got[0] != "user hello" {
+		t.Errorf("transcript is %q", got)
+	}
+	for id, want := range map[string]string{"done": store.StatusDone, "open": store.StatusInterrupted} {
+		if run, err := s.Run(t.Context(), id); err != nil || run.Status != want {
+			t.Errorf("run %s is %+v (%v)", id, run, err)
+		}
+	}
+	put(t, s, answered("r", ""), store.Put{})
+	if got, want := version(t, path), newest(t); got != want || want < 2 {
+		t.Errorf("version is %d, want %d", got, want)
+	}
+}
+
 func TestMigrationByManyAtOnce(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")

@@ -89,8 +89,9 @@ type (
 	}
 	runRow struct {
 		Run
-		BeganAt int64 `db:"began_at"`
-		EndedAt int64 `db:"ended_at"`
+		Owner   string `db:"owner"`
+		BeganAt int64  `db:"began_at"`
+		EndedAt int64  `db:"ended_at"`
 	}
 	messageRow struct {
 		Message

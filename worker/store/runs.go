@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // BeginRun records a run with the message that it answers, and its session when
@@ -13,7 +11,7 @@ import (
 // when there is a run of that id.
 func (s *Store) BeginRun(ctx context.Context, session Session, run Run, input Message) error {
 	began := s.at(run.Began)
-	return s.tx(ctx, "begin run", outliveProcess, len(input.Body), func(tx *sqlx.Tx) error {
+	return s.tx(ctx, "begin run", outliveProcess, len(input.Body), func(tx *transaction) error {
 		_, err := tx.ExecContext(ctx, `
 			INSERT INTO sessions (id, source, created_at, updated_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET updated_at = max(updated_at, excluded.updated_at)`,
@@ -22,8 +20,8 @@ func (s *Store) BeginRun(ctx context.Context, session Session, run Run, input Me
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO runs (id, session_id, source, request_id, model, status, began_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			run.ID, session.ID, run.Source, run.RequestID, run.Model, StatusRunning, micros(began))
+			INSERT INTO runs (id, session_id, source, request_id, model, status, owner, began_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+			run.ID, session.ID, run.Source, run.RequestID, run.Model, StatusRunning, s.owner, micros(began))
 		if isTaken(err) {
 			return fmt.Errorf("run %q: %w", run.ID, ErrExists)
 		}
@@ -44,7 +42,7 @@ func (s *Store) AppendAssistant(ctx context.Context, runID string, message Messa
 	for _, call := range calls {
 		size += len(call.Arguments)
 	}
-	return s.tx(ctx, "append message", outliveProcess, size, func(tx *sqlx.Tx) error {
+	return s.tx(ctx, "append message", outliveProcess, size, func(tx *transaction) error {
 		session, err := sessionOf(ctx, tx, runID)
 		if err != nil {
 			return err
@@ -72,7 +70,7 @@ func (s *Store) AppendAssistant(ctx context.Context, runID string, message Messa
 // StartTool records that a call begins. Call it before the tool can have any
 // effect: when it returns, the record outlives the machine.
 func (s *Store) StartTool(ctx context.Context, runID, callID string, at time.Time) error {
-	return s.tx(ctx, "start tool call", outliveMachine, 0, func(tx *sqlx.Tx) error {
+	return s.tx(ctx, "start tool call", outliveMachine, 0, func(tx *transaction) error {
 		return onCall(ctx, tx, runID, callID, `
 			UPDATE tool_calls SET status = ?, started_at = ? WHERE run_id = ? AND id = ? AND status = ?`,
 			CallRunning, micros(s.at(at)), runID, callID, CallPending)
@@ -87,7 +85,7 @@ func (s *Store) FinishTool(ctx context.Context, runID, callID string, result Too
 		status = CallFailed
 	}
 	ended := s.at(result.At)
-	return s.tx(ctx, "finish tool call", outliveProcess, len(result.Text), func(tx *sqlx.Tx) error {
+	return s.tx(ctx, "finish tool call", outliveProcess, len(result.Text), func(tx *transaction) error {
 		session, err := sessionOf(ctx, tx, runID)
 		if err != nil {
 			return err
@@ -104,16 +102,20 @@ func (s *Store) FinishTool(ctx context.Context, runID, callID string, result Too
 }
 
 // EndRun records how a run ended, with the message that ended it unless final is
-// nil. When it returns, the run outlives the machine. Calls of the run that have
-// no result by then get the result Interrupted. A run ends once; a second time
-// is ErrEnded.
+// nil. Calls of the run that have no result by then get the result Interrupted. A
+// run ends once; a second time is ErrEnded.
 func (s *Store) EndRun(ctx context.Context, runID string, end End, final *Message) error {
-	size := len(end.Error)
+	return s.endRun(ctx, runID, end, final, 0, func(*transaction) error { return nil })
+}
+
+// endRun does more work, which writes so many bytes, in the same transaction.
+func (s *Store) endRun(ctx context.Context, runID string, end End, final *Message, size int, more func(tx *transaction) error) error {
+	size += len(end.Error)
 	if final != nil {
 		size += len(final.Body)
 	}
 	ended := s.at(end.At)
-	return s.tx(ctx, "end run", outliveMachine, size, func(tx *sqlx.Tx) error {
+	return s.tx(ctx, "end run", outliveProcess, size, func(tx *transaction) error {
 		session, err := sessionOf(ctx, tx, runID)
 		if err != nil {
 			return err
@@ -134,12 +136,15 @@ func (s *Store) EndRun(ctx context.Context, runID string, end End, final *Messag
 			WHERE id = ?`,
 			end.Status, end.Error, end.Iterations, micros(ended),
 			end.Usage.Input, end.Usage.Output, end.Usage.Cached, end.Usage.Reasoning, runID)
-		return err
+		if err != nil {
+			return err
+		}
+		return more(tx)
 	})
 }
 
 // sessionOf returns the session of a run that is still running.
-func sessionOf(ctx context.Context, tx *sqlx.Tx, runID string) (string, error) {
+func sessionOf(ctx context.Context, tx *transaction, runID string) (string, error) {
 	var run Run
 	err := tx.GetContext(ctx, &run, `SELECT session_id, status FROM runs WHERE id = ?`, runID)
 	if err != nil {
@@ -152,7 +157,7 @@ func sessionOf(ctx context.Context, tx *sqlx.Tx, runID string) (string, error) {
 }
 
 // onCall runs an update of one call, and says why when it does not apply.
-func onCall(ctx context.Context, tx *sqlx.Tx, runID, callID, update string, args ...any) error {
+func onCall(ctx context.Context, tx *transaction, runID, callID, update string, args ...any) error {
 	result, err := tx.ExecContext(ctx, update, args...)
 	if err != nil {
 		return err
@@ -168,7 +173,7 @@ func onCall(ctx context.Context, tx *sqlx.Tx, runID, callID, update string, args
 }
 
 // addMessage appends to a transcript and returns the message's id.
-func (s *Store) addMessage(ctx context.Context, tx *sqlx.Tx, m Message) (int64, error) {
+func (s *Store) addMessage(ctx context.Context, tx *transaction, m Message) (int64, error) {
 	result, err := tx.ExecContext(ctx, `
 		INSERT INTO messages (session_id, run_id, role, tool_call_id, text, body, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		m.SessionID, m.RunID, m.Role, m.ToolCallID, m.Text, m.Body, micros(s.at(m.At)))

@@ -2,24 +2,25 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
 )
 
-// busyTimeout is how long a transaction waits for another process's one, in
-// milliseconds. No transaction of ours takes a hundredth of it.
-const busyTimeout = "5000"
+// How often a connection is tried, and the pause between two tries.
+const (
+	connectTries = 20
+	connectPause = 10 * time.Millisecond
+)
 
 // Options is what a Store is made from. The zero value works.
 type Options struct {
@@ -28,27 +29,49 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock, time.Now when nil.
 	Now func() time.Time
-	// Recover settles, when the file is first opened, what a process that died
-	// left behind: its runs become StatusInterrupted, and each call without a
-	// result gets the result Interrupted, so that the transcript can be given
-	// to a model again. Nothing is dropped, and doing it twice changes nothing.
-	// Leave it off when another process may be at work on the file: its runs
-	// are not dead.
+	// Recover settles what a process that died left behind, when the file is
+	// first opened, or when a later call comes upon it. Its runs become
+	// StatusInterrupted, and each call without a result gets the result
+	// Interrupted, so that the transcript can be given to a model again. Its
+	// responses in flight end as SettleResponse says. Its idempotency keys are
+	// free again where no tool had begun; the others are answered as SettleAnswer
+	// says, because their request must not run twice. Nothing is dropped, and
+	// doing it twice changes nothing. What belongs to a process that lives is
+	// left alone.
+	//
+	// Recover also lets a file that is damaged be moved aside, so that a new one
+	// can begin: see Health.
 	Recover bool
+	// SettleResponse ends a response whose process died. It is given all that is
+	// stored of it, and the messages that were recorded of its run, and must not
+	// call the Store. Nil ends it as ResponseFailed and leaves its body as it is.
+	SettleResponse func(Response, []Message) Settled
+	// SettleAnswer is what a request is answered with when it is repeated and its
+	// process died after a tool had begun. Nil is an empty answer of status 500.
+	SettleAnswer func(Claim) Answer
 }
 
 // Store is the database of one profile. Its methods may be called by many
 // goroutines at once.
 type Store struct {
-	path string
-	opts Options
+	path  string
+	opts  Options
+	owner string // names this Store among all that ever used the file
 
-	closed atomic.Bool
-	mu     sync.Mutex // guards db
-	db     *sqlx.DB   // nil until first used
+	closed   atomic.Bool
+	mu       sync.Mutex // guards what follows
+	presence *os.File   // see arrive; nil until first used
+	unclean  bool       // the file has to be looked through when it is opened
+	db       *database  // nil until first used
 
 	// unsaved is about how many bytes were committed since the last checkpoint.
 	unsaved atomic.Int64
+	// neighbours says that another Store that lives has the file open. When it
+	// dies, this one settles its work.
+	neighbours atomic.Bool
+	broken     atomic.Bool // a commit went wrong: see ErrIO
+	full       atomic.Bool // the last transaction found the disk full
+	suspect    atomic.Bool // damage was met: the next opening looks through the file
 }
 
 // Open returns a Store for the file at path. It does no I/O: the file and its
@@ -62,7 +85,7 @@ func Open(path string, opts Options) *Store {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return &Store{path: path, opts: opts}
+	return &Store{path: path, opts: opts, owner: rand.Text()}
 }
 
 // Close writes the log into the main file and gives the file back. Methods that
@@ -72,33 +95,59 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed.Store(true)
+	err := s.disconnect()
+	s.leave()
+	return err
+}
+
+// Reopen makes a Store usable again after a commit went wrong: it opens the file
+// anew and looks through it. What was acknowledged is there; whether the failed
+// transaction is can be asked by id with Run, Response, ConversationHead and
+// Idempotency. What this Store has in flight is left as it is.
+func (s *Store) Reopen(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.closed.Load() {
+		s.unclean = true
+		if err := s.disconnect(); err != nil {
+			s.opts.Log.Warn("database was not closed well", "error", err)
+		}
+		s.broken.Store(false)
+	}
+	s.mu.Unlock()
+	if _, err := s.open(ctx); err != nil {
+		return fmt.Errorf("reopen database: %w", err)
+	}
+	return nil
+}
+
+// disconnect gives back the database. The caller holds mu.
+func (s *Store) disconnect() error {
 	db := s.db
 	s.db = nil
 	if db == nil {
 		return nil
 	}
 	if err := db.Close(); err != nil {
-		return fmt.Errorf("close database: %w", s.explain(context.Background(), err))
+		return fmt.Errorf("close database: %w", s.meaning(err))
 	}
 	return nil
 }
 
 // open returns the database, opened and up to date.
-func (s *Store) open(ctx context.Context) (*sqlx.DB, error) {
+func (s *Store) open(ctx context.Context) (*database, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed.Load():
 		return nil, ErrClosed
+	case s.broken.Load():
+		return nil, s.unusable()
 	case s.db != nil:
 		return s.db, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	if err := makeFile(s.path); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	db, err := s.connect(ctx)
+	db, err := s.openFile(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", s.explain(ctx, err))
 	}
@@ -106,44 +155,67 @@ func (s *Store) open(ctx context.Context) (*sqlx.DB, error) {
 	return db, nil
 }
 
-func (s *Store) connect(ctx context.Context) (*sqlx.DB, error) {
-	db, err := sqlx.Open("sqlite", dsn(s.path))
+// openFile opens the file, or one in its place when it is damaged. The caller
+// holds mu.
+func (s *Store) openFile(ctx context.Context) (*database, error) {
+	if err := makeFile(s.path); err != nil {
+		return nil, err
+	}
+	if err := s.arrive(); err != nil {
+		return nil, err
+	}
+	alone := s.look()
+	s.neighbours.Store(!alone)
+	db, err := s.connectInTurn(ctx, alone && s.unclean)
+	if !errors.Is(s.explain(ctx, err), ErrDamaged) || !alone || !s.opts.Recover {
+		return db, err
+	}
+	if err := s.moveAside(err); err != nil {
+		return nil, err
+	}
+	if err := makeFile(s.path); err != nil {
+		return nil, err
+	}
+	return s.connect(ctx, false)
+}
+
+// connectInTurn is connect, tried again while another process begins with the
+// same new file: SQLite waits for locks, but not for that of a change of the
+// journal mode. The caller holds mu.
+func (s *Store) connectInTurn(ctx context.Context, verify bool) (*database, error) {
+	for try := 1; ; try++ {
+		db, err := s.connect(ctx, verify)
+		if try == connectTries || !errors.Is(s.explain(ctx, err), ErrBusy) {
+			return db, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(connectPause):
+		}
+	}
+}
+
+// connect opens what is there. The caller holds mu.
+func (s *Store) connect(ctx context.Context, verify bool) (*database, error) {
+	db, err := openDatabase(s.path)
 	if err != nil {
 		return nil, err
 	}
-	// One connection for all: transactions of one process wait for each other
-	// here, in order and until their context ends, and not in SQLite's busy
-	// loop.
-	db.SetMaxOpenConns(1)
-	if err = migrate(ctx, db); err == nil && s.opts.Recover {
-		err = s.settle(ctx, db)
+	if verify {
+		err = s.verify(ctx, db)
+	}
+	if err == nil {
+		err = migrate(ctx, db)
+	}
+	if err == nil && s.opts.Recover {
+		_, err = s.settle(ctx, db)
 	}
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	s.unclean = false
 	return db, nil
-}
-
-// dsn is the connection string. The path goes through url.URL because a plain
-// one would end at its first question mark. The underscored settings are checked
-// by the driver before any of them is applied; what is given as _pragma is not,
-// so there is as little of that as can be.
-func dsn(path string) string {
-	query := url.Values{
-		"_busy_timeout": {busyTimeout},
-		"_journal_mode": {"WAL"},
-		// What a transaction does not ask for otherwise: see tx.
-		"_synchronous":  {"FULL"},
-		"_foreign_keys": {"on"},
-		"_txlock":       {"immediate"},
-		"_pragma": {
-			"wal_autocheckpoint(0)",
-			// A log that grew beyond this is cut back to it.
-			"journal_size_limit(67108864)",
-		},
-	}
-	file := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
-	return file.String()
 }
 
 // makeFile makes the file and its directory for their owner alone; SQLite gives
@@ -171,50 +243,18 @@ func makeFile(path string) error {
 	return file.Close()
 }
 
-// promise is how far a transaction's commit reaches.
-type promise string
-
-const (
-	// outliveProcess is enough for steps that nobody outside was told of.
-	outliveProcess promise = "NORMAL"
-	// outliveMachine waits for the disk.
-	outliveMachine promise = "FULL"
-)
-
 // tx runs work in a transaction that holds the write lock, and commits it. It
 // adds to errors what it was asked to do. size is about how many bytes the work
 // writes beside its rows.
-func (s *Store) tx(ctx context.Context, what string, p promise, size int, work func(tx *sqlx.Tx) error) error {
+func (s *Store) tx(ctx context.Context, what string, p promise, size int, work func(tx *transaction) error) error {
 	db, err := s.open(ctx)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if err := transact(ctx, db, p, work); err != nil {
-		return fmt.Errorf("%s: %w", what, s.explain(ctx, err))
+		return fmt.Errorf("%s: %w", what, s.judge(ctx, err))
 	}
+	s.full.Store(false)
 	s.committed(ctx, size)
 	return nil
-}
-
-func transact(ctx context.Context, db *sqlx.DB, p promise, work func(tx *sqlx.Tx) error) error {
-	conn, err := db.Connx(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	// It cannot be changed within a transaction, and costs a few microseconds.
-	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = "+string(p)); err != nil {
-		return err
-	}
-	tx, err := conn.BeginTxx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	// After a commit this does nothing, and a rollback that fails has nothing
-	// to add: the transaction ends with the connection.
-	defer func() { _ = tx.Rollback() }()
-	if err := work(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -77,8 +78,8 @@ func repair(text string) (string, error) {
 	if rest := strings.TrimRight(text, " \t\r\n"); strings.HasSuffix(rest, ",") || strings.HasSuffix(rest, ":") {
 		return "", errCutShort
 	}
-	for i := len(r.open) - 1; i >= 0; i-- {
-		r.out.WriteByte(r.open[i])
+	for _, bracket := range slices.Backward(r.open) {
+		r.out.WriteByte(bracket)
 	}
 	return r.out.String(), nil
 }

@@ -9,8 +9,9 @@ const (
 	// blockSimilarity is how alike (0 to 1) the inner lines of a block must be
 	// when only its first and last line are the same.
 	blockSimilarity = 0.8
-	// maxComparisons bounds the work on a file in which those two lines abound.
-	maxComparisons = 500
+	// maxCompared bounds, in bytes, the work on a file in which those two lines
+	// abound.
+	maxCompared = 8 << 20
 )
 
 // findBlock finds a block of three lines or more by its first and last line, if
@@ -27,27 +28,33 @@ func findBlock(content, old, replacement string) []edit {
 		return nil
 	}
 	inner := strings.Join(wanted.all(strings.TrimSpace)[1:n-1], "\n")
+	lasts := windows(keys, []string{last})
 	var edits []edit
-	comparisons := 0
+	compared := 0
 	for i := 0; i < len(keys); i++ {
 		if keys[i] != first {
 			continue
 		}
 		best, bestEnd := 0.0, 0
-		for j := i + max(2, n-1-n/4); j < len(keys) && j <= i+n-1+n/4; j++ {
-			if keys[j] != last {
-				continue
+		next, _ := slices.BinarySearch(lasts, i+max(2, n-1-n/4))
+		for _, j := range lasts[next:] {
+			if j > i+n-1+n/4 {
+				break
 			}
-			if comparisons++; comparisons > maxComparisons {
+			found := strings.Join(keys[i+1:j], "\n")
+			if compared += len(inner) + len(found) + 100; compared > maxCompared {
 				return nil
 			}
-			if s := similarity(inner, strings.Join(keys[i+1:j], "\n")); s > best {
+			if s := similarity(inner, found); s > best {
 				best, bestEnd = s, j
 			}
 		}
-		if best >= blockSimilarity {
-			ends := []string{from.line(i), from.line(bestEnd)}
-			edits = append(edits, from.edit(i, bestEnd+1, []string{model[0], model[n-1]}, ends, strings.Trim(replacement, "\n")))
+		if best < blockSimilarity {
+			continue
+		}
+		ends, found := []string{model[0], model[n-1]}, []string{from.line(i), from.line(bestEnd)}
+		if sameStructure(ends, found) {
+			edits = append(edits, from.edit(i, bestEnd+1, ends, found, strings.Trim(replacement, "\n")))
 			i = bestEnd
 		}
 	}

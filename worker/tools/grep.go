@@ -52,7 +52,7 @@ func (s *search) grep(ctx context.Context, path string, reader *lineReader) (cou
 		if number%1024 == 0 && ctx.Err() != nil {
 			return count, ctx.Err()
 		}
-		kept, _, _, err := reader.raw(ctx, maxSearchLine)
+		kept, _, err := reader.raw(ctx, maxSearchLine)
 		if ctx.Err() != nil {
 			return count, ctx.Err()
 		}

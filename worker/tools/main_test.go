@@ -49,7 +49,7 @@ func call(ctx context.Context, t *testing.T, set *Set, tool string, arguments an
 		}
 		text = string(encoded)
 	}
-	result, err := set.Run(ctx, llm.ToolCall{ID: "call_0", Name: tool, Arguments: text})
+	result, err := set.Run(ctx, toolCall(tool, text))
 	if err != nil {
 		t.Fatalf("%s: %v", tool, err)
 	}
@@ -109,4 +109,8 @@ func expect(t *testing.T, got Result, failed bool, want string) {
 	if got.Failed != failed || !strings.Contains(got.Text, want) {
 		t.Errorf("failed %v, text:\n%s\nwant failed %v and %q in it", got.Failed, got.Text, failed, want)
 	}
+}
+
+func toolCall(tool, arguments string) llm.ToolCall {
+	return llm.ToolCall{ID: "call_0", Name: tool, Arguments: arguments}
 }

@@ -63,9 +63,10 @@ func (s *Set) unknown(name string) string {
 // nearest returns the name that is most like the wanted one, or "" if none is
 // much like it.
 func nearest(wanted string, names []string) string {
-	best, bestDistance := "", max(2, len(wanted)/3)+1
+	best, bestDistance := "", 0
 	for _, name := range names {
-		if d := distance(strings.ToLower(wanted), plainName(name)); d < bestDistance {
+		d := distance(strings.ToLower(wanted), plainName(name))
+		if d <= max(2, len(name)/3) && (best == "" || d < bestDistance) {
 			best, bestDistance = name, d
 		}
 	}

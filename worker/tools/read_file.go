@@ -3,6 +3,7 @@ package tools
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -125,16 +126,16 @@ type page struct {
 // read reads the page, and a little further to count the lines.
 func (p *page) read(ctx context.Context, text io.Reader) error {
 	reader := newLineReader(text)
-	for looked := 0; looked < countBytes; {
+	for p.shown < p.limit && !p.cut {
 		if p.lines%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		want := 0
-		if p.lines+1 >= p.offset && p.shown < p.limit && !p.cut {
+		if p.lines+1 >= p.offset {
 			want = maxLineRunes
 		}
 		line, err := reader.next(ctx, want)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			p.all = true
 			return nil
 		}
@@ -142,21 +143,20 @@ func (p *page) read(ctx context.Context, text io.Reader) error {
 			return err
 		}
 		p.lines++
-		switch {
-		case want > 0:
+		if want > 0 {
 			p.add(line)
-		case p.lines >= p.offset:
-			looked += line.size
 		}
 	}
-	return nil
+	more, all, err := reader.count(ctx, countBytes)
+	p.lines, p.all = p.lines+more, all
+	return err
 }
 
 // add adds a line to the page, if there is room.
 func (p *page) add(line line) {
 	text := line.text
 	if line.omitted > 0 {
-		text += fmt.Sprintf(" [… %d more characters]", line.omitted)
+		text += fmt.Sprintf(" [… %d more bytes]", line.omitted)
 	}
 	if p.shown > 0 && p.text.Len()+len(text) > maxReadBytes {
 		p.cut = true

@@ -16,10 +16,10 @@ type replacement struct {
 // findReplacement finds where old is in content, exactly or nearly. The problem is
 // a sentence for the model.
 func findReplacement(content, old, with string, all bool) (r replacement, problem string) {
-	switch {
-	case old == "":
+	switch old {
+	case "":
 		return r, "old_string is empty. Give the text to replace, or use write_file for a whole file."
-	case old == with:
+	case with:
 		return r, "old_string and new_string are the same; there is nothing to change."
 	}
 	text := splitLines(content)
@@ -54,9 +54,9 @@ func findReplacement(content, old, with string, all bool) (r replacement, proble
 		offsets = append(offsets, text.start[i])
 	}
 	if offsets != nil {
-		problem += " These lines resemble its first one:\n" + text.snippets(offsets)
+		problem += " These lines resemble its first one:\n" + strings.TrimRight(text.snippets(offsets), "\n")
 	}
-	return r, strings.TrimRight(problem, "\n") + " Read the file again and copy the text as it is."
+	return r, problem + "\nRead the file again and copy the text as it is."
 }
 
 // starts are the offsets at which edits begin.

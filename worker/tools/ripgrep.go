@@ -36,7 +36,7 @@ func (s *search) byRipgrep(ctx context.Context, walker *walker, visit func(strin
 	out, err := s.tool.sandbox.Run(ctx, sandbox.Command{
 		Argv: []string{
 			s.tool.ripgrep, "--no-config", "--no-messages", "--color=never", "--files-with-matches", "--null", "--sort=path",
-			"--text", "--encoding=none", "--crlf", "--hidden", "--glob=!.git",
+			"--text", "--crlf", "--hidden", "--glob=!.git",
 			"--no-require-git", "--no-ignore-dot", "--no-ignore-exclude", "--no-ignore-global", "--no-ignore-parent",
 			"--regexp=" + pattern, "--", ".",
 		},
@@ -80,9 +80,13 @@ func (c *candidates) Write(p []byte) (int, error) {
 	}
 }
 
-// rustExpression spells a Go regular expression so that rg understands the same:
-// what Go means in ASCII only (\w, \d, \b) is Unicode there, and lines are looked
-// at in one piece. It returns false for what has no counterpart.
+// anyByte is a byte that is no character for rg, where it is one for Go.
+const anyByte = `|(?-u:[\x80-\xff]))`
+
+// rustExpression spells a Go regular expression so that rg finds at least what Go
+// finds: what Go means in ASCII only (\w, \d, \b) is Unicode there, and what is no
+// UTF-8 matches nothing. It returns false for what has no counterpart, as rg looks
+// at many lines at once.
 func rustExpression(pattern string) (string, bool) {
 	parsed, err := syntax.Parse(pattern, syntax.Perl&^syntax.OneLine)
 	if err != nil {
@@ -90,27 +94,42 @@ func rustExpression(pattern string) (string, bool) {
 	}
 	var out strings.Builder
 	canonical := parsed.String()
-	class := false // inside of brackets
+	class := "" // what ends the brackets that are open
 	for i := 0; i < len(canonical); i++ {
-		if canonical[i] != '\\' || i+1 == len(canonical) {
-			class = canonical[i] == '[' || class && canonical[i] != ']'
-			out.WriteByte(canonical[i])
-			continue
-		}
-		i++
-		switch c := canonical[i]; c {
-		case 'A', 'z', 'C':
-			return "", false
-		case 'n':
-			if !class {
+		switch c := canonical[i]; {
+		case c == '\\' && i+1 < len(canonical):
+			i++
+			escaped, ok := rustEscape(canonical[i], class != "")
+			if !ok {
 				return "", false
 			}
-			out.WriteString(`\n`)
-		case 'b', 'B':
-			out.WriteString(`(?-u:\` + string(c) + ")")
+			out.WriteString(escaped)
+		case class != "" && c == ']':
+			out.WriteString(class)
+			class = ""
+		case class == "" && c == '[' && strings.HasPrefix(canonical[i:], "[^"):
+			out.WriteString("(?:[")
+			class = "]" + anyByte
+		case class == "" && c == '[':
+			out.WriteByte(c)
+			class = "]"
+		case class == "" && c == '.':
+			out.WriteString("(?:." + anyByte)
 		default:
-			out.WriteString(`\` + string(c))
+			out.WriteByte(c)
 		}
 	}
 	return out.String(), true
+}
+
+// rustEscape spells what stands behind a backslash, in brackets or not.
+func rustEscape(c byte, class bool) (escaped string, ok bool) {
+	switch {
+	case c == 'A', c == 'z', c == 'C', c == 'n' && !class:
+		return "", false
+	case c == 'b', c == 'B':
+		return `(?-u:\` + string(c) + ")", true
+	default:
+		return `\` + string(c), true
+	}
 }

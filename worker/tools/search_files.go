@@ -144,7 +144,7 @@ func expression(pattern string) (e *regexp.Regexp, problem string) {
 		if fault.Expr != "" {
 			reason += ": " + fault.Expr
 		}
-		if fault.Code == syntax.ErrInvalidPerlOp {
+		if fault.Code == syntax.ErrInvalidPerlOp || fault.Code == syntax.ErrInvalidNamedCapture {
 			reason += " (look-around and back references do not exist in RE2)"
 		}
 	}

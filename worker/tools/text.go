@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -119,8 +120,7 @@ func (r *utf16Reader) unit() (uint16, error) {
 // line is one line of a file.
 type line struct {
 	text    string // valid UTF-8, without the line end
-	omitted int    // runes that text lacks
-	size    int    // bytes, with the line end
+	omitted int    // bytes that text lacks
 }
 
 // lineReader reads lines of any length in bounded memory.
@@ -134,47 +134,71 @@ func newLineReader(in io.Reader) *lineReader {
 }
 
 // raw reads a line and keeps its first bytes, limit of them at most, without the
-// line end. They are valid until the next call. Size counts all bytes and runes
-// all runes of the line. At the end of the file raw returns io.EOF.
-func (r *lineReader) raw(ctx context.Context, limit int) (kept []byte, size, runes int, err error) {
+// line end. They are valid until the next call. Lost counts the others. At the
+// end of the file raw returns io.EOF.
+func (r *lineReader) raw(ctx context.Context, limit int) (kept []byte, lost int, err error) {
 	r.kept = r.kept[:0]
+	size := 0 // of the line, with its end
 	for {
 		piece, err := r.in.ReadSlice('\n')
 		size += len(piece)
 		if limit > 0 {
 			r.kept = append(r.kept, piece[:min(len(piece), max(0, limit+2-len(r.kept)))]...)
-			runes += countRunes(piece)
 		}
 		switch {
 		case err == bufio.ErrBufferFull: //nolint:errorlint // bufio returns it as it is
 			if ctx.Err() != nil {
-				return nil, 0, 0, ctx.Err()
+				return nil, 0, ctx.Err()
 			}
 			continue
-		case err != nil && (err != io.EOF || size == 0): //nolint:errorlint // io.EOF must not be wrapped
-			return nil, 0, 0, err
+		case err != nil && (err != io.EOF || size == 0):
+			return nil, 0, err
 		}
 		if len(r.kept) == size { // all of it, so the line end too
 			kept = bytes.TrimSuffix(bytes.TrimSuffix(r.kept, []byte("\n")), []byte("\r"))
-			return kept, size, runes - (size - len(kept)), nil
+			return kept, 0, nil
 		}
-		return r.kept[:min(len(r.kept), limit)], size, runes, nil
+		kept = r.kept[:min(len(r.kept), limit)]
+		return kept, size - len(kept), nil
 	}
 }
 
 // next reads a line and keeps its first runes, want of them. At the end of the
 // file it returns io.EOF.
 func (r *lineReader) next(ctx context.Context, want int) (line, error) {
-	kept, size, runes, err := r.raw(ctx, utf8.UTFMax*want)
+	kept, lost, err := r.raw(ctx, utf8.UTFMax*want)
 	if err != nil || want == 0 {
-		return line{size: size}, err
+		return line{}, err
 	}
-	l := line{text: valid(kept), size: size}
-	if runes > want {
-		l.text = firstOf(l.text, want)
-		l.omitted = runes - want
+	text := valid(kept)
+	short := firstOf(text, want)
+	return line{text: short, omitted: len(text) - len(short) + lost}, nil
+}
+
+// count counts the lines in what follows, limit bytes of it at most. All says that
+// the file ended within them.
+func (r *lineReader) count(ctx context.Context, limit int) (lines int, all bool, err error) {
+	open := false // the last line has no end
+	for seen := 0; seen < limit; {
+		if ctx.Err() != nil {
+			return lines, false, ctx.Err()
+		}
+		piece, err := r.in.Peek(max(r.in.Buffered(), 1))
+		if errors.Is(err, io.EOF) {
+			if open {
+				lines++
+			}
+			return lines, true, nil
+		}
+		if err != nil {
+			return lines, false, err
+		}
+		lines += bytes.Count(piece, []byte("\n"))
+		open = piece[len(piece)-1] != '\n'
+		seen += len(piece)
+		_, _ = r.in.Discard(len(piece)) // they are in the buffer
 	}
-	return l, nil
+	return lines, false, nil
 }
 
 // valid makes text of bytes that may be none.
@@ -191,15 +215,4 @@ func firstOf(text string, n int) string {
 		n--
 	}
 	return text
-}
-
-// countRunes counts the runes that begin in p.
-func countRunes(p []byte) int {
-	n := 0
-	for _, b := range p {
-		if utf8.RuneStart(b) {
-			n++
-		}
-	}
-	return n
 }

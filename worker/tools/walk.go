@@ -5,6 +5,7 @@ import (
 	"context"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -87,8 +88,7 @@ func (w *walker) in(dir string) []gitignore.Pattern {
 		return rules
 	}
 	if dir != "." {
-		above := w.in(filepath.Dir(dir))
-		rules = above[:len(above):len(above)]
+		rules = slices.Clip(w.in(filepath.Dir(dir)))
 	}
 	rules = append(rules, w.read(dir)...)
 	w.rules[dir] = rules

@@ -31,15 +31,15 @@ func openWorkspace(dir string) (*workspace, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make workspace: %w", err)
 	}
-	real, err := filepath.EvalSymlinks(dir)
+	physical, err := filepath.EvalSymlinks(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open workspace: %w", err)
 	}
-	root, err := os.OpenRoot(real)
+	root, err := os.OpenRoot(physical)
 	if err != nil {
 		return nil, fmt.Errorf("open workspace: %w", err)
 	}
-	return &workspace{root: root, dirs: slices.Compact([]string{real, dir})}, nil
+	return &workspace{root: root, dirs: slices.Compact([]string{physical, dir})}, nil
 }
 
 func (w *workspace) close() error { return w.root.Close() }
@@ -122,8 +122,7 @@ func (w *workspace) explain(path string, err error) string {
 	case errors.Is(err, syscall.EROFS):
 		return path + " is on a file system that cannot be written to."
 	default:
-		var cause *fs.PathError
-		if errors.As(err, &cause) {
+		if cause, ok := errors.AsType[*fs.PathError](err); ok {
 			err = cause.Err // without the names of temporary files
 		}
 		return fmt.Sprintf("%s: %s.", path, err)
@@ -139,7 +138,10 @@ func (w *workspace) missing(path string) string {
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
 	entries, err := w.list(dir, maxEntries)
-	if err != nil {
+	switch {
+	case err != nil && dir == ".":
+		return fmt.Sprintf("The workspace %s has been deleted.", w.dirs[0])
+	case err != nil:
 		return fmt.Sprintf("%s does not exist; the directory %s does not exist either.", path, dir)
 	}
 	type candidate struct {

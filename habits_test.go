@@ -1,0 +1,118 @@
+package hermes_test
+
+import (
+	"go/ast"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// longest is how many lines a file may have that is no test. Split a longer one
+// by noun.
+const longest = 450
+
+func TestFilesAndPackagesKeepTheHabits(t *testing.T) {
+	t.Parallel()
+	vague := []string{"utils", "util", "common", "types", "helpers", "helper", "pkg", "misc", "shared", "base"}
+	for _, s := range load(t) {
+		for part := range strings.SplitSeq(s.dir+"/"+strings.TrimSuffix(s.file.Name.Name, "_test"), "/") {
+			if slices.Contains(vague, part) {
+				t.Errorf("%s: a package called %s holds anything; name it after what it does", s.path, part)
+			}
+		}
+		if s.lines > longest && !s.test {
+			t.Errorf("%s has %d lines, %d are the limit: split it by noun", s.path, s.lines, longest)
+		}
+		for _, decl := range s.file.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s: init runs before main can say anything; let a constructor do it", s.at(fn))
+			}
+		}
+		checkCalls(t, s)
+	}
+}
+
+// checkCalls looks for calls that share a process's state or wait by the clock.
+func checkCalls(t *testing.T, s source) {
+	t.Helper()
+	ast.Inspect(s.file, func(node ast.Node) bool {
+		selector, ok := node.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		pkg, ok := selector.X.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		switch call := pkg.Name + "." + selector.Sel.Name; call {
+		case "os.Setenv", "os.Unsetenv", "os.Clearenv", "os.Chdir":
+			t.Errorf("%s: %s changes the whole process, and with it every profile; hand the value on", s.at(node), call)
+		case "time.Sleep":
+			// In a bubble of synctest it takes no time, and is how time passes.
+			if _, bubble := s.imports()["testing/synctest"]; !s.test || !bubble {
+				t.Errorf("%s: time.Sleep cannot be cancelled, and makes tests slow or wrong; wait for what is waited for", s.at(node))
+			}
+		}
+		return true
+	})
+}
+
+func TestEveryPackageIsDocumentedOnce(t *testing.T) {
+	t.Parallel()
+	docs := map[string][]string{}
+	for _, s := range load(t) {
+		if s.test && s.dir != "." {
+			continue
+		}
+		if _, known := docs[s.dir]; !known {
+			docs[s.dir] = nil
+		}
+		if s.file.Doc == nil {
+			continue
+		}
+		docs[s.dir] = append(docs[s.dir], s.path)
+		text := s.file.Doc.Text()
+		want := "Package " + s.file.Name.Name + " "
+		if s.file.Name.Name == "main" {
+			want = "Command " + path.Base(s.dir) + " "
+		}
+		if !strings.HasPrefix(text, want) {
+			t.Errorf("%s: the comment of the package should begin with %q", s.path, want)
+		}
+	}
+	for dir, files := range docs {
+		if len(files) != 1 {
+			t.Errorf("package %s should have its comment in one file, it has %d: %v", dir, len(files), files)
+		}
+	}
+}
+
+// A tool is a .go file with a Spec, and beside it the text that a model reads.
+func TestEveryToolSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	tools := 0
+	for _, s := range load(t) {
+		if s.test || s.dir != "worker/tools" || !hasMethod(s.file, "Spec") {
+			continue
+		}
+		tools++
+		page := strings.TrimSuffix(s.path, ".go") + ".md"
+		if text, err := os.ReadFile(page); err != nil || len(strings.TrimSpace(string(text))) < 20 {
+			t.Errorf("%s: the model has nothing to read in %s (%v)", s.path, page, err)
+		}
+	}
+	if tools == 0 {
+		t.Error("no tool was found in worker/tools")
+	}
+}
+
+// hasMethod says whether a file gives some type a method of that name.
+func hasMethod(file *ast.File, name string) bool {
+	return slices.ContainsFunc(file.Decls, func(decl ast.Decl) bool {
+		fn, ok := decl.(*ast.FuncDecl)
+		return ok && fn.Recv != nil && fn.Name.Name == name
+	})
+}

@@ -1,0 +1,150 @@
+package hermes_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// room is what a package may import of this module.
+type room struct {
+	may []string
+	why string
+}
+
+// rooms is the table behind DESIGN.md section 2: a package imports only what
+// stands below it. A new package needs a row here, and its reason.
+var rooms = map[string]room{
+	"configs":            {nil, "what can be told to a profile is the lowest layer; everybody may know it"},
+	"profiles":           {[]string{"configs"}, "what lies on disk does not know who serves it"},
+	"supervisor/handoff": {nil, "the contract between parent and child must not pull in either side"},
+	"supervisor/sandbox": {nil, "parent and child both run commands; how, is nobody else's business"},
+	"supervisor": {
+		[]string{"configs", "profiles", "supervisor/handoff", "supervisor/sandbox"},
+		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
+	},
+
+	"worker/openai":  {nil, "wire types stand for themselves"},
+	"worker/store":   {nil, "the database keeps values and knows no meaning"},
+	"worker/llm":     {nil, "a model as the agent sees it; who speaks to which upstream stands below it in the tree, above it in the imports"},
+	"worker/llm/sse": {nil, "it reads a format, whoever sends it"},
+	"worker/llm/openaichat": {
+		[]string{"worker/llm", "worker/llm/sse", "worker/openai"}, "an upstream knows the model's interface, not its users",
+	},
+	"worker/llm/demo": {[]string{"worker/llm"}, "an upstream knows the model's interface, not its users"},
+	"worker/llm/detect": {
+		[]string{"worker/llm", "worker/llm/demo", "worker/llm/openaichat"}, "it chooses among the upstreams for a model that nobody named",
+	},
+	"worker/llm/llmtest": {[]string{"worker/llm"}, "a fake knows what it stands in for, nothing else"},
+	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm"}, "a tool knows neither turns nor requests"},
+	"worker/agent": {
+		[]string{"worker/llm", "worker/tools"},
+		"a turn knows neither HTTP nor SQL; its tests are a script and a list of events",
+	},
+	"worker/api": {
+		[]string{"worker/agent", "worker/llm", "worker/openai", "worker/store", "worker/tools"},
+		"HTTP asks the agent; it never asks a model or runs a command by itself",
+	},
+	"worker": {
+		[]string{
+			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/demo", "worker/llm/detect",
+			"worker/llm/openaichat", "worker/openai", "worker/store", "worker/tools",
+		},
+		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
+	},
+
+	"cmd/hermes": {
+		[]string{"configs", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai"},
+		"a command is words around the rooms below; what it talks to a worker, it talks over the API",
+	},
+	"scripts/benchmark": {[]string{"supervisor/handoff", "worker/llm/llmtest"}, "it measures the binary from outside, and starts a worker as a supervisor does"},
+}
+
+// wall is what only some packages may import, or some may not.
+type wall struct {
+	path string // and everything below it
+	only []string
+	not  []string
+	why  string
+}
+
+var walls = []wall{
+	{path: "github.com/labstack/echo", only: []string{"worker/api"}, why: "echo v4 ends in 2026; its successor is one package's change"},
+	{path: "github.com/jmoiron/sqlx", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
+	{path: "database/sql", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
+	{path: "modernc.org/sqlite", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
+	{path: "github.com/spf13/viper", only: []string{"configs"}, why: "viper lower-cases keys and writes secrets; configs knows how to hold it"},
+	{path: "github.com/spf13/cobra", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
+	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
+	{path: "net/http", not: []string{"worker/agent", "worker/store", "worker/llm/sse", "configs", "profiles"}, why: "this room knows no HTTP"},
+	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
+	{path: "testing", only: nil, why: "tests stay in tests"},
+}
+
+func TestRoomsImportOnlyWhatStandsBelow(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, s := range load(t) {
+		if s.test {
+			continue
+		}
+		seen[s.dir] = true
+		room, known := rooms[s.dir]
+		if !known {
+			t.Errorf("%s: package %s has no row in the table of imports_test.go, which says what it may import", s.path, s.dir)
+			continue
+		}
+		for imported, node := range s.imports() {
+			below, ours := strings.CutPrefix(imported, "hermes/")
+			if ours && !slices.Contains(room.may, below) {
+				t.Errorf("%s: %s must not import %s: %s (DESIGN.md section 2)", s.at(node), s.dir, imported, room.why)
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(rooms)) {
+		if !seen[name] {
+			t.Errorf("the table of imports_test.go has a row for %s, which does not exist", name)
+		}
+		if rooms[name].why == "" {
+			t.Errorf("the row for %s has no reason", name)
+		}
+	}
+}
+
+func TestLibrariesStayInTheirRooms(t *testing.T) {
+	t.Parallel()
+	for _, s := range load(t) {
+		if s.test {
+			continue
+		}
+		for imported, node := range s.imports() {
+			for _, wall := range walls {
+				if imported != wall.path && !strings.HasPrefix(imported, wall.path+"/") {
+					continue
+				}
+				if slices.Contains(wall.not, s.dir) || wall.not == nil && !slices.Contains(wall.only, s.dir) {
+					t.Errorf("%s: %s must not import %s: %s", s.at(node), s.dir, imported, wall.why)
+				}
+			}
+		}
+	}
+}
+
+// A test may stand above its package, but not on the other side of the wall
+// between parent and child: there it would need what it is to be protected from.
+func TestTestsKeepParentAndChildApart(t *testing.T) {
+	t.Parallel()
+	for _, s := range load(t) {
+		if !s.test {
+			continue
+		}
+		for imported, node := range s.imports() {
+			parent := s.dir == "supervisor" || strings.HasPrefix(s.dir, "supervisor/")
+			child := s.dir == "worker" || strings.HasPrefix(s.dir, "worker/")
+			if parent && strings.HasPrefix(imported+"/", "hermes/worker/") || child && imported == "hermes/supervisor" {
+				t.Errorf("%s: a test of %s must not import %s: parent and child meet in supervisor/handoff only", s.at(node), s.dir, imported)
+			}
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package tools
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"hermes/worker/llm"
+)
+
+func TestParseArguments(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, in, want string }{
+		{"plain", `{"a":1,"b":"x"}`, `{"a":1,"b":"x"}`},
+		{"space around", "\n {\"a\":1} \n", `{"a":1}`},
+		{"empty", "", `{}`},
+		{"null", "null", `{}`},
+		{"fenced", "```json\n{\"a\":1}\n```", `{"a":1}`},
+		{"fenced on one line", "```{\"a\":1}```", `{"a":1}`},
+		{"as a string", `"{\"a\":\"x\\n\"}"`, `{"a":"x\n"}`},
+		{"as a string twice", `"\"{\\\"a\\\":1}\""`, `{"a":1}`},
+		{"no closing brace", `{"a":{"b":[1,2]`, `{"a":{"b":[1,2]}}`},
+		{"brace too many", `{"a":1}}`, `{"a":1}`},
+		{"comma at the end", `{"a":[1,2,],}`, `{"a":[1,2]}`},
+		{"raw line break", "{\"a\":\"x\n\ty\"}", `{"a":"x\u000a\u0009y"}`},
+		{"regular expression", `{"a":"\d+\.\w"}`, `{"a":"\\d+\\.\\w"}`},
+		{"escaped apostrophe", `{"a":"it\'s"}`, `{"a":"it's"}`},
+		{"text", `ls -la`, "no JSON object"},
+		{"string", `"ls -la"`, "no JSON object"},
+		{"array", `[1]`, "no JSON object"},
+		{"number", `5`, "no JSON object"},
+		{"two objects", `{"a":1}{"a":2}`, "more than one JSON object"},
+		{"cut in a string", `{"a":"x","b":"hello wor`, "cut off"},
+		{"cut after an escape", `{"a":"x\`, "cut off"},
+		{"cut after a comma", `{"a":1,`, "cut off"},
+		{"cut after a colon", `{"a":`, "cut off"},
+		{"cut after a name", `{"a"`, "no JSON object"},
+		{"wrong bracket", `{"a":[1}`, "no JSON object"},
+		{"single quotes", `{'a':1}`, "no JSON object"},
+		{"nothing but a brace", `{`, `{}`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			fields, err := parseArguments(test.in)
+			if err != nil {
+				if strings.HasPrefix(test.want, "{") || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("error %q, want %q", err, test.want)
+				}
+				return
+			}
+			if fields == nil {
+				fields = map[string]json.RawMessage{}
+			}
+			got, err := json.Marshal(fields)
+			if err != nil || string(got) != test.want {
+				t.Errorf("got %s, %v, want %s", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestPrepareConverts(t *testing.T) {
+	t.Parallel()
+	s, err := parseSchema(json.RawMessage(`{"type":"object","properties":{
+		"text":{"type":"string"},"count":{"type":"integer","default":7},"flag":{"type":"boolean"},"kind":{"type":"string","enum":["one","two"],"default":"one"}
+	},"required":["text"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, in, want string }{
+		{"defaults", `{"text":"x"}`, `{"count":7,"kind":"one","text":"x"}`},
+		{"unknown fields", `{"text":"x","more":[1]}`, `{"count":7,"kind":"one","text":"x"}`},
+		{"null is nothing", `{"text":"x","count":null,"flag":null}`, `{"count":7,"kind":"one","text":"x"}`},
+		{"integer as text", `{"text":"x","count":" 5 "}`, `{"count":5,"kind":"one","text":"x"}`},
+		{"integer with a point", `{"text":"x","count":5.0}`, `{"count":5,"kind":"one","text":"x"}`},
+		{"true as text", `{"text":"x","flag":"True"}`, `{"count":7,"flag":true,"kind":"one","text":"x"}`},
+		{"one for true", `{"text":"x","flag":1}`, `{"count":7,"flag":true,"kind":"one","text":"x"}`},
+		{"enum in capitals", `{"text":"x","kind":" TWO"}`, `{"count":7,"kind":"two","text":"x"}`},
+		{"object for text", `{"text":{"b":1,"a":"ä"}}`, `{"count":7,"kind":"one","text":"{\"b\":1,\"a\":\"ä\"}"}`},
+		{"number for text", `{"text":12.50}`, `{"count":7,"kind":"one","text":"12.50"}`},
+		{"required missing", `{"count":1}`, `the argument text is missing; it must be a string. You sent: {"count":1}`},
+		{"required null", `{"text":null}`, "the argument text is missing"},
+		{"nothing", ``, "the argument text is missing"},
+		{"integer is text", `{"text":"x","count":"many"}`, `the argument count must be an integer. You sent: {"text":"x","count":"many"}`},
+		{"integer is a fraction", `{"text":"x","count":1.5}`, "the argument count must be an integer"},
+		{"integer is a list", `{"text":"x","count":[1]}`, "the argument count must be an integer"},
+		{"flag is text", `{"text":"x","flag":"perhaps"}`, "the argument flag must be true or false"},
+		{"not in the enum", `{"text":"x","kind":"three"}`, "the argument kind must be one of one, two"},
+		{"unreadable", `{"text":"x`, `cut off in the middle; send all of them, in smaller pieces if they are long. You sent: {"text":"x`},
+		{"long", `{"count":"` + strings.Repeat("ä", 1000) + `","text":"x"}`, strings.Repeat("ä", 145) + "…"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := s.prepare(test.in)
+			text := string(got)
+			if err != nil {
+				text = err.Error()
+			}
+			if strings.HasPrefix(test.want, "{") && text != test.want || !strings.Contains(text, test.want) {
+				t.Errorf("got %s, want %s", text, test.want)
+			}
+		})
+	}
+}
+
+// What is wrong with the arguments is told, and nothing happens.
+func TestBadArguments(t *testing.T) {
+	t.Parallel()
+	set, dir := newSet(t)
+	put(t, dir, "a.txt", "one\ntwo\n")
+	tests := []struct{ tool, arguments, want string }{
+		{"terminal", ``, "terminal was not run: the argument command is missing; it must be a string"},
+		{"terminal", `{}`, "the argument command is missing"},
+		{"terminal", `{"cmd":"touch made"}`, "the argument command is missing; it must be a string. You sent: {\"cmd\":\"touch made\"}"},
+		{"terminal", `{"command":"touch made`, "cut off"},
+		{"terminal", `{"command":"touch made"}{"command":"x"}`, "make one call for each"},
+		{"terminal", `touch made`, "no JSON object"},
+		{"terminal", `{"command":"  "}`, "The command is empty."},
+		{"terminal", `{"command":"touch made\u0000"}`, "NUL"},
+		{"terminal", `{"command":"touch made","timeout":"soon"}`, "the argument timeout must be an integer"},
+		{"terminal", `{"command":"touch made","workdir":"../x"}`, "leads out of the workspace"},
+		{"terminal", `{"command":"touch made","workdir":"no"}`, "workdir: no does not exist."},
+		{"terminal", `{"command":"touch made","workdir":"a.txt"}`, "workdir: a.txt is no directory."},
+		{"read_file", `{}`, "the argument path is missing"},
+		{"read_file", `{"path":""}`, "The path is empty."},
+		{"read_file", `{"path":"a.txt","offset":{}}`, "the argument offset must be an integer"},
+		{"read_file", `{"path":"a\u0000b"}`, "NUL"},
+		{"write_file", `{"path":"made"}`, "the argument content is missing; it must be a string"},
+		{"write_file", `{"content":"x"}`, "the argument path is missing"},
+		{"write_file", `{"path":"made","content":null}`, "the argument content is missing"},
+		{"write_file", `{"path":"made","content":"x`, "cut off"},
+		{"write_file", `{"path":"made/","content":"x"}`, "made/ names a directory"},
+		{"write_file", `{"path":".","content":"x"}`, ". names a directory"},
+		{"patch", `{}`, "The argument path is missing."},
+		{"patch", `{"path":"a.txt"}`, "The argument old_string is missing"},
+		{"patch", `{"path":"a.txt","old_string":"one"}`, "The argument new_string is missing"},
+		{"patch", `{"path":"a.txt","old_string":"","new_string":"x"}`, "old_string is empty"},
+		{"patch", `{"path":"a.txt","old_string":"one","new_string":"one"}`, "are the same"},
+		{"patch", `{"mode":"patch"}`, "The argument patch is missing."},
+		{"patch", `{"mode":"sed","path":"a.txt"}`, "the argument mode must be one of replace, patch"},
+		{"patch", `{"path":"a.txt","old_string":"one","new_string":"1","replace_all":"all"}`, "the argument replace_all must be true or false"},
+		{"search_files", `{}`, "the argument pattern is missing"},
+		{"search_files", `{"pattern":""}`, "The pattern is empty."},
+		{"search_files", `{"pattern":"","target":"files"}`, "The pattern is empty; * finds all files."},
+		{"search_files", `{"pattern":"x","target":"web"}`, "the argument target must be one of content, files"},
+		{"search_files", `{"pattern":"x","limit":"all"}`, "the argument limit must be an integer"},
+		{"search_files", `{"pattern":"x","path":"/etc"}`, "/etc is outside the workspace"},
+		{"search_files", `{"pattern":"x","path":"no"}`, "no does not exist."},
+	}
+	before := tree(t, dir)
+	for _, test := range tests {
+		result := call(t.Context(), t, set, test.tool, test.arguments)
+		if !result.Failed || !strings.Contains(result.Text, test.want) {
+			t.Errorf("%s %s: failed %v, %s", test.tool, test.arguments, result.Failed, result.Text)
+		}
+	}
+	if after := tree(t, dir); after != before {
+		t.Errorf("the workspace has changed:\n%s", after)
+	}
+}
+
+func FuzzToolArguments(f *testing.F) {
+	for _, seed := range []string{
+		`{"path":"a","offset":"5"}`, "```json\n{\"path\":\"a\"}\n```", `"{\"path\":1}"`, `{"path":"a","limit":1e999}`, `{"path":"\ud800"}`,
+		`{"path":{"a":[1,`, "{\"path\":\"a\n\\d\\", `{"path":null}`, `[{}]`, `{}}}`, "\ufeff{}", `{"path":"a",}`,
+	} {
+		f.Add(seed)
+	}
+	spec := mustSpec("read_file")
+	s, err := parseSchema(spec.Parameters)
+	if err != nil {
+		f.Fatal(err)
+	}
+	tool := &readFile{spec: spec}
+	set := &Set{tools: map[string]*entry{"read_file": {tool, s}}}
+	f.Fuzz(func(t *testing.T, text string) {
+		set.Describe(llm.ToolCall{Name: text, Arguments: text})
+		set.Describe(llm.ToolCall{Name: "read_file", Arguments: text})
+		input, err := s.prepare(text)
+		if err != nil {
+			return
+		}
+		if _, err := decode[readArguments](input); err != nil {
+			t.Errorf("%q gave %s: %v", text, input, err)
+		}
+	})
+}

@@ -1,0 +1,202 @@
+package tools
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"hermes/worker/llm"
+)
+
+// Every request carries all schemas, so they are kept short.
+func TestSpecsAreShortAndStable(t *testing.T) {
+	t.Parallel()
+	set, _ := newSet(t)
+	again, _ := newSet(t)
+	var names []string
+	total := 0
+	for i, spec := range set.Specs() {
+		names = append(names, spec.Name)
+		size := len(spec.Name) + len(spec.Description) + len(spec.Parameters)
+		t.Logf("%-13s %4d tokens", spec.Name, size/4)
+		total += size
+		if other := again.Specs()[i]; spec.Description != other.Description || !bytes.Equal(spec.Parameters, other.Parameters) {
+			t.Errorf("%s differs between two sets", spec.Name)
+		}
+		if !json.Valid(spec.Parameters) || bytes.ContainsAny(spec.Parameters, "\n") || spec.Description == "" {
+			t.Errorf("%s: %s, %s", spec.Name, spec.Description, spec.Parameters)
+		}
+	}
+	t.Logf("all           %4d tokens", total/4)
+	if total/4 > 1300 {
+		t.Errorf("the tools take %d tokens of each request, more than 1300", total/4)
+	}
+	if want := []string{"patch", "read_file", "search_files", "terminal", "write_file"}; !slices.Equal(names, want) {
+		t.Errorf("the tools are %q, want %q", names, want)
+	}
+}
+
+func TestEnabled(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		enabled []string
+		want    string // names, or a part of the error
+	}{
+		{"nothing said", nil, "patch read_file search_files terminal write_file"},
+		{"all", []string{"all"}, "patch read_file search_files terminal write_file"},
+		{"all and one", []string{"terminal", "all"}, "patch read_file search_files terminal write_file"},
+		{"some", []string{"terminal", "read_file"}, "read_file terminal"},
+		{"none", []string{}, ""},
+		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are patch, read_file, search_files, terminal, write_file, or all`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: test.enabled})
+			if err != nil {
+				if err.Error() != test.want {
+					t.Errorf("error %q, want %q", err, test.want)
+				}
+				return
+			}
+			defer set.Close()
+			var names []string
+			for _, spec := range set.Specs() {
+				names = append(names, spec.Name)
+			}
+			if got := strings.Join(names, " "); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestNewSetMakesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	set, err := NewSet(Options{Workspace: filepath.Join(dir, "a", "work"), Home: filepath.Join(dir, "b", "home"), Sandbox: box})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	expect(t, call(t.Context(), t, set, "terminal", args{"command": "pwd; cd && pwd"}), false, "/a/work\n")
+	put(t, dir, "file", "")
+	if _, err := NewSet(Options{Workspace: filepath.Join(dir, "file"), Sandbox: box}); err == nil || !strings.Contains(err.Error(), "make workspace: ") {
+		t.Errorf("a workspace that is a file: %v", err)
+	}
+}
+
+func TestToolNames(t *testing.T) {
+	t.Parallel()
+	set, _ := newSet(t)
+	tests := []struct{ name, want string }{
+		{" terminal ", ""},
+		{"Read_File", ""},
+		{"functions.read_file", ""},
+		{"readFile", ""},
+		{"read-file", ""},
+		{"bash", ""},
+		{"grep", ""},
+		{"apply_patch", ""},
+		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are patch, read_file, search_files, terminal, write_file."},
+		{"write_fil", "Did you mean write_file?"},
+		{"browser_open", "There is no tool browser_open. The tools are patch, read_file, search_files, terminal, write_file."},
+		{"", "There is no tool . The tools are"},
+		{strings.Repeat("x", 10_000), "…. The tools are"},
+	}
+	for _, test := range tests {
+		t.Run(shorten(test.name), func(t *testing.T) {
+			t.Parallel()
+			result := call(t.Context(), t, set, test.name, args{"command": "true", "path": "x", "pattern": "x"})
+			if unknown := strings.Contains(result.Text, "There is no tool"); unknown != (test.want != "") || !strings.Contains(result.Text, test.want) {
+				t.Errorf("got %s", result.Text)
+			}
+		})
+	}
+	none, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer none.Close()
+	expect(t, call(t.Context(), t, none, "terminal", args{}), true, "There is no tool terminal: no tool is enabled.")
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	set, _ := newSet(t)
+	v4a := "*** Begin Patch\n*** Update File: a.go\n@@\n-a\n+b\n*** Add File: b.go\n+x\n*** End Patch"
+	tests := []struct {
+		tool, arguments, want string
+	}{
+		{"terminal", `{"command":"pwd"}`, "💻 pwd"},
+		{"bash", `{"command":"\n  cd  /tmp &&\tls\nmore"}`, "💻 cd /tmp && ls"},
+		{"terminal", `{"command":"echo ` + strings.Repeat("größe ", 30) + `"}`, "💻 echo " + strings.Repeat("größe ", 8) + "größe…"},
+		{"terminal", `{"command":"` + strings.Repeat("x", 100) + `"}`, "💻 " + strings.Repeat("x", 59) + "…"},
+		{"terminal", `{"command":""}`, "💻 terminal"},
+		{"terminal", `{"comm`, "💻 terminal"},
+		{"terminal", ``, "💻 terminal"},
+		{"read_file", `{"path":"src/a.go"}`, "📖 src/a.go"},
+		{"read_file", `{"path":"a.go","offset":"10","limit":31}`, "📖 a.go L10-40"},
+		{"write_file", `{"path":"a.go","content":"x"}`, "✍️ a.go"},
+		{"write_file", `{"path":["a"],"content":"x"}`, `✍️ ["a"]`},
+		{"patch", `{"path":"a.go","old_string":"a","new_string":"b"}`, "🔧 a.go"},
+		{"patch", `{"patch":` + quoted(v4a) + `}`, "🔧 a.go + 1 more"},
+		{"patch", `{"mode":"patch","patch":"x"}`, "🔧 patch"},
+		{"search_files", `{"pattern":"func .*\\("}`, `🔎 func .*\(`},
+		{"no_such", `{"a":1}`, "⚡ no_such"},
+	}
+	for _, test := range tests {
+		t.Run(test.tool+" "+shorten(test.arguments), func(t *testing.T) {
+			t.Parallel()
+			emoji, label := set.Describe(llm.ToolCall{Name: test.tool, Arguments: test.arguments})
+			if got := emoji + " " + label; got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// quoted is text as a JSON string.
+func quoted(text string) string {
+	encoded, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string always encodes
+	}
+	return string(encoded)
+}
+
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	set, _ := newSet(t)
+	for name, want := range map[string]bool{
+		"read_file": true, "search_files": true, " Read_File": true, "grep": true,
+		"terminal": false, "write_file": false, "patch": false, "no_such": false,
+	} {
+		if got := set.Concurrent(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// broken is a tool that panics.
+type broken struct{ *readFile }
+
+func (broken) Run(context.Context, json.RawMessage) (Result, error) { panic("oh") }
+
+func TestPanicOfAToolIsToldAndLogged(t *testing.T) {
+	t.Parallel()
+	set, _ := newSet(t)
+	var log bytes.Buffer
+	set.log = slog.New(slog.NewTextHandler(&log, nil))
+	set.tools["read_file"].tool = broken{&readFile{spec: set.tools["read_file"].tool.Spec()}}
+	expect(t, call(t.Context(), t, set, "read_file", args{"path": "a"}), true, "read_file broke while it ran")
+	if !strings.Contains(log.String(), "panic=oh") || !strings.Contains(log.String(), "set_test.go") {
+		t.Errorf("logged: %s", log.String())
+	}
+}
