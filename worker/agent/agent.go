@@ -15,6 +15,8 @@ import (
 
 // Turn is one request's run of the agent.
 type Turn struct {
+	// RunID names the run in the record; empty makes a new name.
+	RunID string
 	// History is the transcript so far, without system messages, oldest first.
 	// Its last message is what the agent answers.
 	History []llm.Message

@@ -83,7 +83,9 @@ func (a *Agent) newLoop(turn Turn, emit func(Event) error) *loop {
 		system = a.opts.Prompt.Text(turn.System)
 	}
 	l := a.newBareLoop(turn, system, emit)
-	l.result.RunID = a.opts.NewID()
+	if l.result.RunID = turn.RunID; l.result.RunID == "" {
+		l.result.RunID = a.opts.NewID()
+	}
 	l.specs = slices.Concat(a.opts.Tools.Specs(), l.specs)
 	return l
 }
