@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ func (s *Server) chat(c echo.Context) error {
 		return err
 	}
 	openWebUI := fromOpenWebUI(r.Header)
-	turn, err := s.chatTurn(request, openWebUI)
+	turn, err := s.chatTurn(r.Context(), request, openWebUI)
 	if err != nil {
 		return err
 	}
@@ -201,6 +202,11 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 	}
 	s.opts.Log.Warn("model failed", "request_id", turn.RequestID, "class", upstream.Class, "error", err)
 	message := shorten(upstream.Error(), maxUpstreamMessage)
+	if refusesImages(turn, upstream) {
+		f := invalid("messages", codeContentType, "The model that this agent works with takes no images. It says: %s", message)
+		f.final = true
+		return f
+	}
 	if upstream.Class == llm.NoModel {
 		f := refused(http.StatusServiceUnavailable, openai.TypeServer, codeNoModel, "%s", message)
 		f.retryAfter = time.Minute
@@ -212,6 +218,21 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 	// An SDK that tries again would run the tools again, or fail the same way.
 	f.final = acted || !upstream.Temporary()
 	return f
+}
+
+// refusesImages reports whether a model has refused a turn because it cannot see.
+// Then it is the client who can mend the request.
+func refusesImages(turn agent.Turn, upstream *llm.Error) bool {
+	if upstream.Class != llm.BadRequest {
+		return false
+	}
+	words := strings.ToLower(upstream.Message)
+	if !strings.Contains(words, "image") && !strings.Contains(words, "vision") && !strings.Contains(words, "multimodal") {
+		return false
+	}
+	return slices.ContainsFunc(turn.History, func(message llm.Message) bool {
+		return slices.ContainsFunc(message.Parts, func(part llm.Part) bool { return part.ImageURL != "" })
+	})
 }
 
 // upstreamCode names the failure of a model as far as clients know a name.

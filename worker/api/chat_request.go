@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -24,7 +25,7 @@ const (
 const noResult = "There is no result of this call."
 
 // chatTurn makes a turn of a request, or says what is wrong with it.
-func (s *Server) chatTurn(request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
+func (s *Server) chatTurn(ctx context.Context, request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
 	if err := checkSupported(request); err != nil {
 		return agent.Turn{}, err
 	}
@@ -32,7 +33,7 @@ func (s *Server) chatTurn(request *openai.ChatRequest, openWebUI bool) (agent.Tu
 	if err != nil {
 		return agent.Turn{}, err
 	}
-	history, system, err := transcript(request.Messages)
+	history, system, err := transcript(request.Messages, s.newFileReader(ctx))
 	if err != nil {
 		return agent.Turn{}, err
 	}
@@ -125,12 +126,12 @@ func responseFormat(format *openai.ResponseFormat) ([]byte, error) {
 
 // transcript turns a client's messages into the history of a turn, and joins
 // the system messages, wherever they stand, into one text.
-func transcript(messages []openai.Message) (history []llm.Message, system string, err error) {
+func transcript(messages []openai.Message, files *fileReader) (history []llm.Message, system string, err error) {
 	if len(messages) == 0 {
 		return nil, "", invalid("messages", codeInvalidValue, "messages must hold at least one message.")
 	}
 	var systems []string
-	t := transcriber{history: make([]llm.Message, 0, len(messages))}
+	t := transcriber{files: files, history: make([]llm.Message, 0, len(messages))}
 	asked := false
 	for i, message := range messages {
 		at := fmt.Sprintf("messages[%d]", i)
@@ -170,6 +171,7 @@ func transcript(messages []openai.Message) (history []llm.Message, system string
 
 // transcriber takes messages in, one after the other.
 type transcriber struct {
+	files   *fileReader
 	history []llm.Message
 	open    []string // ids of calls that have no result yet
 }
@@ -179,7 +181,7 @@ func (t *transcriber) user(message openai.Message, at string) error {
 	if message.Content.Kind == openai.Null {
 		return invalid(at+".content", codeInvalidValue, "%s.content is missing. It must be a string or an array of parts.", at)
 	}
-	parts, err := userParts(message.Content, at)
+	parts, err := userParts(message.Content, t.files, at)
 	t.history = append(t.history, llm.Message{Role: llm.User, Parts: parts})
 	return err
 }
@@ -259,8 +261,8 @@ func textOnly(content openai.Content, at string) (string, error) {
 	return content.Text + strings.Join(texts, ""), nil
 }
 
-// userParts returns text and images of a message.
-func userParts(content openai.Content, at string) ([]llm.Part, error) {
+// userParts returns text, images and the text of files of a message.
+func userParts(content openai.Content, files *fileReader, at string) ([]llm.Part, error) {
 	if content.Kind == openai.Plain {
 		return []llm.Part{{Text: content.Text}}, nil
 	}
@@ -280,12 +282,15 @@ func userParts(content openai.Content, at string) ([]llm.Part, error) {
 			}
 			parts = append(parts, image)
 		case openai.PartFile, openai.PartInputFile:
-			return nil, invalid(where+".type", codeContentType,
-				"%s.type: this server does not take files in a message yet. Put the text of the file into the message, or the file into the agent's workspace.", where)
+			file, err := files.chatPart(part, where)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, file)
 		case "":
-			return nil, invalid(where+".type", codeInvalidValue, "%s.type is missing. It must be text or image_url.", where)
+			return nil, invalid(where+".type", codeInvalidValue, "%s.type is missing. It must be text, image_url or file.", where)
 		default:
-			return nil, invalid(where+".type", codeContentType, "%s.type must be text or image_url; %s is not supported.", where, noun(part.Type))
+			return nil, invalid(where+".type", codeContentType, "%s.type must be text, image_url or file; %s is not supported.", where, noun(part.Type))
 		}
 	}
 	return parts, nil

@@ -139,8 +139,6 @@ func TestBadChatRequests(t *testing.T) {
 		{"part without type", `{"messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages[0].content[0].type", "invalid_value"},
 		{"unknown part", `{"messages":[{"role":"user","content":[{"type":"text","text":""},{"type":"video"}]}]}`, "messages[0].content[1].type", "unsupported_content_type"},
 		{"sound", `{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]}]}`, "messages[0].content[0].type", "unsupported_content_type"},
-		{"file", `{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"x"}}]}]}`, "messages[0].content[0].type", "unsupported_content_type"},
-		{"input file", `{"messages":[{"role":"user","content":[{"type":"input_file","file_id":"x"}]}]}`, "messages[0].content[0].type", "unsupported_content_type"},
 		{"image without url", `{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}`, "messages[0].content[0].image_url", "invalid_value"},
 		{"image of a local file", `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]}`, "messages[0].content[0].image_url.url", "invalid_value"},
 		{"data that is no image", `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":"data:text/html;base64,AA=="}]}]}`, "messages[0].content[0].image_url.url", "invalid_value"},

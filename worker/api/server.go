@@ -72,6 +72,9 @@ type Options struct {
 	Tools []string
 	// Version is the one of the binary.
 	Version string
+	// ReadPDF returns the text of a PDF document that a client has sent, at most
+	// limit bytes of it. Nil means that such files are refused.
+	ReadPDF func(ctx context.Context, data []byte, limit int) (string, error)
 	// Health reports the parts of GET /health/detailed; nil means none.
 	Health func(ctx context.Context) Health
 	// OnBusy is told how many turns run whenever that changes, one call at a
