@@ -185,6 +185,30 @@ func TestTokensOfTheDaySurviveARestart(t *testing.T) {
 	}
 }
 
+func TestHealthShowsWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	opts := fixed(says("hi"))
+	before := &ledger{tokens: 500}
+	opts.Limits = api.Limits{TurnsPerMinute: 3, TokensPerDay: 1000, Ledger: before}
+	server := api.New(opts)
+	for i, want := range []string{
+		`"limits":{"turns_per_minute":{"limit":3,"used":0},"tokens_per_day":{"limit":1000,"used":500}}`,
+		`"limits":{"turns_per_minute":{"limit":3,"used":1},"tokens_per_day":{"limit":1000,"used":512}}`,
+		`"limits":{"turns_per_minute":{"limit":3,"used":2},"tokens_per_day":{"limit":1000,"used":524}}`,
+	} {
+		if i > 0 {
+			call(t, server, "POST", "/v1/chat/completions", hello)
+		}
+		if got := call(t, server, "GET", "/health/detailed", ""); got.status != 200 || !strings.Contains(got.body, want) {
+			t.Errorf("after %d turns: %d %s", i, got.status, got.body)
+		}
+	}
+	before.err = errors.New("disk I/O error")
+	if got := call(t, api.New(opts), "GET", "/health/detailed", ""); !strings.Contains(got.body, `"limits":{"turns_per_minute":{"limit":3,"used":0}}`) {
+		t.Errorf("with a broken database: %s", got.body)
+	}
+}
+
 func TestALedgerThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	broken := &ledger{err: errors.New("disk I/O error")}

@@ -35,8 +35,8 @@ const otherLabel = "other"
 // people's dashboards and alerts are built on: add, but do not change them.
 type metrics struct {
 	now    func() time.Time
-	tools  []string // that have a label of their own
-	routes []string // the same of paths
+	tools  []string      // that have a label of their own
+	routes []*echo.Route // whose paths are labels
 
 	turns       *counters // by how they ended
 	refusals    *counters // by reason
@@ -144,7 +144,7 @@ func (m *metrics) request(c echo.Context) (done func(status int)) {
 			m.streams.Add(-1)
 		}
 		route := otherLabel
-		if slices.Contains(m.routes, c.Path()) {
+		if slices.ContainsFunc(m.routes, func(r *echo.Route) bool { return r.Path == c.Path() }) {
 			route = c.Path()
 		}
 		m.requests.add(labels("route", route, "status", strconv.Itoa(status)), 1)

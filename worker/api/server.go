@@ -96,9 +96,11 @@ type Server struct {
 	gate    *gate
 	limits  *limits
 	metrics *metrics
-	turns   *turns
-	tasks   chan struct{} // holds one for each task that runs
-	handler http.Handler
+	// capabilities is the body of GET /v1/capabilities.
+	capabilities func() ([]byte, error)
+	turns        *turns
+	tasks        chan struct{} // holds one for each task that runs
+	handler      http.Handler
 
 	// Of Serve and Drain.
 	mu        sync.Mutex // guards http and listener
@@ -144,6 +146,7 @@ func New(opts Options) *Server {
 		s.origins[strings.TrimSuffix(origin, "/")] = true
 	}
 	s.metrics = newMetrics(opts.Tools, opts.Now)
+	s.capabilities = sync.OnceValues(s.encodeCapabilities)
 	s.opts.Agent = watched{opts.Agent, s.metrics, s.limits}
 	s.SetKey(opts.KeySHA256)
 	s.handler = s.routes()
@@ -167,12 +170,12 @@ func (s *Server) routes() http.Handler {
 	e.Match(read, "/", s.about)
 	e.Match(read, "/health", s.health)
 	e.Match(read, "/health/detailed", s.healthDetailed, s.authorize)
+	e.Match(read, "/openapi.json", s.showOpenAPI)
+	e.Match(read, "/capabilities", s.showCapabilities, s.authorize)
 	e.Match(read, "/metrics", s.showMetrics, s.authorize)
 	e.Match(read, "/models", s.listModels, s.authorize)
 	e.Match(read, "/models/*", s.showModel, s.authorize)
 	e.POST("/chat/completions", s.chat, s.authorize)
-	for _, route := range e.Routes() {
-		s.metrics.routes = append(s.metrics.routes, route.Path)
-	}
+	s.metrics.routes = e.Routes()
 	return e
 }
