@@ -64,7 +64,7 @@ type Result struct {
 	// of the agent's own calls follow Message, and those of the client's are missing.
 	Messages []llm.Message
 	// ClientCalls are calls of Message that the client is to run. Their results go
-	// into the history of the next turn.
+	// into the history of the next turn. There are none beside an error.
 	ClientCalls []llm.ToolCall
 	// Usage is summed over all calls of the model.
 	Usage llm.Usage

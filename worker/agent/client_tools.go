@@ -60,6 +60,7 @@ func (c clientTools) split(calls []llm.ToolCall) (own, left []llm.ToolCall) {
 
 // leave ends the turn with calls that the client is to run.
 func (l *loop) leave(ctx context.Context, calls []llm.ToolCall) error {
+	l.left = calls
 	for _, call := range calls {
 		if err := l.recordResult(ctx, call, tools.Result{Text: leftToClient}, l.agent.opts.Now()); err != nil {
 			return err
@@ -74,4 +75,13 @@ func (l *loop) leave(ctx context.Context, calls []llm.ToolCall) error {
 	}
 	l.result.Finish = llm.FinishToolCalls
 	return nil
+}
+
+// takeBack leaves nothing to the client of a turn that has failed after all: it
+// will not be told of the calls.
+func (l *loop) takeBack(ctx context.Context) {
+	for _, call := range l.left {
+		l.add(toolMessage(call, tools.Failure(l.stopReason(ctx)+" before it began")))
+	}
+	l.left, l.result.ClientCalls = nil, nil
 }

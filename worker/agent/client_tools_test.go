@@ -175,3 +175,25 @@ func TestACompletionMayCallClientTools(t *testing.T) {
 		t.Errorf("asked %+v", asked)
 	}
 }
+
+func TestCallsAreTakenBackWhereTheyCannotBeRecorded(t *testing.T) {
+	t.Parallel()
+	full := errors.New("disk full")
+	for _, broken := range []string{"result c2", "end done"} {
+		t.Run(broken, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(nil, llmtest.Use(call("c1", "ask"), call("c2", "order")))
+			s.opts.Recorder = fakeRecorder{journal: s.journal, fail: func(line string) error {
+				if strings.HasPrefix(line, broken) {
+					return full
+				}
+				return nil
+			}}
+			result, err := agent.New(s.opts).Run(t.Context(), withClientTools(), s.show)
+			if !errors.Is(err, full) || len(result.ClientCalls) > 0 || len(result.Messages) != 3 ||
+				result.Messages[1].ToolCallID != "c1" || result.Messages[2].ToolCallID != "c2" {
+				t.Errorf("got %+v, %v", result, err)
+			}
+		})
+	}
+}

@@ -38,6 +38,7 @@ type loop struct {
 	transcript []llm.Message // what the model is sent
 	note       string        // said to the model once, after the transcript
 	asked      []llm.ToolCall
+	left       []llm.ToolCall  // to the client
 	callIDs    map[string]bool // every call id of the transcript
 	iteration  int
 	empty      int // empty answers in a row
@@ -73,6 +74,9 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	ended = true
 	if endErr := l.end(ctx, err); err == nil {
 		err = endErr
+	}
+	if err != nil {
+		l.takeBack(ctx)
 	}
 	return l.result, l.redacted(err)
 }
