@@ -147,6 +147,7 @@ func build(opts Options) (*worker, error) {
 		MaxConcurrentRuns: start.API.MaxConcurrentRuns,
 		Limits:            limits,
 		OnDisconnect:      start.API.OnDisconnect,
+		Transcripts:       transcripts{w.store},
 		ToolProgress:      start.ToolProgress,
 		Streaming:         start.Model.Streaming,
 		Tools:             toolNames(w.tools),

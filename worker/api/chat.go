@@ -68,7 +68,7 @@ func (s *Server) chat(c echo.Context) error {
 	ctx, cancel, done := s.turns.begin(client)
 	defer done()
 	return s.answerChat(ctx, cancel, c.Response(), chatRun{
-		turn: turn, opts: opts, run: s.opts.Agent.Run, stream: request.Stream, detached: detached,
+		turn: turn, opts: opts, run: s.remembering(opts, request.Stream), stream: request.Stream, detached: detached,
 	})
 }
 
@@ -95,7 +95,7 @@ type chatRun struct {
 	turn agent.Turn
 	opts chatOptions
 	// run makes the answer: a turn of the agent, or a task's single call.
-	run    func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+	run    runFunc
 	stream bool
 	// detached lets the run go on without its client.
 	detached bool

@@ -72,6 +72,9 @@ type Options struct {
 	Tools []string
 	// Version is the one of the binary.
 	Version string
+	// Transcripts gives chats their tool calls back that clients do not send. Nil
+	// leaves histories as they come.
+	Transcripts Transcripts
 	// ReadPDF returns the text of a PDF document that a client has sent, at most
 	// limit bytes of it. Nil means that such files are refused.
 	ReadPDF func(ctx context.Context, data []byte, limit int) (string, error)
