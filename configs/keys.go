@@ -194,12 +194,12 @@ func limitKeys() []Key {
 			Help: "How many processes the profile may have.",
 		},
 		{
-			Key: "limits.turns_per_minute", Kind: Int, Default: "0", Max: 1_000_000, Unused: true,
-			Help: "How many turns may begin in a minute; 0 is no limit.",
+			Key: "limits.turns_per_minute", Kind: Int, Default: "0", Max: 1_000_000,
+			Help: "How many turns may begin in a minute, evenly or all at once; 0 is no limit.",
 		},
 		{
-			Key: "limits.tokens_per_day", Kind: Int, Default: "0", Max: 1_000_000_000_000, Unused: true,
-			Help: "How many tokens may be used in a day; 0 is no limit.",
+			Key: "limits.tokens_per_day", Kind: Int, Default: "0", Max: 1_000_000_000_000,
+			Help: "How many tokens, in and out, may be used in a day of UTC; a turn that runs is finished. 0 is no limit.",
 		},
 	}
 }

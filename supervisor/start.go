@@ -43,6 +43,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 		},
 		Agent:        handoff.Agent{MaxIterations: c.Agent.MaxIterations, Tools: c.Agent.Tools},
 		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
+		Limits:       handoff.Limits{TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},
 		ToolProgress: c.Display.ToolProgress,
 	}
 	if key := c.APIServer.Key; !key.IsZero() {

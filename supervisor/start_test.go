@@ -32,6 +32,7 @@ fallback_models: [{provider: demo}]
 agent: {max_iterations: 7, tools: [terminal]}
 terminal: {timeout: 30s}
 display: {tool_progress: event}
+limits: {turns_per_minute: 20, tokens_per_day: 5000000000}
 api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, on_disconnect: detach, drain_timeout: 9s}
 `)
 	p, err := h.open().Get("alice")
@@ -68,6 +69,7 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, on_disconnect: detach
 		{"fallback", len(start.Fallback), 1},
 		{"agent", start.Agent, handoff.Agent{MaxIterations: 7, Tools: []string{"terminal"}}},
 		{"terminal", start.Terminal.Timeout, 30 * time.Second},
+		{"limits of use", start.Limits, handoff.Limits{TurnsPerMinute: 20, TokensPerDay: 5_000_000_000}},
 		{"progress", start.ToolProgress, "event"},
 	}
 	for _, check := range checks {

@@ -132,6 +132,11 @@ func build(opts Options) (*worker, error) {
 		Redact:        newRedactor(start.Redact),
 		Log:           opts.Log,
 	})
+	limits := api.Limits{
+		TurnsPerMinute: start.Limits.TurnsPerMinute,
+		TokensPerDay:   start.Limits.TokensPerDay,
+		Ledger:         w.store,
+	}
 	w.server = api.New(api.Options{
 		Agent:             turns,
 		ModelName:         start.API.ModelName,
@@ -140,14 +145,27 @@ func build(opts Options) (*worker, error) {
 		CORSOrigins:       start.API.CORSOrigins,
 		MaxBodyBytes:      start.API.MaxBodyBytes,
 		MaxConcurrentRuns: start.API.MaxConcurrentRuns,
+		Limits:            limits,
 		OnDisconnect:      start.API.OnDisconnect,
+		Transcripts:       transcripts{w.store},
 		ToolProgress:      start.ToolProgress,
 		Streaming:         start.Model.Streaming,
+		Tools:             toolNames(w.tools),
+		Version:           opts.Version,
 		Health:            w.health,
 		OnBusy:            w.busy,
 		Log:               opts.Log,
 	})
 	return w, nil
+}
+
+// toolNames lists the tools of a set, sorted.
+func toolNames(set *tools.Set) []string {
+	var names []string
+	for _, spec := range set.Specs() {
+		names = append(names, spec.Name)
+	}
+	return names
 }
 
 // serve answers requests until a drain is asked for, then finishes what runs

@@ -43,6 +43,7 @@ type Start struct {
 	Fallback []Model  `json:"fallback,omitempty"`
 	Agent    Agent    `json:"agent"`
 	Terminal Terminal `json:"terminal"`
+	Limits   Limits   `json:"limits"`
 	// ToolProgress is display.tool_progress: auto, inline, event, both or off.
 	ToolProgress string `json:"tool_progress"`
 	// Redact lists values that must never appear in labels, logs and errors.
@@ -100,6 +101,12 @@ type Agent struct {
 // Terminal is what the terminal tool is told.
 type Terminal struct {
 	Timeout time.Duration `json:"timeout"`
+}
+
+// Limits is what the profile may use over time. 0 is no limit.
+type Limits struct {
+	TurnsPerMinute int   `json:"turns_per_minute"`
+	TokensPerDay   int64 `json:"tokens_per_day"` // of UTC
 }
 
 // String names the profile and nothing more, so that a Start in a log line or an

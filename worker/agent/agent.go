@@ -15,6 +15,8 @@ import (
 
 // Turn is one request's run of the agent.
 type Turn struct {
+	// RunID names the run in the record; empty makes a new name.
+	RunID string
 	// History is the transcript so far, without system messages, oldest first.
 	// Its last message is what the agent answers.
 	History []llm.Message
@@ -22,6 +24,16 @@ type Turn struct {
 	System string
 	// Params are the client's wishes for sampling; the loop fills in the rest.
 	Params Params
+	// ClientTools are offered to the model beside the agent's own. They are run by
+	// the client: a turn whose model calls one ends with Result.ClientCalls, and
+	// goes on as another turn whose History holds their results. None may have the
+	// name of an agent's tool, see HasTool.
+	ClientTools []llm.ToolSpec
+	// ToolChoice makes the model call tools: required, or the name of one of
+	// ClientTools, until it has called one of ClientTools. Empty leaves it free.
+	ToolChoice string
+	// OneCall leaves one call at a time to the client.
+	OneCall bool
 	// SessionID groups turns of one chat; empty makes a new session.
 	SessionID string
 	// Source names the endpoint or command that asked, for the record.
@@ -48,11 +60,16 @@ type Result struct {
 	// Message is the final answer.
 	Message llm.Message
 	// Messages is everything that the turn added after Turn.History: assistant
-	// messages, tool results, and Message as the last.
+	// messages, tool results, and Message as the last. With ClientCalls the results
+	// of the agent's own calls follow Message, and those of the client's are missing.
 	Messages []llm.Message
+	// ClientCalls are calls of Message that the client is to run. Their results go
+	// into the history of the next turn. There are none beside an error.
+	ClientCalls []llm.ToolCall
 	// Usage is summed over all calls of the model.
 	Usage llm.Usage
-	// Finish is why the answer ended. It is length when Cut is set.
+	// Finish is why the answer ended. It is length when Cut is set, and tool_calls
+	// only with ClientCalls.
 	Finish llm.Finish
 	// Cut says that the iteration limit or the loop guard ended the work before
 	// the model did.
@@ -85,8 +102,8 @@ type Recorder interface {
 	Assistant(ctx context.Context, runID string, message llm.Message) error
 	ToolStarted(ctx context.Context, runID, callID string, at time.Time) error
 	// ToolFinished records what the model is told of a call. A call that was
-	// not begun because the turn ended before is finished without having been
-	// started; its result says so.
+	// not begun, because the turn ended before or because it is left to the client,
+	// is finished without having been started; its result says so.
 	ToolFinished(ctx context.Context, runID, callID string, result tools.Result, at time.Time) error
 	// End records how the run ended, exactly once for each Begin that
 	// succeeded.

@@ -26,12 +26,38 @@ type ending struct {
 // tools answers the calls of the last message: neighbours that only read run
 // beside each other, all others one by one, in order. The results follow in the
 // order of the calls, whichever ended first. Each call gets an answer, even if
-// the turn ends here: upstreams refuse a transcript with an open call.
+// the turn ends here: upstreams refuse a transcript with an open call. Only calls
+// that are left to the client stay open, and then the turn ends well.
 func (l *loop) tools(ctx context.Context) (phase, error) {
 	l.guard.step()
-	calls := l.asked
-	results := make([]*tools.Result, len(calls)) // nil: did not run
-	var err error
+	own, left := l.client.split(l.asked)
+	results, err := l.runAll(ctx, own)
+	for i, call := range own {
+		if results[i] == nil {
+			results[i] = l.skip(ctx, call)
+		}
+		l.add(toolMessage(call, *results[i]))
+	}
+	if err != nil {
+		for _, call := range left {
+			l.add(toolMessage(call, *l.skip(ctx, call)))
+		}
+		return nil, err
+	}
+	switch {
+	case len(left) > 0:
+		return nil, l.leave(ctx, left)
+	case l.guard.stuck != nil:
+		return l.stuck, nil
+	default:
+		return l.model, nil
+	}
+}
+
+// runAll runs the calls and returns their results, nil for those that did not
+// run. Its error ends the turn.
+func (l *loop) runAll(ctx context.Context, calls []llm.ToolCall) (results []*tools.Result, err error) {
+	results = make([]*tools.Result, len(calls))
 	for from := 0; from < len(calls) && err == nil; {
 		to := from + 1
 		if l.agent.opts.Tools.Concurrent(calls[from].Name) {
@@ -45,20 +71,7 @@ func (l *loop) tools(ctx context.Context) (phase, error) {
 	if err == nil && ctx.Err() != nil {
 		err = cancelled(ctx)
 	}
-	for i, call := range calls {
-		if results[i] == nil {
-			results[i] = l.skip(ctx, call)
-		}
-		l.add(toolMessage(call, *results[i]))
-	}
-	switch {
-	case err != nil:
-		return nil, err
-	case l.guard.stuck != nil:
-		return l.stuck, nil
-	default:
-		return l.model, nil
-	}
+	return results, err
 }
 
 // runBatch runs calls beside each other, a single one too. Tools run in

@@ -29,12 +29,16 @@ type phase func(ctx context.Context) (phase, error)
 type loop struct {
 	agent   *Agent
 	params  Params
+	specs   []llm.ToolSpec // the agent's tools, and those of the client
+	choice  string         // see Turn.ToolChoice
+	client  clientTools
 	emit    func(Event) error
 	emitErr error // what emit failed with; it is not called again after that
 
 	transcript []llm.Message // what the model is sent
 	note       string        // said to the model once, after the transcript
 	asked      []llm.ToolCall
+	left       []llm.ToolCall  // to the client
 	callIDs    map[string]bool // every call id of the transcript
 	iteration  int
 	empty      int // empty answers in a row
@@ -71,15 +75,30 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	if endErr := l.end(ctx, err); err == nil {
 		err = endErr
 	}
+	if err != nil {
+		l.takeBack(ctx)
+	}
 	return l.result, l.redacted(err)
 }
 
 func (a *Agent) newLoop(turn Turn, emit func(Event) error) *loop {
-	l := &loop{agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{}}
-	l.result.RunID = a.opts.NewID()
 	system := turn.System
 	if a.opts.Prompt != nil {
 		system = a.opts.Prompt.Text(turn.System)
+	}
+	l := a.newBareLoop(turn, system, emit)
+	if l.result.RunID = turn.RunID; l.result.RunID == "" {
+		l.result.RunID = a.opts.NewID()
+	}
+	l.specs = slices.Concat(a.opts.Tools.Specs(), l.specs)
+	return l
+}
+
+// newBareLoop makes a loop without anything of the agent.
+func (a *Agent) newBareLoop(turn Turn, system string, emit func(Event) error) *loop {
+	l := &loop{
+		agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{},
+		specs: turn.ClientTools, choice: turn.ToolChoice, client: newClientTools(turn),
 	}
 	if system != "" {
 		l.transcript = append(l.transcript, llm.TextMessage(llm.System, system))
@@ -130,7 +149,7 @@ func (l *loop) model(ctx context.Context) (phase, error) {
 		}
 	}
 	l.empty = 0
-	message.ToolCalls = l.identify(message.ToolCalls)
+	message.ToolCalls = l.identify(l.client.bounded(message.ToolCalls))
 	message.Finish = finishOf(message)
 	if err := l.keep(ctx, message); err != nil {
 		return nil, err
@@ -186,20 +205,12 @@ func (l *loop) cutShort(ctx context.Context, text string) (phase, error) {
 
 // request is what the model is asked now.
 func (l *loop) request(last bool) llm.Request {
-	req := llm.Request{
-		Messages:        l.transcript,
-		Temperature:     l.params.Temperature,
-		TopP:            l.params.TopP,
-		MaxTokens:       l.params.MaxTokens,
-		Stop:            l.params.Stop,
-		ReasoningEffort: l.params.ReasoningEffort,
-		ResponseFormat:  l.params.ResponseFormat,
-	}
+	req := l.sampled(l.transcript)
 	note := l.note
 	l.note = ""
 	switch {
 	case !last:
-		req.Tools = l.agent.opts.Tools.Specs()
+		req.Tools, req.ToolChoice = l.specs, l.choice
 	case l.iteration > 1:
 		note = fmt.Sprintf(lastNote, l.agent.opts.MaxIterations)
 	}
@@ -207,6 +218,19 @@ func (l *loop) request(last bool) llm.Request {
 		req.Messages = append(slices.Clip(l.transcript), llm.TextMessage(llm.User, note))
 	}
 	return req
+}
+
+// sampled is a request with the client's wishes.
+func (l *loop) sampled(messages []llm.Message) llm.Request {
+	return llm.Request{
+		Messages:        messages,
+		Temperature:     l.params.Temperature,
+		TopP:            l.params.TopP,
+		MaxTokens:       l.params.MaxTokens,
+		Stop:            l.params.Stop,
+		ReasoningEffort: l.params.ReasoningEffort,
+		ResponseFormat:  l.params.ResponseFormat,
+	}
 }
 
 // askAgain deals with an answer that says nothing.

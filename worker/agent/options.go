@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,6 +54,8 @@ type Options struct {
 // Agent runs turns. It holds nothing of them, so many may run at once.
 type Agent struct {
 	opts Options
+	// noEffort is set when the model has refused a reasoning effort.
+	noEffort atomic.Bool
 }
 
 // New makes an Agent.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,13 +15,9 @@ import (
 	"hermes/worker/openai"
 )
 
-const (
-	// queueRetry is what a client is told to wait when too many turns run.
-	queueRetry = 10 * time.Second
-	// maxUpstreamMessage is how many characters of a failed upstream's words are
-	// passed on.
-	maxUpstreamMessage = 2000
-)
+// maxUpstreamMessage is how many characters of a failed upstream's words are
+// passed on.
+const maxUpstreamMessage = 2000
 
 // chat answers POST /v1/chat/completions.
 func (s *Server) chat(c echo.Context) error {
@@ -34,7 +31,7 @@ func (s *Server) chat(c echo.Context) error {
 		return err
 	}
 	openWebUI := fromOpenWebUI(r.Header)
-	turn, err := chatTurn(request, openWebUI)
+	turn, err := s.chatTurn(r.Context(), request, openWebUI)
 	if err != nil {
 		return err
 	}
@@ -46,9 +43,16 @@ func (s *Server) chat(c echo.Context) error {
 		progress: progressOf(s.opts.ToolProgress, openWebUI),
 		usage:    request.StreamOptions != nil && request.StreamOptions.IncludeUsage,
 		whole:    !s.opts.Streaming,
+		lastOnly: turn.Params.ResponseFormat != nil,
 	}
+	opts.progress.inline = opts.progress.inline && !opts.lastOnly
 	if opts.model == "" {
 		opts.model = s.opts.ModelName
+	}
+
+	if task := taskOf(r.Header, request); task != "" {
+		asTask(&turn, task)
+		return s.task(c, chatRun{turn: turn, opts: opts, run: s.opts.Agent.Complete, stream: request.Stream})
 	}
 
 	leave, err := s.enter(r.Context())
@@ -56,65 +60,75 @@ func (s *Server) chat(c echo.Context) error {
 		return err
 	}
 	defer leave()
+	detached := s.opts.OnDisconnect == Detach
 	client := r.Context()
-	if s.opts.OnDisconnect == Detach {
+	if detached {
 		client = context.WithoutCancel(client)
 	}
 	ctx, cancel, done := s.turns.begin(client)
 	defer done()
-	if request.Stream {
-		return s.streamChat(ctx, cancel, c.Response(), turn, opts)
-	}
-	return s.completeChat(ctx, c.Response(), turn, opts)
+	return s.answerChat(ctx, cancel, c.Response(), chatRun{
+		turn: turn, opts: opts, run: s.remembering(opts, request.Stream), stream: request.Stream, detached: detached,
+	})
 }
 
-// enter waits until a turn may run, as long as the client waits too.
-func (s *Server) enter(client context.Context) (leave func(), err error) {
-	ctx, _, done := s.turns.begin(client)
+// task answers what a frontend asks on its own account: see taskOf. It neither
+// waits for turns nor counts as one, and ends when its client goes.
+func (s *Server) task(c echo.Context, run chatRun) error {
+	if err := s.withinQuota(c.Request().Context()); err != nil {
+		return err
+	}
+	ctx, cancel, done := s.turns.begin(c.Request().Context())
 	defer done()
-	leave, err = s.gate.enter(ctx)
+	timer := time.AfterFunc(taskTimeout, func() { cancel(errTaskTime) })
+	defer timer.Stop()
+	leave, err := s.enterTask(ctx)
 	if err != nil {
-		return nil, s.notAdmitted(client, err)
+		return err
 	}
-	return leave, nil
+	defer leave()
+	return s.answerChat(ctx, cancel, c.Response(), run)
 }
 
-// notAdmitted says why a turn was not begun.
-func (s *Server) notAdmitted(client context.Context, err error) error {
-	switch {
-	case errors.Is(err, errShutdown):
-		return shuttingDown()
-	case client.Err() != nil:
-		return errGone
-	case errors.Is(err, errQueueFull), errors.Is(err, errWaited):
-		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
-			"This agent is busy: %d turns run at once, and no place became free. Try again later.", s.opts.MaxConcurrentRuns)
-		f.retryAfter = queueRetry
-		return f
-	default:
-		return internal(err)
+// chatRun is a request on its way to an answer.
+type chatRun struct {
+	turn agent.Turn
+	opts chatOptions
+	// run makes the answer: a turn of the agent, or a task's single call.
+	run    runFunc
+	stream bool
+	// detached lets the run go on without its client.
+	detached bool
+}
+
+// answerChat runs and answers in the form that was asked for. Cancel ends ctx.
+func (s *Server) answerChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, run chatRun) error {
+	if run.stream {
+		return s.streamChat(ctx, cancel, w, run)
 	}
+	return s.completeChat(ctx, w, run)
 }
 
 // completeChat runs a turn and answers with one JSON object.
-func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, turn agent.Turn, opts chatOptions) error {
+func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, run chatRun) error {
 	acted := false
-	result, err := s.opts.Agent.Run(ctx, turn, func(event agent.Event) error {
+	result, err := run.run(ctx, run.turn, func(event agent.Event) error {
 		if _, ok := event.(agent.ToolStarted); ok {
 			acted = true
 		}
 		return nil
 	})
 	if err != nil {
-		return s.turnFailure(ctx, turn, err, acted)
+		return s.turnFailure(ctx, run.turn, err, acted)
 	}
 	writeJSON(w, http.StatusOK, openai.Completion{
-		ID: opts.id, Object: openai.ObjectCompletion, Created: openai.Number(opts.created), Model: opts.model,
+		ID: run.opts.id, Object: openai.ObjectCompletion, Created: openai.Number(run.opts.created), Model: run.opts.model,
 		Choices: []openai.Choice{{
 			Message: openai.Answer{
 				Role:             openai.RoleAssistant,
-				Content:          openai.TextContent(result.Text()),
+				Content:          answerContent(result, run.opts.lastOnly),
 				ReasoningContent: reasoning(result),
+				ToolCalls:        answerCalls(result.ClientCalls),
 			},
 			FinishReason: finishReason(result.Finish),
 		}},
@@ -124,20 +138,19 @@ func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, turn a
 }
 
 // streamChat runs a turn and sends its events while they happen.
-func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, turn agent.Turn, opts chatOptions) error {
-	detached := s.opts.OnDisconnect == Detach
+func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc, w http.ResponseWriter, run chatRun) error {
 	out := openStream(w, func(error) {
-		if !detached {
+		if !run.detached {
 			cancel(errGone)
 		}
 	})
 	defer out.close()
-	encoder := newChatEncoder(opts)
+	encoder := newChatEncoder(run.opts)
 	acted := false
 	err := out.send(encoder.begin(), true)
 	var result agent.Result
-	if err == nil || detached {
-		result, err = s.opts.Agent.Run(ctx, turn, func(event agent.Event) error {
+	if err == nil || run.detached {
+		result, err = run.run(ctx, run.turn, func(event agent.Event) error {
 			if _, ok := event.(agent.ToolStarted); ok {
 				acted = true
 			}
@@ -146,20 +159,20 @@ func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc,
 				return nil
 			}
 			err := out.send(chunks, !more)
-			if detached {
+			if run.detached {
 				return nil
 			}
 			return err
 		})
 	}
 	if err == nil {
-		err = out.send(encoder.end(result.Finish, result.Usage), true)
+		err = out.send(encoder.end(result), true)
 		if err != nil {
 			return errGone
 		}
 		return nil
 	}
-	err = s.turnFailure(ctx, turn, err, acted)
+	err = s.turnFailure(ctx, run.turn, err, acted)
 	if f, ok := errors.AsType[*failure](err); ok && out.send(encoder.fail(f.body), true) == nil {
 		return nil
 	}
@@ -175,6 +188,8 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 		f := shuttingDown()
 		f.final = acted
 		return f
+	case errors.Is(cause, errTaskTime):
+		return taskTooSlow()
 	case cause != nil:
 		return errGone
 	}
@@ -187,6 +202,11 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 	}
 	s.opts.Log.Warn("model failed", "request_id", turn.RequestID, "class", upstream.Class, "error", err)
 	message := shorten(upstream.Error(), maxUpstreamMessage)
+	if refusesImages(turn, upstream) {
+		f := invalid("messages", codeContentType, "The model that this agent works with takes no images. It says: %s", message)
+		f.final = true
+		return f
+	}
 	if upstream.Class == llm.NoModel {
 		f := refused(http.StatusServiceUnavailable, openai.TypeServer, codeNoModel, "%s", message)
 		f.retryAfter = time.Minute
@@ -198,6 +218,21 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 	// An SDK that tries again would run the tools again, or fail the same way.
 	f.final = acted || !upstream.Temporary()
 	return f
+}
+
+// refusesImages reports whether a model has refused a turn because it cannot see.
+// Then it is the client who can mend the request.
+func refusesImages(turn agent.Turn, upstream *llm.Error) bool {
+	if upstream.Class != llm.BadRequest {
+		return false
+	}
+	words := strings.ToLower(upstream.Message)
+	if !strings.Contains(words, "image") && !strings.Contains(words, "vision") && !strings.Contains(words, "multimodal") {
+		return false
+	}
+	return slices.ContainsFunc(turn.History, func(message llm.Message) bool {
+		return slices.ContainsFunc(message.Parts, func(part llm.Part) bool { return part.ImageURL != "" })
+	})
 }
 
 // upstreamCode names the failure of a model as far as clients know a name.
@@ -214,6 +249,19 @@ func upstreamCode(class llm.Class) string {
 	default:
 		return "upstream_error"
 	}
+}
+
+// answerContent is the text of a JSON answer, or of its last message only. It is
+// null when there is nothing but calls.
+func answerContent(result agent.Result, lastOnly bool) openai.Content {
+	text := result.Text()
+	if lastOnly {
+		text = result.Message.Text()
+	}
+	if text == "" && len(result.ClientCalls) > 0 {
+		return openai.Content{}
+	}
+	return openai.TextContent(text)
 }
 
 // reasoning joins what the model thought aloud in all messages of a turn.

@@ -31,6 +31,9 @@ type chatOptions struct {
 	usage bool
 	// whole holds all text back and sends it as one chunk at the end.
 	whole bool
+	// lastOnly leaves out what the model says before its last message, for answers
+	// that must be nothing but JSON. Which one is the last is known at the end.
+	lastOnly bool
 }
 
 // chatEncoder turns the events of a turn into the chunks of a chat completions
@@ -91,7 +94,7 @@ func (e *chatEncoder) event(event agent.Event) (out []byte, more bool) {
 	switch event := event.(type) {
 	case agent.Text:
 		more = event.More
-		if inner := inside(event.JSON); len(inner) > 0 {
+		if inner := inside(event.JSON); len(inner) > 0 && !e.opts.lastOnly {
 			e.addText(inner)
 		}
 	case agent.Reasoning:
@@ -111,18 +114,23 @@ func (e *chatEncoder) event(event agent.Event) (out []byte, more bool) {
 }
 
 // end returns the last chunks of a turn that has ended well: the rest of its
-// text, why it ended, and its token counts if they were asked for.
-func (e *chatEncoder) end(finish llm.Finish, usage llm.Usage) []byte {
+// text, the calls that are left to the client, why it ended, and its token counts
+// if they were asked for.
+func (e *chatEncoder) end(result agent.Result) []byte {
 	e.buf = e.buf[:0]
+	if e.opts.lastOnly {
+		e.text = inside(appendQuoted(nil, result.Message.Text()))
+	}
 	e.settle()
+	e.calls(result.ClientCalls)
 	e.buf = append(e.buf, e.frame...)
 	e.buf = append(e.buf, `{"index":0,"delta":{},"finish_reason":"`...)
-	e.buf = append(e.buf, finishReason(finish)...)
+	e.buf = append(e.buf, finishReason(result.Finish)...)
 	e.buf = append(e.buf, "\"}]}\n\n"...)
 	if e.opts.usage {
 		e.buf = append(e.buf, e.frame...)
 		e.buf = append(e.buf, `],"usage":`...)
-		e.buf = appendJSON(e.buf, chatUsage(usage))
+		e.buf = appendJSON(e.buf, chatUsage(result.Usage))
 		e.buf = append(e.buf, "}\n\n"...)
 	}
 	e.buf = append(e.buf, doneLine...)
@@ -244,9 +252,9 @@ func highSurrogate(escape []byte) bool {
 // finishReason spells why an answer ended as clients know it.
 func finishReason(finish llm.Finish) string {
 	switch finish {
-	case llm.FinishLength, llm.FinishContentFilter:
+	case llm.FinishLength, llm.FinishContentFilter, llm.FinishToolCalls:
 		return string(finish)
-	default: // nothing is left to call when a turn has ended
+	default:
 		return string(llm.FinishStop)
 	}
 }

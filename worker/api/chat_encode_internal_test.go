@@ -179,7 +179,7 @@ func TestAnyTurnIsALegalStream(t *testing.T) {
 		if rapid.Bool().Draw(t, "fails") {
 			out.Write(e.fail(openai.Error{Message: "no", Type: "t"}))
 		} else {
-			out.Write(e.end(llm.FinishStop, llm.Usage{Input: 1, Output: 2}))
+			out.Write(e.end(agent.Result{Finish: llm.FinishStop, Usage: llm.Usage{Input: 1, Output: 2}}))
 		}
 		checkLegal(t, opts, out.String(), plain)
 	})

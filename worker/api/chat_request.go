@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -23,38 +25,34 @@ const (
 const noResult = "There is no result of this call."
 
 // chatTurn makes a turn of a request, or says what is wrong with it.
-func chatTurn(request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
-	if err := checkSupported(request, openWebUI); err != nil {
+func (s *Server) chatTurn(ctx context.Context, request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
+	if err := checkSupported(request); err != nil {
 		return agent.Turn{}, err
 	}
 	params, err := chatParams(request)
 	if err != nil {
 		return agent.Turn{}, err
 	}
-	history, system, err := transcript(request.Messages)
+	history, system, err := transcript(request.Messages, s.newFileReader(ctx))
 	if err != nil {
 		return agent.Turn{}, err
 	}
-	return agent.Turn{History: history, System: system, Params: params, Source: "chat"}, nil
+	turn := agent.Turn{History: history, System: system, Params: params, Source: "chat"}
+	if !openWebUI { // it adds its own tools by itself and would run them by itself
+		err = setClientTools(&turn, request, s.opts.Agent.HasTool)
+	}
+	return turn, err
 }
 
 // checkSupported refuses what would change the answer and is not done here.
 // What merely asks for less, or for what happens anyway, passes.
-func checkSupported(request *openai.ChatRequest, openWebUI bool) error {
+func checkSupported(request *openai.ChatRequest) error {
 	unsupported := func(param, format string, args ...any) error {
 		return invalid(param, codeUnsupported, format, args...)
 	}
-	switch choice := request.ToolChoice; {
+	switch {
 	case len(request.Model) > maxModelName:
 		return invalid("model", codeInvalidValue, "model is longer than %d bytes.", maxModelName)
-	case len(request.Tools) > 0 && !openWebUI:
-		return unsupported("tools", "This server does not run tools of the client. The agent uses its own; leave tools out.")
-	case len(request.Functions) > 0 && !openWebUI:
-		return unsupported("functions", "This server does not call functions of the client. The agent uses its own tools; leave functions out.")
-	case choice.Mode != "" && choice.Mode != "none" && choice.Mode != "auto" && !openWebUI:
-		return unsupported("tool_choice", "tool_choice must be none or auto: the agent chooses among its own tools.")
-	case request.ResponseFormat != nil && request.ResponseFormat.Type != "text":
-		return unsupported("response_format", "response_format must be of type text: this server does not do structured output yet.")
 	case request.N != nil && *request.N != 1:
 		return unsupported("n", "n must be 1: an agent does the work once.")
 	case request.Logprobs != nil && *request.Logprobs:
@@ -82,6 +80,11 @@ func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 	if p := params.TopP; p != nil && (*p < 0 || *p > 1) {
 		return params, invalid("top_p", codeInvalidValue, "top_p must be from 0 to 1, not %v.", *p)
 	}
+	format, err := responseFormat(request.ResponseFormat)
+	if err != nil {
+		return params, err
+	}
+	params.ResponseFormat = format
 	for _, limit := range []struct {
 		name  string
 		value *int
@@ -97,14 +100,38 @@ func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 	return params, nil
 }
 
+// responseFormat checks the shape that an answer should have, and returns it as
+// the model is sent it, nil for plain text. It goes with every call of the model,
+// because nobody knows before which of them will be the answer.
+func responseFormat(format *openai.ResponseFormat) ([]byte, error) {
+	switch {
+	case format == nil || format.Type == "text":
+		return nil, nil
+	case format.Type == "json_object":
+		return []byte(`{"type":"json_object"}`), nil
+	case format.Type == "":
+		return nil, invalid("response_format.type", codeInvalidValue, "response_format.type is missing. It must be text, json_object or json_schema.")
+	case format.Type != "json_schema":
+		return nil, invalid("response_format.type", codeUnsupported, "response_format.type must be text, json_object or json_schema.")
+	}
+	var schema struct {
+		Name string `json:"name"`
+	}
+	if err := json.Unmarshal(format.JSONSchema, &schema); err != nil || schema.Name == "" {
+		return nil, invalid("response_format.json_schema", codeInvalidValue,
+			"response_format.json_schema must be an object with the name of the schema and the schema itself: {\"name\": …, \"schema\": {…}}.")
+	}
+	return appendJSON(nil, format), nil
+}
+
 // transcript turns a client's messages into the history of a turn, and joins
 // the system messages, wherever they stand, into one text.
-func transcript(messages []openai.Message) (history []llm.Message, system string, err error) {
+func transcript(messages []openai.Message, files *fileReader) (history []llm.Message, system string, err error) {
 	if len(messages) == 0 {
 		return nil, "", invalid("messages", codeInvalidValue, "messages must hold at least one message.")
 	}
 	var systems []string
-	t := transcriber{history: make([]llm.Message, 0, len(messages))}
+	t := transcriber{files: files, history: make([]llm.Message, 0, len(messages))}
 	asked := false
 	for i, message := range messages {
 		at := fmt.Sprintf("messages[%d]", i)
@@ -144,6 +171,7 @@ func transcript(messages []openai.Message) (history []llm.Message, system string
 
 // transcriber takes messages in, one after the other.
 type transcriber struct {
+	files   *fileReader
 	history []llm.Message
 	open    []string // ids of calls that have no result yet
 }
@@ -153,7 +181,7 @@ func (t *transcriber) user(message openai.Message, at string) error {
 	if message.Content.Kind == openai.Null {
 		return invalid(at+".content", codeInvalidValue, "%s.content is missing. It must be a string or an array of parts.", at)
 	}
-	parts, err := userParts(message.Content, at)
+	parts, err := userParts(message.Content, t.files, at)
 	t.history = append(t.history, llm.Message{Role: llm.User, Parts: parts})
 	return err
 }
@@ -233,8 +261,8 @@ func textOnly(content openai.Content, at string) (string, error) {
 	return content.Text + strings.Join(texts, ""), nil
 }
 
-// userParts returns text and images of a message.
-func userParts(content openai.Content, at string) ([]llm.Part, error) {
+// userParts returns text, images and the text of files of a message.
+func userParts(content openai.Content, files *fileReader, at string) ([]llm.Part, error) {
 	if content.Kind == openai.Plain {
 		return []llm.Part{{Text: content.Text}}, nil
 	}
@@ -254,12 +282,15 @@ func userParts(content openai.Content, at string) ([]llm.Part, error) {
 			}
 			parts = append(parts, image)
 		case openai.PartFile, openai.PartInputFile:
-			return nil, invalid(where+".type", codeContentType,
-				"%s.type: this server does not take files in a message yet. Put the text of the file into the message, or the file into the agent's workspace.", where)
+			file, err := files.chatPart(part, where)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, file)
 		case "":
-			return nil, invalid(where+".type", codeInvalidValue, "%s.type is missing. It must be text or image_url.", where)
+			return nil, invalid(where+".type", codeInvalidValue, "%s.type is missing. It must be text, image_url or file.", where)
 		default:
-			return nil, invalid(where+".type", codeContentType, "%s.type must be text or image_url; %s is not supported.", where, noun(part.Type))
+			return nil, invalid(where+".type", codeContentType, "%s.type must be text, image_url or file; %s is not supported.", where, noun(part.Type))
 		}
 	}
 	return parts, nil

@@ -81,6 +81,14 @@ func TestWhatAClientSendsBecomesATurn(t *testing.T) {
 			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{Temperature: &half, TopP: &one, MaxTokens: 10, Stop: []string{"x", "y"}, ReasoningEffort: "low"}},
 		},
 		{
+			"an answer in JSON", `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object","x":1}}`,
+			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{ResponseFormat: []byte(`{"type":"json_object"}`)}},
+		},
+		{
+			"an answer by a schema", `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}}`,
+			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{ResponseFormat: []byte(`{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object"}}}`)}},
+		},
+		{
 			"the new name of the limit wins", `{"messages":[{"role":"user","content":"a"}],"max_tokens":10,"max_completion_tokens":20,"stop":"x"}`,
 			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{MaxTokens: 20, Stop: []string{"x"}}},
 		},
@@ -131,8 +139,6 @@ func TestBadChatRequests(t *testing.T) {
 		{"part without type", `{"messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages[0].content[0].type", "invalid_value"},
 		{"unknown part", `{"messages":[{"role":"user","content":[{"type":"text","text":""},{"type":"video"}]}]}`, "messages[0].content[1].type", "unsupported_content_type"},
 		{"sound", `{"messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"","format":"wav"}}]}]}`, "messages[0].content[0].type", "unsupported_content_type"},
-		{"file", `{"messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"x"}}]}]}`, "messages[0].content[0].type", "unsupported_content_type"},
-		{"input file", `{"messages":[{"role":"user","content":[{"type":"input_file","file_id":"x"}]}]}`, "messages[0].content[0].type", "unsupported_content_type"},
 		{"image without url", `{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}`, "messages[0].content[0].image_url", "invalid_value"},
 		{"image of a local file", `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]}`, "messages[0].content[0].image_url.url", "invalid_value"},
 		{"data that is no image", `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":"data:text/html;base64,AA=="}]}]}`, "messages[0].content[0].image_url.url", "invalid_value"},
@@ -149,11 +155,24 @@ func TestBadChatRequests(t *testing.T) {
 		{"no tokens", `{` + ask + `,"max_tokens":0}`, "max_tokens", "invalid_value"},
 		{"fewer than no tokens", `{` + ask + `,"max_completion_tokens":-2}`, "max_completion_tokens", "invalid_value"},
 		{"long model", `{` + ask + `,"model":"` + strings.Repeat("m", 257) + `"}`, "model", "invalid_value"},
-		{"tools", `{` + ask + `,"tools":[{"type":"function","function":{"name":"f"}}]}`, "tools", "unsupported_parameter"},
 		{"functions", `{` + ask + `,"functions":[{"name":"f"}]}`, "functions", "unsupported_parameter"},
-		{"tool choice", `{` + ask + `,"tool_choice":"required"}`, "tool_choice", "unsupported_parameter"},
-		{"chosen tool", `{` + ask + `,"tool_choice":{"type":"function","function":{"name":"f"}}}`, "tool_choice", "unsupported_parameter"},
-		{"response format", `{` + ask + `,"response_format":{"type":"json_object"}}`, "response_format", "unsupported_parameter"},
+		{"too many tools", `{` + ask + `,"tools":[` + strings.Repeat(tool("f")+",", 128) + tool("f") + `]}`, "tools", "invalid_value"},
+		{"tool of another type", `{` + ask + `,"tools":[{"type":"web_search"}]}`, "tools[0].type", "unsupported_parameter"},
+		{"tool without a name", `{` + ask + `,"tools":[{"type":"function"}]}`, "tools[0].function.name", "invalid_value"},
+		{"tool with an odd name", `{` + ask + `,"tools":[` + tool("a b") + `]}`, "tools[0].function.name", "invalid_value"},
+		{"tool with a long name", `{` + ask + `,"tools":[` + tool(strings.Repeat("f", 65)) + `]}`, "tools[0].function.name", "invalid_value"},
+		{"tool with the name of the agent's own", `{` + ask + `,"tools":[` + tool("f") + `,` + tool("terminal") + `]}`, "tools[1].function.name", "invalid_value"},
+		{"two tools of one name", `{` + ask + `,"tools":[` + tool("f") + `,` + tool("f") + `]}`, "tools[1].function.name", "invalid_value"},
+		{"tool with odd parameters", `{` + ask + `,"tools":[{"function":{"name":"f","parameters":["x"]}}]}`, "tools[0].function.parameters", "invalid_value"},
+		{"required without tools", `{` + ask + `,"tool_choice":"required"}`, "tool_choice", "invalid_value"},
+		{"chosen tool that there is not", `{` + ask + `,"tools":[` + tool("f") + `],"tool_choice":{"type":"function","function":{"name":"g"}}}`, "tool_choice", "invalid_value"},
+		{"choice of several", `{` + ask + `,"tools":[` + tool("f") + `],"tool_choice":{"type":"allowed_tools","allowed_tools":{}}}`, "tool_choice", "unsupported_parameter"},
+		{"odd choice", `{` + ask + `,"tools":[` + tool("f") + `],"tool_choice":"all"}`, "tool_choice", "unsupported_parameter"},
+		{"response format without a type", `{` + ask + `,"response_format":{}}`, "response_format.type", "invalid_value"},
+		{"unknown response format", `{` + ask + `,"response_format":{"type":"grammar"}}`, "response_format.type", "unsupported_parameter"},
+		{"response format without its schema", `{` + ask + `,"response_format":{"type":"json_schema"}}`, "response_format.json_schema", "invalid_value"},
+		{"schema without a name", `{` + ask + `,"response_format":{"type":"json_schema","json_schema":{"schema":{}}}}`, "response_format.json_schema", "invalid_value"},
+		{"odd schema", `{` + ask + `,"response_format":{"type":"json_schema","json_schema":"x"}}`, "response_format.json_schema", "invalid_value"},
 		{"two answers", `{` + ask + `,"n":2}`, "n", "unsupported_parameter"},
 		{"logprobs", `{` + ask + `,"logprobs":true}`, "logprobs", "unsupported_parameter"},
 		{"speech", `{` + ask + `,"modalities":["text","audio"]}`, "modalities[1]", "unsupported_parameter"},
@@ -239,6 +258,24 @@ func TestJSONAnswers(t *testing.T) {
 			t.Errorf("got %s", got.body)
 		}
 	})
+}
+
+func TestAnAnswerInJSONIsNothingButJSON(t *testing.T) {
+	t.Parallel()
+	events := []agent.Event{text("Let me look."), started("c1", "💻", "pwd"), finished("c1", "💻", "pwd", false), text(`{"a":`), text(`1}`)}
+	result := answered("Let me look.", `{"a":1}`)
+	result.Message = result.Messages[1]
+	const body = `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object"},"stream":`
+	opts := fixed(script(events, result, nil))
+	opts.ToolProgress = "both"
+	got := call(t, api.New(opts), "POST", "/v1/chat/completions", body+`false}`)
+	if !strings.Contains(got.body, `"content":"{\"a\":1}"`) {
+		t.Errorf("got %s", got.body)
+	}
+	stream := call(t, api.New(opts), "POST", "/v1/chat/completions", body+`true}`)
+	if content := checkStream(t, stream.body); content != `{"a":1}` || !strings.Contains(stream.body, `"event"`) {
+		t.Errorf("got %q of\n%s", content, stream.body)
+	}
 }
 
 func TestFailedTurns(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 type failure struct {
 	status int
 	body   openai.Error
-	// retryAfter is sent as Retry-After, in seconds, if it is not 0.
+	// retryAfter is sent as Retry-After, in seconds, if it is not 0: at most a
+	// minute, as SDKs give up on longer waits or ignore them, unless final is set.
 	retryAfter time.Duration
 	// final asks SDKs not to send the request again by themselves.
 	final bool
@@ -50,6 +51,7 @@ const (
 	codeMediaType     = "unsupported_media_type"
 	codeTimeout       = "request_timeout"
 	codeRateLimit     = "rate_limit_exceeded"
+	codeQuota         = "insufficient_quota"
 	codeShuttingDown  = "server_shutting_down"
 	codeNoModel       = "no_model"
 	codeInternal      = "internal_error"
@@ -95,7 +97,11 @@ func (s *Server) answerError(err error, c echo.Context) {
 	}
 	h := w.Header()
 	if f.retryAfter > 0 {
-		h.Set("Retry-After", retryAfter(f.retryAfter))
+		wait := f.retryAfter
+		if !f.final {
+			wait = min(wait, time.Minute)
+		}
+		h.Set("Retry-After", retryAfter(wait))
 	}
 	if f.final {
 		h.Set("X-Should-Retry", "false")
@@ -130,11 +136,9 @@ func (s *Server) failureOf(err error, c echo.Context) *failure {
 	return internal(err)
 }
 
-// retryAfter writes a wait in whole seconds, rounded up, at most a minute:
-// SDKs give up on longer waits or ignore them.
+// retryAfter writes a wait in whole seconds, rounded up.
 func retryAfter(wait time.Duration) string {
-	seconds := math.Ceil(min(wait, time.Minute).Seconds())
-	return strconv.Itoa(max(1, int(seconds)))
+	return strconv.Itoa(max(1, int(math.Ceil(wait.Seconds()))))
 }
 
 // upperFirst makes a sentence of a phrase, unless the phrase begins with the

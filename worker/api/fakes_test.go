@@ -34,6 +34,14 @@ func (f runs) Run(ctx context.Context, turn agent.Turn, emit func(agent.Event) e
 	return f(ctx, turn, emit)
 }
 
+// Complete fails: most tests send messages of people.
+func (f runs) Complete(context.Context, agent.Turn, func(agent.Event) error) (agent.Result, error) {
+	return agent.Result{}, errors.New("a turn was taken for a task")
+}
+
+// HasTool knows one tool.
+func (f runs) HasTool(name string) bool { return name == "terminal" }
+
 // script plays events and ends with an error, or without one.
 func script(events []agent.Event, result agent.Result, err error) runs {
 	return func(ctx context.Context, _ agent.Turn, emit func(agent.Event) error) (agent.Result, error) {

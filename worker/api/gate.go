@@ -46,7 +46,7 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 		g.tell()
 		return g.leave, nil
 	}
-	if len(g.waiting) >= 2*g.limit {
+	if len(g.waiting) >= g.room() {
 		g.mu.Unlock()
 		return nil, errQueueFull
 	}
@@ -69,6 +69,9 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	}
 	return nil, err
 }
+
+// room is how many may wait.
+func (g *gate) room() int { return 2 * g.limit }
 
 // giveUp takes a waiting request out of the queue. It is false when its place
 // has become free.

@@ -34,6 +34,8 @@ func TestStreams(t *testing.T) {
 	long.Finish = llm.FinishLength
 	counted := done
 	counted.Usage = llm.Usage{Input: 1000, Output: 50, Cached: 900, Reasoning: 20}
+	asked, leftOver := leaves("Let me ask.", llm.ToolCall{ID: "c2", Name: "ask", Arguments: `{"what":"colour"}`}, llm.ToolCall{ID: "c3", Name: "order", Arguments: "{}"})
+	asked = append(asked, started("c1", "💻", "pwd"), finished("c1", "💻", "pwd", false))
 	const usage = `{"model":"any","messages":[{"role":"user","content":"hello"}],"stream":true,"stream_options":{"include_usage":true}}`
 	tests := []struct {
 		name     string
@@ -54,6 +56,8 @@ func TestStreams(t *testing.T) {
 		{name: "openwebui", header: []string{"X-OpenWebUI-Chat-Id: 1"}, events: beside, result: done},
 		{name: "inline-beside", progress: "inline", events: beside, result: done},
 		{name: "usage", body: usage, events: []agent.Event{text("Hello")}, result: counted},
+		{name: "client-tools", body: usage, events: asked, result: leftOver},
+		{name: "whole-client-tools", whole: true, events: asked, result: leftOver},
 		{name: "length", events: []agent.Event{text("Hello")}, result: long},
 		{name: "silent", result: agent.Result{}},
 		{name: "failed", events: []agent.Event{text("Hel")}, err: &llm.Error{Class: llm.Network, Message: "The connection broke."}},

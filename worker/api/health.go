@@ -31,6 +31,8 @@ type healthBody struct {
 	Status string          `json:"status"`
 	Parts  map[string]Part `json:"parts"`
 	Turns  turnsBody       `json:"turns"`
+	// Limits holds those that are set.
+	Limits limitsBody `json:"limits,omitzero"`
 }
 
 type turnsBody struct {
@@ -62,6 +64,7 @@ func (s *Server) healthDetailed(c echo.Context) error {
 			body.Status = StatusDegraded
 		}
 	}
+	body.Limits = s.limits.used(c.Request().Context())
 	body.Turns.Limit = s.opts.MaxConcurrentRuns
 	body.Turns.Running, body.Turns.Waiting = s.gate.load()
 	code := http.StatusOK

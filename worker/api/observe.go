@@ -41,9 +41,11 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("Referrer-Policy", "no-referrer")
 		path := shortPath(r) // canonical changes it
 		received := watchBody(w, r)
+		counted := s.metrics.request(c)
+		status := 0 // of an answer that breaks off
+		defer func() { counted(status) }()
 
 		err := s.guarded(next, c)
-		status := 0
 		switch {
 		case errors.Is(err, errGone):
 			status = statusGone
@@ -59,7 +61,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			status = w.Status
 		}
 		level := slog.LevelInfo
-		if r.URL.Path == "/health" {
+		if r.URL.Path == "/health" || r.URL.Path == "/metrics" { // asked for every few seconds
 			level = slog.LevelDebug
 		}
 		s.opts.Log.LogAttrs(r.Context(), level, "request",

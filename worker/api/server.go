@@ -30,9 +30,13 @@ const Detach = "detach"
 
 // Runner runs a turn. It calls emit for one event after the other, stops as
 // soon as emit fails or ctx ends, and has ended everything that it began when
-// it returns.
+// it returns. Complete does the same with a single call of the model, without
+// tools, memory or record.
 type Runner interface {
 	Run(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+	Complete(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+	// HasTool reports whether the agent has a tool of its own of that name.
+	HasTool(name string) bool
 }
 
 // Options is what a Server is made from. Only Agent, ModelName and Log are
@@ -53,6 +57,8 @@ type Options struct {
 	// MaxConcurrentRuns is how many turns run at once; 0 is 10. Twice as many
 	// wait.
 	MaxConcurrentRuns int
+	// Limits bounds what the profile uses over time.
+	Limits Limits
 	// OnDisconnect is cancel (or empty), which stops a turn when its client
 	// goes, or Detach.
 	OnDisconnect string
@@ -62,6 +68,16 @@ type Options struct {
 	// Streaming hands text out as it comes; without it the whole text of a turn
 	// is one piece at its end.
 	Streaming bool
+	// Tools are the names of the agent's tools.
+	Tools []string
+	// Version is the one of the binary.
+	Version string
+	// Transcripts gives chats their tool calls back that clients do not send. Nil
+	// leaves histories as they come.
+	Transcripts Transcripts
+	// ReadPDF returns the text of a PDF document that a client has sent, at most
+	// limit bytes of it. Nil means that such files are refused.
+	ReadPDF func(ctx context.Context, data []byte, limit int) (string, error)
 	// Health reports the parts of GET /health/detailed; nil means none.
 	Health func(ctx context.Context) Health
 	// OnBusy is told how many turns run whenever that changes, one call at a
@@ -81,8 +97,13 @@ type Server struct {
 	origins map[string]bool
 	created int64 // of the model, Unix seconds
 	gate    *gate
-	turns   *turns
-	handler http.Handler
+	limits  *limits
+	metrics *metrics
+	// capabilities is the body of GET /v1/capabilities.
+	capabilities func() ([]byte, error)
+	turns        *turns
+	tasks        chan struct{} // holds one for each task that runs
+	handler      http.Handler
 
 	// Of Serve and Drain.
 	mu        sync.Mutex // guards http and listener
@@ -116,7 +137,9 @@ func New(opts Options) *Server {
 		origins:  make(map[string]bool, len(opts.CORSOrigins)),
 		created:  opts.Now().Unix(),
 		gate:     newGate(opts.MaxConcurrentRuns, opts.OnBusy),
+		limits:   newLimits(opts.Limits, opts.Now),
 		turns:    &turns{open: map[*turn]bool{}},
+		tasks:    make(chan struct{}, maxTasks),
 		hurried:  make(chan struct{}),
 		accepted: make(chan struct{}),
 		drained:  make(chan struct{}),
@@ -125,6 +148,9 @@ func New(opts Options) *Server {
 	for _, origin := range opts.CORSOrigins {
 		s.origins[strings.TrimSuffix(origin, "/")] = true
 	}
+	s.metrics = newMetrics(opts.Tools, opts.Now)
+	s.capabilities = sync.OnceValues(s.encodeCapabilities)
+	s.opts.Agent = watched{opts.Agent, s.metrics, s.limits}
 	s.SetKey(opts.KeySHA256)
 	s.handler = s.routes()
 	return s
@@ -147,8 +173,12 @@ func (s *Server) routes() http.Handler {
 	e.Match(read, "/", s.about)
 	e.Match(read, "/health", s.health)
 	e.Match(read, "/health/detailed", s.healthDetailed, s.authorize)
+	e.Match(read, "/openapi.json", s.showOpenAPI)
+	e.Match(read, "/capabilities", s.showCapabilities, s.authorize)
+	e.Match(read, "/metrics", s.showMetrics, s.authorize)
 	e.Match(read, "/models", s.listModels, s.authorize)
 	e.Match(read, "/models/*", s.showModel, s.authorize)
 	e.POST("/chat/completions", s.chat, s.authorize)
+	s.metrics.routes = e.Routes()
 	return e
 }

@@ -43,7 +43,7 @@ func checkStream(t tester, body string) string {
 	t.Helper()
 	var content strings.Builder
 	var first *chunk
-	finishes, usages, statuses, failed := 0, 0, 0, false
+	finishes, usages, statuses, calls, failed := 0, 0, 0, 0, false
 	lastDone := true
 	events := strings.SplitAfter(body, "\n\n")
 	if events[len(events)-1] != "" || len(events) < 4 && !strings.Contains(body, `"error"`) || events[len(events)-2] != "data: [DONE]\n\n" {
@@ -108,7 +108,10 @@ func checkStream(t tester, body string) string {
 			}
 		}
 		if _, ok := choice.Delta["tool_calls"]; ok {
-			t.Fatalf("a tool of the server is shown as a call for the client: %s", data)
+			calls++
+		}
+		if choice.FinishReason != nil && (*choice.FinishReason == "tool_calls") != (calls > 0) {
+			t.Fatalf("%d pieces of calls, but the end is %s", calls, data)
 		}
 		var piece string
 		if raw, ok := choice.Delta["content"]; ok {

@@ -127,6 +127,8 @@ type Answer struct {
 	// ReasoningContent is the model's visible thinking, left out if there is
 	// none.
 	ReasoningContent string `json:"reasoning_content,omitempty"`
+	// ToolCalls are calls of the client's own tools.
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
 }
 
 // Chunk is one event of a streamed answer, to be read. Servers that stream much
@@ -158,6 +160,15 @@ type Delta struct {
 	Role             string  `json:"role,omitempty"`
 	Content          Content `json:"content,omitzero"`
 	ReasoningContent string  `json:"reasoning_content,omitempty"`
+	// ToolCalls are pieces of calls of the client's own tools.
+	ToolCalls []ToolCallDelta `json:"tool_calls,omitempty"`
+}
+
+// ToolCallDelta is a piece of the call at Index. Its Arguments follow on those of
+// the pieces before; the other fields come with the first piece.
+type ToolCallDelta struct {
+	Index int `json:"index"`
+	ToolCall
 }
 
 // Usage counts the tokens of an answer. The details are left out when they are

@@ -22,6 +22,7 @@ const (
 	TypeInvalidRequest = "invalid_request_error"
 	TypePermission     = "permission_error"
 	TypeRateLimit      = "rate_limit_error"
+	TypeQuota          = "insufficient_quota"
 	TypeServer         = "server_error"
 	TypeUpstream       = "upstream_error"
 )

@@ -95,6 +95,21 @@ type Part struct {
 	ImageURL *ImageURL `json:"image_url"`
 	// Detail is the resolution hint of input_image; image_url has it inside.
 	Detail string `json:"detail"`
+	// File is the file of a part of that type. The fields behind it are those of
+	// input_file.
+	File     *File  `json:"file"`
+	Filename string `json:"filename"`
+	FileData string `json:"file_data"`
+	FileID   string `json:"file_id"`
+	FileURL  string `json:"file_url"`
+}
+
+// File is a file in a message. FileData is a data URI or bare base64; FileID names
+// a file that the server keeps.
+type File struct {
+	Filename string `json:"filename"`
+	FileData string `json:"file_data"`
+	FileID   string `json:"file_id"`
 }
 
 // MarshalJSON writes the keys that belong to the part's type and no other ones.

@@ -1,0 +1,156 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+)
+
+// capabilitiesBody says what this server does, for programs that want to know
+// before they try. It stays the same for as long as the server runs.
+type capabilitiesBody struct {
+	Object       string           `json:"object"` // capabilities
+	Server       serverBody       `json:"server"`
+	Model        string           `json:"model"`
+	Endpoints    []operation      `json:"endpoints"`
+	Features     features         `json:"features"`
+	Tools        []string         `json:"tools"`
+	ToolProgress toolProgressBody `json:"tool_progress"`
+	Limits       boundsBody       `json:"limits"`
+	OnDisconnect string           `json:"on_disconnect"`
+}
+
+type serverBody struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// features are what clients can rely on, or not. A test tries each of them.
+type features struct {
+	ChatCompletions bool `json:"chat_completions"`
+	Responses       bool `json:"responses"`
+	Streaming       bool `json:"streaming"`
+	// TextStreaming is false where a stream holds the whole text in one piece
+	// (model.streaming).
+	TextStreaming    bool `json:"text_streaming"`
+	StreamUsage      bool `json:"stream_usage"`
+	Reasoning        bool `json:"reasoning"`
+	ServerTools      bool `json:"server_tools"`
+	ClientTools      bool `json:"client_tools"`
+	StructuredOutput bool `json:"structured_output"`
+	ImageInput       bool `json:"image_input"`
+	FileInput        bool `json:"file_input"`
+	AudioInput       bool `json:"audio_input"`
+	BackgroundTasks  bool `json:"background_tasks"` // of frontends
+	IdempotencyKeys  bool `json:"idempotency_keys"`
+	CORS             bool `json:"cors"`
+	Metrics          bool `json:"metrics"`
+}
+
+// toolProgressBody says how streams show tools: display.tool_progress, and what
+// it comes to for requests of Open WebUI and of all others.
+type toolProgressBody struct {
+	Setting   string   `json:"setting"`
+	Forms     []string `json:"forms"`
+	OpenWebUI string   `json:"openwebui"`
+	Others    string   `json:"others"`
+}
+
+// boundsBody holds what a request or a turn may run into. Nil is no limit.
+type boundsBody struct {
+	MaxBodyBytes       int64  `json:"max_body_bytes"`
+	MaxConcurrentTurns int    `json:"max_concurrent_turns"`
+	MaxWaitingTurns    int    `json:"max_waiting_turns"`
+	MaxWaitSeconds     int    `json:"max_wait_seconds"`
+	MaxConcurrentTasks int    `json:"max_concurrent_tasks"`
+	TurnsPerMinute     *int   `json:"turns_per_minute"`
+	TokensPerDay       *int64 `json:"tokens_per_day"`
+}
+
+// showCapabilities answers GET /v1/capabilities.
+func (s *Server) showCapabilities(c echo.Context) error {
+	body, err := s.capabilities()
+	if err != nil {
+		return err
+	}
+	return c.JSONBlob(http.StatusOK, body)
+}
+
+// encodeCapabilities is called once, by the first who asks.
+func (s *Server) encodeCapabilities() ([]byte, error) {
+	endpoints, err := operations()
+	if err != nil {
+		return nil, err
+	}
+	served := func(path string) bool {
+		return slices.ContainsFunc(endpoints, func(o operation) bool { return o.Path == path })
+	}
+	body := capabilitiesBody{
+		Object: "capabilities", Server: serverBody{"hermes", s.opts.Version}, Model: s.opts.ModelName,
+		Endpoints: endpoints,
+		Features: features{
+			ChatCompletions:  served("/v1/chat/completions"),
+			Responses:        served("/v1/responses"),
+			Streaming:        true,
+			TextStreaming:    s.opts.Streaming,
+			StreamUsage:      true,
+			Reasoning:        true,
+			ServerTools:      len(s.opts.Tools) > 0,
+			ClientTools:      true,
+			StructuredOutput: true,
+			ImageInput:       true,
+			FileInput:        true,
+			BackgroundTasks:  true,
+			IdempotencyKeys:  slices.ContainsFunc(endpoints, func(o operation) bool { return slices.Contains(o.headers, "Idempotency-Key") }),
+			CORS:             len(s.origins) > 0,
+			Metrics:          served("/metrics"),
+		},
+		Tools: append([]string{}, s.opts.Tools...),
+		ToolProgress: toolProgressBody{
+			Setting: s.opts.ToolProgress, Forms: []string{"inline", "event", "both", "off"},
+			OpenWebUI: progressOf(s.opts.ToolProgress, true).name(), Others: progressOf(s.opts.ToolProgress, false).name(),
+		},
+		Limits: boundsBody{
+			MaxBodyBytes:       s.opts.MaxBodyBytes,
+			MaxConcurrentTurns: s.opts.MaxConcurrentRuns,
+			MaxWaitingTurns:    s.gate.room(),
+			MaxWaitSeconds:     int(maxWait.Seconds()),
+			MaxConcurrentTasks: maxTasks,
+		},
+		OnDisconnect: s.opts.OnDisconnect,
+	}
+	if body.ToolProgress.Setting == "" {
+		body.ToolProgress.Setting = "auto"
+	}
+	if body.OnDisconnect == "" {
+		body.OnDisconnect = "cancel"
+	}
+	if n := s.opts.Limits.TurnsPerMinute; n > 0 {
+		body.Limits.TurnsPerMinute = &n
+	}
+	if n := s.opts.Limits.TokensPerDay; n > 0 {
+		body.Limits.TokensPerDay = &n
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("encode capabilities: %w", err)
+	}
+	return encoded, nil
+}
+
+// name is the word for it in display.tool_progress.
+func (p progress) name() string {
+	switch p {
+	case progress{inline: true, events: true}:
+		return "both"
+	case progress{inline: true}:
+		return "inline"
+	case progress{events: true}:
+		return "event"
+	default:
+		return "off"
+	}
+}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"hermes/worker/agent"
+	"hermes/worker/llm"
+)
+
+const (
+	// maxRestored is how many bytes of what is kept go into one request, the newest
+	// turns first. What is older stays as the client sent it: the tool results of a
+	// long chat would fill the model's window.
+	maxRestored = 256 << 10
+	// keepTimeout bounds the write of a turn, which no client's leaving cancels.
+	keepTimeout = 5 * time.Second
+)
+
+// Transcripts keeps what the turns of a chat truly were. Clients of chat
+// completions keep the history themselves and send back what they were shown, in
+// which tool calls and their results are missing.
+type Transcripts interface {
+	// Lookup returns what is kept under each of the hashes of a history, at its
+	// place, and nil where there is nothing.
+	Lookup(ctx context.Context, hashes [][]byte) ([][]byte, error)
+	// Put keeps a turn under the hash of the history that it ends.
+	Put(ctx context.Context, hash, messages []byte) error
+}
+
+// runFunc is Runner.Run, or another function that does the like.
+type runFunc func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error)
+
+// remembering returns a Run that knows what the turns before truly were, and keeps
+// what this one is before the client has the end of its answer: the next request
+// may follow at once.
+func (s *Server) remembering(opts chatOptions, stream bool) runFunc {
+	if s.opts.Transcripts == nil {
+		return s.opts.Agent.Run
+	}
+	return func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
+		var end chain
+		turn.History, end = s.restore(ctx, turn)
+		result, err := s.opts.Agent.Run(ctx, turn, emit)
+		// Of a turn that broke off, a client has what was streamed, unless it has
+		// gone: then nobody knows how much.
+		cause := context.Cause(ctx)
+		if err == nil || stream && !opts.lastOnly && (cause == nil || errors.Is(cause, errShutdown)) {
+			s.keep(ctx, turn.RequestID, end, result, opts.lastOnly)
+		}
+		return result, err
+	}
+}
+
+// restore puts what is kept into a turn's history in place of what the client was
+// shown of it, and returns the history's chain too. A history that was edited, cut
+// or begun anew has other hashes from there on, so what does not belong to it is
+// not found.
+func (s *Server) restore(ctx context.Context, turn agent.Turn) ([]llm.Message, chain) {
+	var end chain
+	var hashes [][]byte
+	var places []int
+	for i, message := range turn.History {
+		end.add(message)
+		if message.Role == llm.Assistant {
+			hashes, places = append(hashes, bytes.Clone(end.sum[:])), append(places, i)
+		}
+	}
+	if len(hashes) == 0 {
+		return turn.History, end
+	}
+	kept, err := s.opts.Transcripts.Lookup(ctx, hashes)
+	if err != nil {
+		s.opts.Log.Warn("history was not restored", "request_id", turn.RequestID, "error", err)
+		return turn.History, end
+	}
+	restored := slices.Clone(turn.History)
+	size := 0
+	for k, turn := range slices.Backward(kept) { // so that the places before hold
+		if size += len(turn); size > maxRestored {
+			break
+		}
+		if messages := readTurn(turn); messages != nil {
+			restored = slices.Replace(restored, places[k], places[k]+1, messages...)
+		}
+	}
+	return restored, end
+}
+
+// readTurn returns nil for what is no turn.
+func readTurn(kept []byte) []llm.Message {
+	var messages []llm.Message
+	if len(kept) == 0 || json.Unmarshal(kept, &messages) != nil || len(messages) == 0 || messages[0].Role != llm.Assistant {
+		return nil
+	}
+	return messages
+}
+
+// keep keeps a turn that its client cannot send back as it was. End is the chain
+// of the history before it.
+func (s *Server) keep(ctx context.Context, requestID string, end chain, result agent.Result, lastOnly bool) {
+	if !slices.ContainsFunc(result.Messages, func(m llm.Message) bool { return len(m.ToolCalls) > 0 }) {
+		return
+	}
+	shown := llm.TextMessage(llm.Assistant, answerContent(result, lastOnly).Text)
+	shown.ToolCalls = result.ClientCalls
+	if visible(llm.Assistant, shown.Text()) == "" && len(shown.ToolCalls) == 0 {
+		return // an answer without a word does not come back
+	}
+	end.add(shown)
+	messages, err := json.Marshal(result.Messages)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+		defer cancel()
+		err = s.opts.Transcripts.Put(ctx, end.sum[:], messages)
+	}
+	if err != nil {
+		s.opts.Log.Warn("turn was not kept", "request_id", requestID, "error", err)
+	}
+}
