@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"strings"
 
 	"hermes/supervisor/handoff"
 	"hermes/worker/llm"
@@ -71,7 +72,7 @@ func newModels(start handoff.Start, version string, log *slog.Logger) models {
 		if i == 0 {
 			m.describe = describe
 		}
-		clients = append(clients, llm.Named{Name: model.Provider + "/" + model.Model, Client: client})
+		clients = append(clients, llm.Named{Name: strings.TrimSuffix(model.Provider+"/"+model.Model, "/"), Client: client})
 	}
 	m.client = llm.Retrying(llm.Options{Clients: clients, Log: log})
 	return m

@@ -66,7 +66,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.opts.Log.LogAttrs(r.Context(), level, "request",
 			slog.String("method", r.Method), slog.String("path", path), slog.Int("status", status),
-			slog.Duration("duration", s.opts.Now().Sub(began)), slog.Int64("bytes", w.Size), slog.String("request_id", id))
+			slog.Float64("duration_ms", float64(s.opts.Now().Sub(began).Microseconds())/1000), slog.Int64("bytes", w.Size), slog.String("request_id", id))
 		if status == statusGone {
 			// A client that has only stopped sending still reads; it must not
 			// take what there is for an answer.

@@ -236,7 +236,7 @@ func TestOneLineInTheLogForEachRequest(t *testing.T) {
 	}
 	first := lines[0]
 	if first["level"] != "INFO" || first["method"] != "GET" || first["path"] != "/v1/models" || first["status"] != 200.0 ||
-		first["request_id"] != "one" || first["bytes"] == 0.0 || first["duration"] == nil {
+		first["request_id"] != "one" || first["bytes"] == 0.0 || first["duration_ms"] == nil {
 		t.Errorf("first line is %v", first)
 	}
 	if lines[1]["level"] != "DEBUG" {
