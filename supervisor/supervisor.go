@@ -290,6 +290,9 @@ func (s *Supervisor) lock(f *fleet) error {
 	if held, ok := errors.AsType[*profiles.Held](err); ok {
 		return &HeldError{Profile: m.profile.Name, PID: held.PID}
 	}
+	if _, ok := errors.AsType[*profiles.Draining](err); ok {
+		return nil // the first start is blocked by it, says so, and waits
+	}
 	if err != nil {
 		return err
 	}
