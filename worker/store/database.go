@@ -120,8 +120,13 @@ func (t *transaction) run(ctx context.Context, conn *sqlx.Conn, p promise, work 
 	return nil
 }
 
+// Waiting ends with its context: for the connection, and for the write lock. The
+// statements of a transaction take microseconds, and the driver would start a
+// goroutine for each whose context can end, so theirs cannot.
+
 // ExecContext runs a statement.
 func (t *transaction) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	ctx = context.WithoutCancel(ctx)
 	if statement := t.statement(ctx, query); statement != nil {
 		return statement.ExecContext(ctx, args...)
 	}
@@ -130,6 +135,7 @@ func (t *transaction) ExecContext(ctx context.Context, query string, args ...any
 
 // GetContext reads one row, or sql.ErrNoRows.
 func (t *transaction) GetContext(ctx context.Context, dest any, query string, args ...any) error {
+	ctx = context.WithoutCancel(ctx)
 	if statement := t.statement(ctx, query); statement != nil {
 		return statement.GetContext(ctx, dest, args...)
 	}
@@ -138,6 +144,7 @@ func (t *transaction) GetContext(ctx context.Context, dest any, query string, ar
 
 // SelectContext reads all rows.
 func (t *transaction) SelectContext(ctx context.Context, dest any, query string, args ...any) error {
+	ctx = context.WithoutCancel(ctx)
 	if statement := t.statement(ctx, query); statement != nil {
 		return statement.SelectContext(ctx, dest, args...)
 	}
