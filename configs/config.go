@@ -28,6 +28,7 @@ type APIServer struct {
 	MaxConcurrentRuns int           `mapstructure:"max_concurrent_runs" json:"max_concurrent_runs"`
 	MaxBodyBytes      int64         `mapstructure:"max_body_bytes" json:"max_body_bytes"`
 	StoredResponses   int           `mapstructure:"stored_responses" json:"stored_responses"`
+	ToolItems         string        `mapstructure:"tool_items" json:"tool_items"`
 	OnDisconnect      string        `mapstructure:"on_disconnect" json:"on_disconnect"`
 	DrainTimeout      time.Duration `mapstructure:"drain_timeout" json:"drain_timeout"`
 }

@@ -102,8 +102,12 @@ func serverKeys() []Key {
 			Help: "Largest request body.",
 		},
 		{
-			Key: "api_server.stored_responses", Kind: Int, Default: "100", Min: 1, Max: 100_000, Unused: true,
-			Help: "How many responses are kept for later turns.",
+			Key: "api_server.stored_responses", Kind: Int, Default: "100", Min: 1, Max: 100_000,
+			Help: "How many responses are kept for later turns; the least recently used go first.",
+		},
+		{
+			Key: "api_server.tool_items", Kind: Enum, Default: "auto", Allowed: []string{"auto", "function_call", "mcp_call"},
+			Help: "Which items of a response show a tool that the agent ran; `auto` is `mcp_call` for SDKs that would run a function_call themselves, `function_call` for all others.",
 		},
 		{
 			Key: "api_server.on_disconnect", Kind: Enum, Default: "cancel", Allowed: []string{"cancel", "detach"},

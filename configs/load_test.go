@@ -69,7 +69,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		APIServer: APIServer{
 			Port: 8642, Host: "127.0.0.1", CORSOrigins: []string{}, ModelName: "hermes-agent", MaxConcurrentRuns: 10,
-			MaxBodyBytes: 10000000, StoredResponses: 100, OnDisconnect: "cancel", DrainTimeout: time.Minute,
+			MaxBodyBytes: 10000000, StoredResponses: 100, ToolItems: "auto", OnDisconnect: "cancel", DrainTimeout: time.Minute,
 		},
 		Model:          Model{Provider: "auto", Streaming: true},
 		FallbackModels: []Model{},

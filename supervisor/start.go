@@ -38,6 +38,8 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 			CORSOrigins:       c.APIServer.CORSOrigins,
 			MaxBodyBytes:      c.APIServer.MaxBodyBytes,
 			MaxConcurrentRuns: c.APIServer.MaxConcurrentRuns,
+			StoredResponses:   c.APIServer.StoredResponses,
+			ToolItems:         c.APIServer.ToolItems,
 			OnDisconnect:      c.APIServer.OnDisconnect,
 			DrainTimeout:      c.APIServer.DrainTimeout,
 		},

@@ -33,7 +33,7 @@ agent: {max_iterations: 7, tools: [terminal]}
 terminal: {timeout: 30s}
 display: {tool_progress: event}
 limits: {turns_per_minute: 20, tokens_per_day: 5000000000}
-api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, on_disconnect: detach, drain_timeout: 9s}
+api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, tool_items: mcp_call, on_disconnect: detach, drain_timeout: 9s}
 `)
 	p, err := h.open().Get("alice")
 	if err != nil {
@@ -64,6 +64,7 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, on_disconnect: detach
 		{"origins", start.API.CORSOrigins, []string{"https://chat.example.org"}},
 		{"limits", []any{start.API.MaxBodyBytes, start.API.MaxConcurrentRuns}, []any{int64(4000), 3}},
 		{"disconnect", start.API.OnDisconnect, "detach"},
+		{"responses", []any{start.API.StoredResponses, start.API.ToolItems}, []any{7, "mcp_call"}},
 		{"drain", start.API.DrainTimeout, 9 * time.Second},
 		{"model", []any{start.Model.Provider, start.Model.Model, start.Model.APIKey, start.Model.ContextLength}, []any{"openai", "gpt-5-mini", "sk-canary-of-openai", 1000}},
 		{"fallback", len(start.Fallback), 1},

@@ -73,6 +73,8 @@ type API struct {
 	CORSOrigins       []string      `json:"cors_origins,omitempty"`
 	MaxBodyBytes      int64         `json:"max_body_bytes"`
 	MaxConcurrentRuns int           `json:"max_concurrent_runs"`
+	StoredResponses   int           `json:"stored_responses"`
+	ToolItems         string        `json:"tool_items"`    // auto, function_call or mcp_call
 	OnDisconnect      string        `json:"on_disconnect"` // cancel or detach
 	DrainTimeout      time.Duration `json:"drain_timeout"`
 }
