@@ -34,6 +34,12 @@ type Turn struct {
 	ToolChoice string
 	// OneCall leaves one call at a time to the client.
 	OneCall bool
+	// MaxToolCalls bounds how many of the agent's own tools are run in the turn.
+	// Further calls are answered with a note. 0 is no limit.
+	MaxToolCalls int
+	// Truncate lets the oldest messages of History go when the model says that the
+	// transcript is too long for it. Without it, that is the error of the turn.
+	Truncate bool
 	// SessionID groups turns of one chat; empty makes a new session.
 	SessionID string
 	// Source names the endpoint or command that asked, for the record.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type ending struct {
 func (l *loop) tools(ctx context.Context) (phase, error) {
 	l.guard.step()
 	own, left := l.client.split(l.asked)
+	own, beyond := l.withinLimit(own)
 	results, err := l.runAll(ctx, own)
 	for i, call := range own {
 		if results[i] == nil {
@@ -39,10 +41,15 @@ func (l *loop) tools(ctx context.Context) (phase, error) {
 		l.add(toolMessage(call, *results[i]))
 	}
 	if err != nil {
-		for _, call := range left {
+		for _, call := range slices.Concat(beyond, left) {
 			l.add(toolMessage(call, *l.skip(ctx, call)))
 		}
 		return nil, err
+	}
+	for _, call := range beyond {
+		if err := l.refuse(ctx, call); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case len(left) > 0:
@@ -118,6 +125,24 @@ func (l *loop) runBatch(ctx context.Context, calls []llm.ToolCall, results []*to
 			failed = err
 		}
 	}
+}
+
+// withinLimit sorts out the calls that the turn may not make any more.
+func (l *loop) withinLimit(calls []llm.ToolCall) (within, beyond []llm.ToolCall) {
+	if l.maxCalls > 0 {
+		n := min(len(calls), max(0, l.maxCalls-l.toolCalls))
+		calls, beyond = calls[:n], calls[n:]
+	}
+	l.toolCalls += len(calls)
+	return calls, beyond
+}
+
+// refuse answers a call that the turn may not make. It is not shown to the
+// client, as nothing happens.
+func (l *loop) refuse(ctx context.Context, call llm.ToolCall) error {
+	result := tools.Failure(fmt.Sprintf("not run: this turn may make %d tool calls, and has made them. Answer with what you have.", l.maxCalls))
+	l.add(toolMessage(call, result))
+	return l.recordResult(ctx, call, result, l.agent.opts.Now())
 }
 
 // start records and shows that a call begins.

@@ -41,6 +41,10 @@ type loop struct {
 	left       []llm.ToolCall  // to the client
 	callIDs    map[string]bool // every call id of the transcript
 	iteration  int
+	answered   int // where in the transcript the message is that the turn answers
+	truncate   bool
+	toolCalls  int // that were run
+	maxCalls   int // see Turn.MaxToolCalls
 	empty      int // empty answers in a row
 	guard      guard
 	final      *llm.Message // what ends the turn, recorded together with its end
@@ -99,11 +103,13 @@ func (a *Agent) newBareLoop(turn Turn, system string, emit func(Event) error) *l
 	l := &loop{
 		agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{},
 		specs: turn.ClientTools, choice: turn.ToolChoice, client: newClientTools(turn),
+		truncate: turn.Truncate, maxCalls: turn.MaxToolCalls,
 	}
 	if system != "" {
 		l.transcript = append(l.transcript, llm.TextMessage(llm.System, system))
 	}
 	l.transcript = append(l.transcript, turn.History...)
+	l.answered = len(l.transcript) - 1
 	for _, message := range turn.History {
 		for _, call := range message.ToolCalls {
 			l.callIDs[call.ID] = true
@@ -130,7 +136,7 @@ func (l *loop) model(ctx context.Context) (phase, error) {
 	}
 	l.iteration++
 	last := l.iteration >= l.agent.opts.MaxIterations
-	message, err := l.agent.opts.Client.Stream(ctx, l.request(last), l.relay)
+	message, err := l.ask(ctx, last)
 	l.result.Usage = l.result.Usage.Add(message.Usage)
 	message.Role = llm.Assistant
 	if err != nil {
