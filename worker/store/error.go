@@ -60,6 +60,9 @@ func (s *Store) judge(ctx context.Context, err error) error {
 	var commit *commitError
 	if errors.Is(err, ErrIO) && errors.As(err, &commit) && !s.broken.Swap(true) {
 		s.opts.Log.Error("a commit went wrong; nothing is read or written until the database is opened again", "path", s.path, "error", err)
+		if s.opts.OnBroken != nil {
+			s.opts.OnBroken()
+		}
 	}
 	return err
 }

@@ -33,6 +33,9 @@ type Claim struct {
 	RunID string `db:"run_id"`
 	// ResponseID is the response that the run will make, if any.
 	ResponseID string `db:"response_id"`
+	// Fresh forgets an answer that is kept for the key, so that the request runs
+	// again. One that runs goes on.
+	Fresh bool `db:"-"`
 }
 
 // Answer is what an idempotent request is answered with, byte for byte.
@@ -62,6 +65,8 @@ type Claimed struct {
 type Finish struct {
 	Scope, Key string
 	Answer     Answer
+	// Relaxed says that the answer need only outlive the process, not the machine.
+	Relaxed bool
 }
 
 // BeginIdempotent claims a key for a request. Of many that come at once with the
@@ -87,6 +92,11 @@ func (s *Store) beginIdempotent(ctx context.Context, c Claim) (Claimed, error) {
 	err := s.tx(ctx, "claim idempotency key", outliveProcess, 0, func(tx *transaction) error {
 		if err := s.expire(ctx, tx); err != nil {
 			return err
+		}
+		if c.Fresh {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM idempotency WHERE scope = ? AND key = ? AND NOT running`, c.Scope, c.Key); err != nil {
+				return err
+			}
 		}
 		result, err := tx.ExecContext(ctx, `
 			INSERT INTO idempotency (scope, key, body_hash, run_id, response_id, owner, running) VALUES (?, ?, coalesce(?, x''), ?, ?, ?, 1)
@@ -115,9 +125,13 @@ func (s *Store) beginIdempotent(ctx context.Context, c Claim) (Claimed, error) {
 // FinishIdempotent ends a claim: from now on, for IdempotencyTTL, the answer is
 // replayed. PutResponse does the same together with what it stores. A claim that
 // has an answer is ErrEnded, one that is not there ErrNotFound. When it returns,
-// the answer outlives the machine.
+// the answer outlives the machine, unless it is Relaxed.
 func (s *Store) FinishIdempotent(ctx context.Context, f Finish) error {
-	return s.tx(ctx, "finish idempotent request", outliveMachine, len(f.Answer.Body), func(tx *transaction) error {
+	p := outliveMachine
+	if f.Relaxed {
+		p = outliveProcess
+	}
+	return s.tx(ctx, "finish idempotent request", p, len(f.Answer.Body), func(tx *transaction) error {
 		return s.finishIdempotent(ctx, tx, f)
 	})
 }

@@ -49,6 +49,9 @@ type Options struct {
 	// SettleAnswer is what a request is answered with when it is repeated and its
 	// process died after a tool had begun. Nil is an empty answer of status 500.
 	SettleAnswer func(Claim) Answer
+	// OnBroken is called, once, when a commit went wrong and every method fails from
+	// then on: see ErrIO. It must not call the Store.
+	OnBroken func()
 }
 
 // Store is the database of one profile. Its methods may be called by many
