@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
+	"time"
 
 	"github.com/oklog/run"
 
@@ -100,12 +102,19 @@ type worker struct {
 	server  *api.Server
 	sandbox *sandbox.Sandbox
 	idle    *idle
+	// broken is closed when the database cannot be used any more.
+	broken chan struct{}
 }
 
 func build(opts Options) (*worker, error) {
 	start := opts.Start
-	w := &worker{opts: opts}
-	w.store = store.Open(start.Paths.Database, store.Options{Log: opts.Log, Recover: true})
+	w := &worker{opts: opts, broken: make(chan struct{})}
+	redact := newRedactor(start.Redact)
+	w.store = store.Open(start.Paths.Database, store.Options{
+		Log: opts.Log, Recover: true,
+		SettleResponse: api.SettleResponse(redact, time.Now), SettleAnswer: api.SettleAnswer,
+		OnBroken: sync.OnceFunc(func() { close(w.broken) }),
+	})
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.sandbox = sandbox.New(sandbox.Options{})
 
@@ -129,7 +138,7 @@ func build(opts Options) (*worker, error) {
 		Prompt:        agent.NewPrompt(agent.PromptOptions{SoulPath: start.Paths.Soul, WorkspacePath: start.Paths.Workspace}),
 		MaxIterations: start.Agent.MaxIterations,
 		Model:         w.models.name,
-		Redact:        newRedactor(start.Redact),
+		Redact:        redact,
 		Log:           opts.Log,
 	})
 	limits := api.Limits{
@@ -148,6 +157,9 @@ func build(opts Options) (*worker, error) {
 		Limits:            limits,
 		OnDisconnect:      start.API.OnDisconnect,
 		Transcripts:       transcripts{w.store},
+		Store:             w.store,
+		StoredResponses:   start.API.StoredResponses,
+		ToolItems:         start.API.ToolItems,
 		ToolProgress:      start.ToolProgress,
 		Streaming:         start.Model.Streaming,
 		Tools:             toolNames(w.tools),
@@ -168,6 +180,15 @@ func toolNames(set *tools.Set) []string {
 	return names
 }
 
+// brokenDrain is how long a worker whose database is broken may take to end its
+// answers, all of which fail.
+const brokenDrain = 5 * time.Second
+
+// errBroken is why such a worker ends. Its successor opens the file anew, looks
+// through it, and settles what this one left in flight: whether the commit that
+// went wrong was written is known only then.
+var errBroken = errors.New("a commit to the database went wrong; the worker has to be started anew")
+
 // serve answers requests until a drain is asked for, then finishes what runs
 // within the drain timeout, or at once when the supervisor is in a hurry.
 func (w *worker) serve(ctx context.Context) error {
@@ -178,6 +199,10 @@ func (w *worker) serve(ctx context.Context) error {
 	select {
 	case err := <-served:
 		return err
+	case <-w.broken:
+		deadline, cancel := context.WithTimeout(ctx, brokenDrain)
+		defer cancel()
+		return errors.Join(errBroken, w.server.Drain(deadline), <-served)
 	case <-w.opts.Child.Draining():
 	}
 	timeout := w.opts.Start.API.DrainTimeout

@@ -52,41 +52,42 @@ func (s *Server) chat(c echo.Context) error {
 
 	if task := taskOf(r.Header, request); task != "" {
 		asTask(&turn, task)
-		return s.task(c, chatRun{turn: turn, opts: opts, run: s.opts.Agent.Complete, stream: request.Stream})
+		return s.task(r.Context(), func(ctx context.Context, cancel context.CancelCauseFunc) error {
+			return s.answerChat(ctx, cancel, c.Response(), chatRun{turn: turn, opts: opts, run: s.opts.Agent.Complete, stream: request.Stream})
+		})
 	}
 
-	leave, err := s.enter(r.Context())
+	claim, err := s.wanted(r, body)
+	if err != nil {
+		return err
+	}
+	if claim != nil {
+		turn.RunID = prefixRun + s.opts.NewID()
+	}
+	run := chatRun{
+		turn: turn, opts: opts, run: s.remembering(opts, request.Stream), stream: request.Stream, claim: claim,
+		detached: s.opts.OnDisconnect == Detach || claim.keyed(),
+	}
+	var replay replayFunc
+	if request.Stream {
+		replay = replayCompletion(opts)
+	}
+	return s.once(c, claim, turn.RunID, "", replay, func() error { return s.chatTurnOf(c, run) })
+}
+
+// chatTurnOf waits until the turn may run, runs it and answers.
+func (s *Server) chatTurnOf(c echo.Context, run chatRun) error {
+	client := c.Request().Context()
+	leave, err := s.enter(client)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	detached := s.opts.OnDisconnect == Detach
-	client := r.Context()
-	if detached {
+	if run.detached {
 		client = context.WithoutCancel(client)
 	}
 	ctx, cancel, done := s.turns.begin(client)
 	defer done()
-	return s.answerChat(ctx, cancel, c.Response(), chatRun{
-		turn: turn, opts: opts, run: s.remembering(opts, request.Stream), stream: request.Stream, detached: detached,
-	})
-}
-
-// task answers what a frontend asks on its own account: see taskOf. It neither
-// waits for turns nor counts as one, and ends when its client goes.
-func (s *Server) task(c echo.Context, run chatRun) error {
-	if err := s.withinQuota(c.Request().Context()); err != nil {
-		return err
-	}
-	ctx, cancel, done := s.turns.begin(c.Request().Context())
-	defer done()
-	timer := time.AfterFunc(taskTimeout, func() { cancel(errTaskTime) })
-	defer timer.Stop()
-	leave, err := s.enterTask(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
 	return s.answerChat(ctx, cancel, c.Response(), run)
 }
 
@@ -99,6 +100,8 @@ type chatRun struct {
 	stream bool
 	// detached lets the run go on without its client.
 	detached bool
+	// claim makes the request safe to repeat, nil if nobody asks for that.
+	claim *claim
 }
 
 // answerChat runs and answers in the form that was asked for. Cancel ends ctx.
@@ -121,7 +124,15 @@ func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, run ch
 	if err != nil {
 		return s.turnFailure(ctx, run.turn, err, acted)
 	}
-	writeJSON(w, http.StatusOK, openai.Completion{
+	body := run.completion(result)
+	s.keepAnswer(ctx, run, body)
+	writeBody(w, http.StatusOK, body)
+	return nil
+}
+
+// completion is the whole answer of a turn, encoded.
+func (run chatRun) completion(result agent.Result) []byte {
+	return encodeBody(openai.Completion{
 		ID: run.opts.id, Object: openai.ObjectCompletion, Created: openai.Number(run.opts.created), Model: run.opts.model,
 		Choices: []openai.Choice{{
 			Message: openai.Answer{
@@ -134,7 +145,14 @@ func (s *Server) completeChat(ctx context.Context, w http.ResponseWriter, run ch
 		}},
 		Usage: chatUsage(result.Usage),
 	})
-	return nil
+}
+
+// keepAnswer stores the answer of a request that may be repeated. If that goes
+// wrong the client gets its answer all the same.
+func (s *Server) keepAnswer(ctx context.Context, run chatRun, body []byte) {
+	if err := run.claim.end(ctx, run.claim.finish(http.StatusOK, body)); err != nil {
+		s.opts.Log.Warn("answer was not kept for a repeated request", "request_id", run.turn.RequestID, "error", err)
+	}
 }
 
 // streamChat runs a turn and sends its events while they happen.
@@ -166,6 +184,9 @@ func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc,
 		})
 	}
 	if err == nil {
+		if run.claim != nil {
+			s.keepAnswer(ctx, run, run.completion(result))
+		}
 		err = out.send(encoder.end(result), true)
 		if err != nil {
 			return errGone
@@ -173,10 +194,15 @@ func (s *Server) streamChat(ctx context.Context, cancel context.CancelCauseFunc,
 		return nil
 	}
 	err = s.turnFailure(ctx, run.turn, err, acted)
-	if f, ok := errors.AsType[*failure](err); ok && out.send(encoder.fail(f.body), true) == nil {
-		return nil
+	f, ok := errors.AsType[*failure](err)
+	if !ok {
+		return errGone
 	}
-	return errGone
+	run.claim.failed(f)
+	if out.send(encoder.fail(f.body), true) != nil {
+		return errGone
+	}
+	return nil
 }
 
 // turnFailure says what becomes of a turn that ended with an error. It returns
@@ -241,7 +267,7 @@ func upstreamCode(class llm.Class) string {
 	case llm.RateLimit:
 		return codeRateLimit
 	case llm.Overflow:
-		return "context_length_exceeded"
+		return codeOverflow
 	case llm.ContentFilter:
 		return "content_filter"
 	case llm.Auth, llm.Billing, llm.Overloaded, llm.Network, llm.BadRequest, llm.Empty, llm.NoModel, llm.Malformed:

@@ -19,11 +19,6 @@ const (
 	noLimit = -1
 )
 
-// noResult stands in for the result of a call that has none in a client's
-// transcript, as happens when somebody stopped an answer half-way. Models refuse
-// a transcript with an open call.
-const noResult = "There is no result of this call."
-
 // chatTurn makes a turn of a request, or says what is wrong with it.
 func (s *Server) chatTurn(ctx context.Context, request *openai.ChatRequest, openWebUI bool) (agent.Turn, error) {
 	if err := checkSupported(request); err != nil {
@@ -39,9 +34,14 @@ func (s *Server) chatTurn(ctx context.Context, request *openai.ChatRequest, open
 	}
 	turn := agent.Turn{History: history, System: system, Params: params, Source: "chat"}
 	if !openWebUI { // it adds its own tools by itself and would run them by itself
-		err = setClientTools(&turn, request, s.opts.Agent.HasTool)
+		offer, err := chatOffer(request)
+		if err != nil {
+			return agent.Turn{}, err
+		}
+		err = setClientTools(&turn, offer, s.opts.Agent.HasTool)
+		return turn, err
 	}
-	return turn, err
+	return turn, nil
 }
 
 // checkSupported refuses what would change the answer and is not done here.
@@ -167,165 +167,4 @@ func transcript(messages []openai.Message, files *fileReader) (history []llm.Mes
 		return nil, "", invalid("messages", codeInvalidValue, "messages holds nothing to answer: there must be a message of the user.")
 	}
 	return t.history, strings.Join(systems, "\n\n"), nil
-}
-
-// transcriber takes messages in, one after the other.
-type transcriber struct {
-	files   *fileReader
-	history []llm.Message
-	open    []string // ids of calls that have no result yet
-}
-
-func (t *transcriber) user(message openai.Message, at string) error {
-	t.closeCalls()
-	if message.Content.Kind == openai.Null {
-		return invalid(at+".content", codeInvalidValue, "%s.content is missing. It must be a string or an array of parts.", at)
-	}
-	parts, err := userParts(message.Content, t.files, at)
-	t.history = append(t.history, llm.Message{Role: llm.User, Parts: parts})
-	return err
-}
-
-// assistant takes in what a model said before. Frontends send back what they
-// were shown, so what hermes put into the text by itself is taken out: a model
-// that reads it begins to write such lines instead of calling tools.
-func (t *transcriber) assistant(message openai.Message, at string) error {
-	t.closeCalls()
-	text, err := textOnly(message.Content, at)
-	if err != nil {
-		return err
-	}
-	said := llm.Message{Role: llm.Assistant}
-	if text = stripShown(text); text != "" {
-		said.Parts = []llm.Part{{Text: text}}
-	}
-	for j, call := range message.ToolCalls {
-		where := fmt.Sprintf("%s.tool_calls[%d]", at, j)
-		switch {
-		case call.ID == "":
-			return invalid(where+".id", codeInvalidValue, "%s.id is missing.", where)
-		case call.Function.Name == "":
-			return invalid(where+".function.name", codeInvalidValue, "%s.function.name is missing.", where)
-		}
-		said.ToolCalls = append(said.ToolCalls, llm.ToolCall{ID: call.ID, Name: call.Function.Name, Arguments: string(call.Function.Arguments)})
-		t.open = append(t.open, call.ID)
-	}
-	if said.Parts == nil && said.ToolCalls == nil {
-		return nil // an answer that was stopped before its first word
-	}
-	t.history = append(t.history, said)
-	return nil
-}
-
-func (t *transcriber) tool(message openai.Message, at string) error {
-	text, err := textOnly(message.Content, at)
-	if err != nil {
-		return err
-	}
-	for i, id := range t.open {
-		if id == message.ToolCallID {
-			t.open = append(t.open[:i], t.open[i+1:]...)
-			result := llm.TextMessage(llm.Tool, text)
-			result.ToolCallID = id
-			t.history = append(t.history, result)
-			return nil
-		}
-	}
-	return invalid(at+".tool_call_id", codeInvalidValue,
-		"%s.tool_call_id must be the id of a call in the assistant message before it, and each call takes one result.", at)
-}
-
-// closeCalls gives a result to each call that the client sent none for.
-func (t *transcriber) closeCalls() {
-	for _, id := range t.open {
-		result := llm.TextMessage(llm.Tool, noResult)
-		result.ToolCallID = id
-		t.history = append(t.history, result)
-	}
-	t.open = t.open[:0]
-}
-
-// textOnly returns the text of a message that cannot hold anything else.
-func textOnly(content openai.Content, at string) (string, error) {
-	var texts []string
-	for j, part := range content.Parts {
-		switch part.Type {
-		case openai.PartText, openai.PartInputText, openai.PartOutputText:
-			texts = append(texts, part.Text)
-		case openai.PartRefusal:
-		default:
-			where := fmt.Sprintf("%s.content[%d].type", at, j)
-			return "", invalid(where, codeContentType, "%s must be text: a message of this role holds no %s.", where, noun(part.Type))
-		}
-	}
-	return content.Text + strings.Join(texts, ""), nil
-}
-
-// userParts returns text, images and the text of files of a message.
-func userParts(content openai.Content, files *fileReader, at string) ([]llm.Part, error) {
-	if content.Kind == openai.Plain {
-		return []llm.Part{{Text: content.Text}}, nil
-	}
-	if len(content.Parts) == 0 {
-		return nil, invalid(at+".content", codeInvalidValue, "%s.content is an empty array. It must hold at least one part.", at)
-	}
-	parts := make([]llm.Part, 0, len(content.Parts))
-	for j, part := range content.Parts {
-		where := fmt.Sprintf("%s.content[%d]", at, j)
-		switch part.Type {
-		case openai.PartText, openai.PartInputText, openai.PartOutputText:
-			parts = append(parts, llm.Part{Text: part.Text})
-		case openai.PartImageURL, openai.PartInputImage:
-			image, err := imagePart(part, where)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, image)
-		case openai.PartFile, openai.PartInputFile:
-			file, err := files.chatPart(part, where)
-			if err != nil {
-				return nil, err
-			}
-			parts = append(parts, file)
-		case "":
-			return nil, invalid(where+".type", codeInvalidValue, "%s.type is missing. It must be text, image_url or file.", where)
-		default:
-			return nil, invalid(where+".type", codeContentType, "%s.type must be text, image_url or file; %s is not supported.", where, noun(part.Type))
-		}
-	}
-	return parts, nil
-}
-
-func imagePart(part openai.Part, where string) (llm.Part, error) {
-	if part.ImageURL == nil || part.ImageURL.URL == "" {
-		return llm.Part{}, invalid(where+".image_url", codeInvalidValue, "%s.image_url is missing. It must hold the url of an image.", where)
-	}
-	url := part.ImageURL.URL
-	scheme, _, _ := strings.Cut(url, ":")
-	isImage := len(url) > len("data:image/") && strings.EqualFold(url[:len("data:image/")], "data:image/")
-	if !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") && !isImage {
-		return llm.Part{}, invalid(where+".image_url.url", codeInvalidValue,
-			"%s.image_url.url must be an http(s) URL or a data URI of an image (data:image/png;base64,…).", where)
-	}
-	detail := part.ImageURL.Detail
-	if detail == "" {
-		detail = part.Detail
-	}
-	switch detail {
-	case "", "low", "high", "auto":
-		return llm.Part{ImageURL: url, Detail: detail}, nil
-	default:
-		return llm.Part{}, invalid(where+".image_url.detail", codeInvalidValue, "%s.image_url.detail must be low, high or auto.", where)
-	}
-}
-
-// noun names a type of parts in a message.
-func noun(kind string) string {
-	if kind == "" {
-		return "part without a type"
-	}
-	if len(kind) > 40 {
-		return "such part"
-	}
-	return kind
 }

@@ -20,22 +20,38 @@ const maxTools = 128
 // toolName is what providers take as the name of a tool.
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
 
+// toolOffer is what a request says of the client's own tools, in the words of
+// chat completions.
+type toolOffer struct {
+	tools    []openai.Tool
+	choice   openai.ToolChoice
+	parallel *bool
+	// nested is where the API has the fields of a function: ".function" in chat
+	// completions, "" in responses.
+	nested string
+}
+
+// chatOffer is the offer of a chat request.
+func chatOffer(request *openai.ChatRequest) (toolOffer, error) {
+	if len(request.Functions) > 0 {
+		return toolOffer{}, invalid("functions", codeUnsupported, "functions is the old name of tools, and not supported. Send them as tools: [{\"type\": \"function\", \"function\": {…}}].")
+	}
+	return toolOffer{tools: request.Tools, choice: request.ToolChoice, parallel: request.ParallelToolCalls, nested: ".function"}, nil
+}
+
 // setClientTools puts the tools that a client offers into a turn, or says what is
 // wrong with them. Taken reports the names of the agent's own tools.
-func setClientTools(turn *agent.Turn, request *openai.ChatRequest, taken func(string) bool) error {
-	if len(request.Functions) > 0 {
-		return invalid("functions", codeUnsupported, "functions is the old name of tools, and not supported. Send them as tools: [{\"type\": \"function\", \"function\": {…}}].")
-	}
-	if len(request.Tools) > maxTools {
-		return invalid("tools", codeInvalidValue, "tools holds %d tools; at most %d are taken.", len(request.Tools), maxTools)
+func setClientTools(turn *agent.Turn, offer toolOffer, taken func(string) bool) error {
+	if len(offer.tools) > maxTools {
+		return invalid("tools", codeInvalidValue, "tools holds %d tools; at most %d are taken.", len(offer.tools), maxTools)
 	}
 	var specs []llm.ToolSpec
-	for i, tool := range request.Tools {
-		spec, err := toolSpec(tool, fmt.Sprintf("tools[%d]", i))
+	for i, tool := range offer.tools {
+		spec, err := toolSpec(tool, fmt.Sprintf("tools[%d]", i), offer.nested)
 		if err != nil {
 			return err
 		}
-		param := fmt.Sprintf("tools[%d].function.name", i)
+		param := fmt.Sprintf("tools[%d]%s.name", i, offer.nested)
 		switch {
 		case taken(spec.Name):
 			return invalid(param, codeInvalidValue, "%s: %s is the name of one of the agent's own tools. Give the client's tool another name.", param, spec.Name)
@@ -44,33 +60,33 @@ func setClientTools(turn *agent.Turn, request *openai.ChatRequest, taken func(st
 		}
 		specs = append(specs, spec)
 	}
-	choice, err := toolChoice(request.ToolChoice, specs)
+	choice, err := toolChoice(offer.choice, specs)
 	if err != nil || choice == choiceNone {
 		return err
 	}
 	turn.ClientTools, turn.ToolChoice = specs, choice
-	turn.OneCall = request.ParallelToolCalls != nil && !*request.ParallelToolCalls
+	turn.OneCall = offer.parallel != nil && !*offer.parallel
 	return nil
 }
 
-// toolSpec checks one tool.
-func toolSpec(tool openai.Tool, at string) (llm.ToolSpec, error) {
-	function := tool.Function
+// toolSpec checks one tool. The fields of its function are nested in at.
+func toolSpec(tool openai.Tool, at, nested string) (llm.ToolSpec, error) {
+	function, within := tool.Function, at+nested
 	switch {
 	case tool.Type != "function" && tool.Type != "":
 		return llm.ToolSpec{}, invalid(at+".type", codeUnsupported, "%s.type must be function: other tools are not offered to the model.", at)
 	case function.Name == "":
-		return llm.ToolSpec{}, invalid(at+".function.name", codeInvalidValue, "%s.function.name is missing.", at)
+		return llm.ToolSpec{}, invalid(within+".name", codeInvalidValue, "%s.name is missing.", within)
 	case !toolName.MatchString(function.Name):
-		return llm.ToolSpec{}, invalid(at+".function.name", codeInvalidValue,
-			"%s.function.name must be 1 to 64 letters, digits, underscores and dashes.", at)
+		return llm.ToolSpec{}, invalid(within+".name", codeInvalidValue,
+			"%s.name must be 1 to 64 letters, digits, underscores and dashes.", within)
 	}
 	spec := llm.ToolSpec{Name: function.Name, Description: function.Description}
 	switch parameters := bytes.TrimSpace(function.Parameters); {
 	case len(parameters) == 0 || string(parameters) == "null":
 		spec.Parameters = json.RawMessage(`{"type":"object","properties":{}}`)
 	case parameters[0] != '{':
-		return llm.ToolSpec{}, invalid(at+".function.parameters", codeInvalidValue, "%s.function.parameters must be a JSON schema, which is an object.", at)
+		return llm.ToolSpec{}, invalid(within+".parameters", codeInvalidValue, "%s.parameters must be a JSON schema, which is an object.", within)
 	default:
 		spec.Parameters = json.RawMessage(parameters)
 	}
@@ -104,7 +120,7 @@ func toolChoice(choice openai.ToolChoice, specs []llm.ToolSpec) (string, error) 
 		return choiceRequired, nil
 	}
 	return "", invalid("tool_choice", codeUnsupported,
-		"tool_choice must be none, auto, required, or {\"type\": \"function\", \"function\": {\"name\": …}} with one of the request's tools.")
+		"tool_choice must be none, auto, required, or the name of one of the request's tools in an object of type function.")
 }
 
 // answerCalls are the calls for the client in a JSON answer.

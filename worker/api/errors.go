@@ -55,6 +55,17 @@ const (
 	codeShuttingDown  = "server_shutting_down"
 	codeNoModel       = "no_model"
 	codeInternal      = "internal_error"
+
+	codeOverflow         = "context_length_exceeded"
+	codePreviousNotFound = "previous_response_not_found"
+	codeItemNotFound     = "item_not_found"
+	codeInFlight         = "response_in_progress"
+	codeNotBackground    = "response_not_background"
+	codeCancelled        = "response_cancelled"
+	codeStorage          = "storage_full"
+	codeKeyConflict      = "idempotency_key_conflict"
+	codeKeyInvalid       = "invalid_idempotency_key"
+	codeInterrupted      = "run_interrupted"
 )
 
 // invalid makes the failure of a request that a client must change. Param names

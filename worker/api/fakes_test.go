@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"hermes/worker/api"
 	"hermes/worker/llm"
 	"hermes/worker/openai"
+	"hermes/worker/store"
 )
 
 const (
@@ -86,6 +88,29 @@ func fixed(runner api.Runner) api.Options {
 		Now:   func() time.Time { return time.Unix(1_700_000_000, 0) },
 		NewID: func() string { return "0001" },
 	}
+}
+
+// stored gives options a database of their own, and ids that differ.
+func stored(t *testing.T, opts api.Options) api.Options {
+	t.Helper()
+	opts.Store = openStore(t, filepath.Join(t.TempDir(), "state.db"))
+	opts.NewID, opts.Now = nil, nil
+	return opts
+}
+
+// openStore opens a database until the test ends.
+func openStore(t *testing.T, path string) *store.Store {
+	t.Helper()
+	s := store.Open(path, store.Options{
+		Recover: true, SettleAnswer: api.SettleAnswer,
+		SettleResponse: api.SettleResponse(func(text string) string { return text }, time.Now),
+	})
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
+	})
+	return s
 }
 
 // serve runs a server until the test ends and returns its base URL.

@@ -24,9 +24,10 @@ type gate struct {
 	limit  int
 	onBusy func(int)
 
-	mu      sync.Mutex // guards what follows
-	running int
-	waiting []chan struct{} // closed when its place is free
+	mu        sync.Mutex // guards what follows
+	running   int
+	waiting   []chan struct{} // closed when its place is free
+	impatient int             // how many of them give up after maxWait
 
 	report   sync.Mutex // held while onBusy is called; guards reported
 	reported int
@@ -36,32 +37,66 @@ func newGate(limit int, onBusy func(int)) *gate {
 	return &gate{limit: limit, onBusy: onBusy}
 }
 
-// enter waits for a place. The function that it returns gives the place back
-// and must be called once.
+// enter waits for a place, for as long as a client that waits too would. The
+// function that it returns gives the place back and must be called once.
 func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	g.mu.Lock()
-	if g.running < g.limit {
-		g.running++
+	place := g.place()
+	switch {
+	case place == nil:
+		g.mu.Unlock()
+		g.tell()
+		return g.leave, nil
+	case g.impatient >= g.room():
+		g.mu.Unlock()
+		return nil, errQueueFull
+	}
+	g.waiting = append(g.waiting, place)
+	g.impatient++
+	g.mu.Unlock()
+	defer func() {
+		g.mu.Lock()
+		g.impatient--
+		g.mu.Unlock()
+	}()
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	return g.wait(ctx, place, timer.C)
+}
+
+// await is enter for a turn that no client waits for: it stands in the same queue,
+// however long that is.
+func (g *gate) await(ctx context.Context) (leave func(), err error) {
+	g.mu.Lock()
+	place := g.place()
+	if place == nil {
 		g.mu.Unlock()
 		g.tell()
 		return g.leave, nil
 	}
-	if len(g.waiting) >= g.room() {
-		g.mu.Unlock()
-		return nil, errQueueFull
-	}
-	place := make(chan struct{})
 	g.waiting = append(g.waiting, place)
 	g.mu.Unlock()
+	return g.wait(ctx, place, nil)
+}
 
-	timer := time.NewTimer(maxWait)
-	defer timer.Stop()
+// place takes a place that is free, and then is nil, or makes one that will be.
+// The caller holds mu.
+func (g *gate) place() chan struct{} {
+	if g.running < g.limit {
+		g.running++
+		return nil
+	}
+	return make(chan struct{})
+}
+
+// wait waits until the place is free, ctx ends, or the time is over.
+func (g *gate) wait(ctx context.Context, place chan struct{}, limit <-chan time.Time) (leave func(), err error) {
 	select {
 	case <-place:
 		return g.leave, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
-	case <-timer.C:
+	case <-limit:
 		err = errWaited
 	}
 	if !g.giveUp(place) {
@@ -70,7 +105,7 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 	return nil, err
 }
 
-// room is how many may wait.
+// room is how many may wait whose clients wait too.
 func (g *gate) room() int { return 2 * g.limit }
 
 // giveUp takes a waiting request out of the queue. It is false when its place
@@ -127,9 +162,10 @@ type turn struct{ cancel context.CancelCauseFunc }
 
 // turns knows every turn, so that a drain that has no time left can end them.
 type turns struct {
-	mu   sync.Mutex // guards what follows
-	open map[*turn]bool
-	over error // why no turn may go on any more
+	mu    sync.Mutex // guards what follows
+	open  map[*turn]bool
+	over  error         // why no turn may go on any more
+	empty chan struct{} // closed when no turn is open; nil if nobody asks
 }
 
 // begin makes the context of a turn. It ends when ctx does, when cancel is
@@ -148,7 +184,33 @@ func (t *turns) begin(ctx context.Context) (turnCtx context.Context, cancel cont
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		delete(t.open, one)
+		if len(t.open) == 0 && t.empty != nil {
+			close(t.empty)
+			t.empty = nil
+		}
 	}
+}
+
+// wait returns true as soon as no turn is open, and false when the time is over or
+// stop is closed before.
+func (t *turns) wait(stop <-chan struct{}, limit <-chan time.Time) bool {
+	t.mu.Lock()
+	if len(t.open) == 0 {
+		t.mu.Unlock()
+		return true
+	}
+	if t.empty == nil {
+		t.empty = make(chan struct{})
+	}
+	empty := t.empty
+	t.mu.Unlock()
+	select {
+	case <-empty:
+		return true
+	case <-limit:
+	case <-stop:
+	}
+	return false
 }
 
 // end cancels all turns, and those that would begin from now on, and returns

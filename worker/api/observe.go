@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,17 +120,27 @@ func shortPath(r *http.Request) string {
 	return path
 }
 
-// writeJSON sends value with a deadline, so that a client that does not read
-// cannot hold the answer for ever.
-func writeJSON(w http.ResponseWriter, status int, value any) {
+// writeJSON sends a value of our own types.
+func writeJSON(w http.ResponseWriter, status int, value any) { writeBody(w, status, encodeBody(value)) }
+
+// writeBody sends an encoded body with a deadline, so that a client that does not
+// read cannot hold the answer for ever.
+func writeBody(w http.ResponseWriter, status int, body []byte) {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // not every test's writer has one
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	encoder := json.NewEncoder(w)
+	_, _ = w.Write(body) // an error means that the client has gone
+}
+
+// encodeBody encodes a value of our own types, which can always be encoded.
+func encodeBody(value any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(value); err != nil {
-		return // the client has gone: what is sent here can always be encoded
+		panic(fmt.Sprintf("encode %T: %v", value, err))
 	}
+	return b.Bytes()
 }
 
 // admit turns requests away that come too late. During a drain, the first

@@ -41,10 +41,6 @@ func (s *Server) about(c echo.Context) error {
 
 // noEndpoint is the answer to paths that do not exist.
 func noEndpoint(r *http.Request) *failure {
-	if r.URL.Path == "/responses" || strings.HasPrefix(r.URL.Path, "/responses/") {
-		return refused(http.StatusNotFound, openai.TypeInvalidRequest, codeNotFound,
-			"This server does not have the Responses API yet. Use POST /v1/chat/completions.")
-	}
 	return refused(http.StatusNotFound, openai.TypeInvalidRequest, codeNotFound,
-		"There is no %s here. This server has GET /v1/models, POST /v1/chat/completions and GET /health.", shortPath(r))
+		"There is no %s here. This server has GET /v1/models, POST /v1/chat/completions, POST /v1/responses and GET /health.", shortPath(r))
 }

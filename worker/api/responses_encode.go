@@ -92,6 +92,7 @@ type responseEncoder struct {
 	runes   int           // characters between sent and scanned
 
 	running []*runningCall // started and not finished
+	left    []llm.ToolCall // to the client
 }
 
 // runningCall is a call that has started. Item is nil as long as nothing is
@@ -193,7 +194,9 @@ func (e *responseEncoder) finish(result agent.Result) []byte {
 		return e.endEarly(openai.ReasonMaxOutputTokens, last, result.Usage)
 	case llm.FinishContentFilter:
 		return e.endEarly(openai.ReasonContentFilter, openai.StatusIncomplete, result.Usage)
-	case llm.FinishStop, llm.FinishToolCalls:
+	case llm.FinishToolCalls:
+		e.left = result.ClientCalls
+	case llm.FinishStop:
 	}
 	return e.end(openai.StatusCompleted, openai.StatusCompleted, result.Usage, func(state *openai.ResponseState) {
 		now := e.opts.now().Unix()
@@ -245,9 +248,23 @@ func (e *responseEncoder) end(status, last string, usage llm.Usage, set func(*op
 	for len(e.running) > 0 {
 		e.interrupt(e.running[0])
 	}
+	for _, call := range e.left { // in every form, as it is the client that runs them
+		e.functionCall(e.newID(openai.ItemFunctionCall), call)
+	}
 	e.state.Status = status
 	e.state.Usage = responseUsage(usage)
 	set(&e.state)
+	e.last()
+	return e.buf
+}
+
+// retract turns the end that was made last, and of which nothing was sent, into
+// that of a turn that has failed: it could not be stored.
+func (e *responseEncoder) retract(failure openai.ResponseError) []byte {
+	e.buf = e.buf[:e.mark]
+	e.sequence--
+	e.state.Status, e.state.Error = openai.StatusFailed, &failure
+	e.state.CompletedAt, e.state.IncompleteDetails = nil, nil
 	e.last()
 	return e.buf
 }

@@ -107,11 +107,16 @@ func (s *Server) drain() error {
 	}
 	<-s.accepted
 	s.conns.wait(s.hurried, time.After(settleTimeout), http.StateNew)
-	quiet := s.conns.wait(s.hurried, nil, http.StateActive)
+	// Only then the turns: a request can begin one in the background.
+	quiet := s.conns.wait(s.hurried, nil, http.StateActive) && s.turns.wait(s.hurried, nil)
 	if !quiet {
 		cut := s.turns.end(errShutdown)
 		s.opts.Log.Info("turns cut short by the drain", "turns", cut)
-		quiet = s.conns.wait(nil, time.After(cutTimeout), http.StateActive)
+		limit := time.After(cutTimeout)
+		quiet = s.conns.wait(nil, limit, http.StateActive) && s.turns.wait(nil, limit)
+	}
+	if quiet {
+		s.working.Wait()
 	}
 	// What is left are connections that wait for a next request, or for a first.
 	if err := server.Close(); err != nil && !errors.Is(err, net.ErrClosed) {

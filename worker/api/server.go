@@ -75,6 +75,13 @@ type Options struct {
 	// Transcripts gives chats their tool calls back that clients do not send. Nil
 	// leaves histories as they come.
 	Transcripts Transcripts
+	// Store keeps responses, and what makes requests safe to repeat.
+	Store Store
+	// StoredResponses is how many responses are kept; 0 is 100.
+	StoredResponses int
+	// ToolItems says which items of a response show a tool that the agent ran:
+	// auto (or empty), function_call or mcp_call.
+	ToolItems string
 	// ReadPDF returns the text of a PDF document that a client has sent, at most
 	// limit bytes of it. Nil means that such files are refused.
 	ReadPDF func(ctx context.Context, data []byte, limit int) (string, error)
@@ -102,8 +109,13 @@ type Server struct {
 	// capabilities is the body of GET /v1/capabilities.
 	capabilities func() ([]byte, error)
 	turns        *turns
-	tasks        chan struct{} // holds one for each task that runs
-	handler      http.Handler
+	// Of the Responses API.
+	conversations conversations
+	live          live
+	working       sync.WaitGroup // turns in the background
+	flights       flights
+	tasks         chan struct{} // holds one for each task that runs
+	handler       http.Handler
 
 	// Of Serve and Drain.
 	mu        sync.Mutex // guards http and listener
@@ -144,6 +156,9 @@ func New(opts Options) *Server {
 		accepted: make(chan struct{}),
 		drained:  make(chan struct{}),
 	}
+	s.conversations = conversations{room: s.gate.room(), open: map[string][]chan struct{}{}}
+	s.flights.open = map[string]*flight{}
+	s.live.runs = map[string]*responseRun{}
 	s.conns.changed = make(chan struct{}, 1)
 	for _, origin := range opts.CORSOrigins {
 		s.origins[strings.TrimSuffix(origin, "/")] = true
@@ -179,6 +194,11 @@ func (s *Server) routes() http.Handler {
 	e.Match(read, "/models", s.listModels, s.authorize)
 	e.Match(read, "/models/*", s.showModel, s.authorize)
 	e.POST("/chat/completions", s.chat, s.authorize)
+	e.POST("/responses", s.createResponse, s.authorize)
+	e.Match(read, "/responses/:id", s.showResponse, s.authorize)
+	e.DELETE("/responses/:id", s.deleteResponse, s.authorize)
+	e.POST("/responses/:id/cancel", s.cancelResponse, s.authorize)
+	e.Match(read, "/responses/:id/input_items", s.listInputItems, s.authorize)
 	s.metrics.routes = e.Routes()
 	return e
 }

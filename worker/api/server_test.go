@@ -88,7 +88,7 @@ func TestRequestIDsAreTakenIfSane(t *testing.T) {
 
 func TestPathsThatClientsSend(t *testing.T) {
 	t.Parallel()
-	server := api.New(fixed(says("hi")))
+	server := api.New(stored(t, fixed(says("hi"))))
 	for _, test := range []struct {
 		name, method, path string
 		status             int
@@ -126,7 +126,8 @@ func TestPathsThatClientsSend(t *testing.T) {
 		{"description by POST", "POST", "/openapi.json", 405, "method_not_allowed"},
 		{"unknown", "GET", "/v2/models", 404, "not_found"},
 		{"like v1", "GET", "/v11/models", 404, "not_found"},
-		{"responses", "POST", "/v1/responses", 404, "not_found"},
+		{"responses by GET", "GET", "/v1/responses", 405, "method_not_allowed"},
+		{"responses", "POST", "/responses", 400, "invalid_value"},
 		{"one response", "GET", "/v1/responses/resp_1", 404, "not_found"},
 		{"dots", "GET", "/v1/../../etc/passwd", 404, "not_found"},
 		{"chat by GET", "GET", "/v1/chat/completions", 405, "method_not_allowed"},

@@ -101,3 +101,10 @@ func (st *stream) close() {
 	st.closed = true
 	st.timer.Stop()
 }
+
+// failed reports whether the client can no longer be written to.
+func (st *stream) failed() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.err != nil
+}

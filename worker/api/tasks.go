@@ -171,6 +171,24 @@ func asTask(turn *agent.Turn, task string) {
 	turn.Source = "task"
 }
 
+// task answers what a frontend asks on its own account: see taskOf. It neither
+// waits for turns nor counts as one, and ends when its client goes.
+func (s *Server) task(client context.Context, answer func(ctx context.Context, cancel context.CancelCauseFunc) error) error {
+	if err := s.withinQuota(client); err != nil {
+		return err
+	}
+	ctx, cancel, done := s.turns.begin(client)
+	defer done()
+	timer := time.AfterFunc(taskTimeout, func() { cancel(errTaskTime) })
+	defer timer.Stop()
+	leave, err := s.enterTask(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return answer(ctx, cancel)
+}
+
 // enterTask waits for one of the places of tasks. They wait for each other and
 // for no turn.
 func (s *Server) enterTask(ctx context.Context) (leave func(), err error) {

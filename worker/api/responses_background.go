@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"hermes/worker/agent"
+	"hermes/worker/openai"
+)
+
+// runInBackground stores the response, lets its turn run without the client, and
+// answers at once, or with the stream that others can follow too.
+func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
+	r := c.Request()
+	if s.live.background() >= s.gate.room() {
+		s.metrics.refused(refusedQueue)
+		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
+			"This agent is busy: %d responses are made in the background. Try again later.", s.gate.room())
+		f.retryAfter = queueRetry
+		return f
+	}
+	if err := s.withinQuota(r.Context()); err != nil {
+		return err
+	}
+	if err := s.limits.take(); err != nil {
+		s.metrics.refused(refusedRate)
+		return err
+	}
+	ctx, cancel, done := s.turns.begin(context.WithoutCancel(r.Context()))
+	p.cancel = cancel
+	if err := p.beginQueued(ctx); err != nil {
+		s.limits.giveBack()
+		done()
+		return err
+	}
+	s.live.add(p)
+	queued := p.snapshot()
+	if err := p.claim.end(ctx, p.claim.finish(http.StatusOK, queued)); err != nil {
+		s.opts.Log.Warn("answer was not kept for a repeated request", "request_id", p.turn.RequestID, "error", err)
+	}
+	p.claim = nil // what follows is not part of the answer
+	p.log.add(p.encoder.begin(), false)
+	s.working.Go(func() {
+		defer done()
+		defer s.live.remove(p)
+		p.runQueued(ctx)
+	})
+	if !p.request.Stream {
+		writeBody(c.Response(), http.StatusOK, queued)
+		return nil
+	}
+	return p.followLog(r.Context(), c.Response(), 0)
+}
+
+// beginQueued is begin as far as it needs no wait: what a turn of a conversation
+// follows is known when it is its turn.
+func (p *responseRun) beginQueued(ctx context.Context) error {
+	if p.record.Conversation == "" {
+		return p.begin(ctx)
+	}
+	if err := p.putBegin(ctx); err != nil {
+		return p.s.storeFailure(err)
+	}
+	return nil
+}
+
+// runQueued waits for its turn and runs it.
+func (p *responseRun) runQueued(ctx context.Context) {
+	nobody := func([]byte, bool) error { return nil }
+	leave, err := p.leaveQueue(ctx)
+	if err != nil {
+		last, _ := p.end(ctx, agent.Result{}, err)
+		p.log.add(last, true)
+		return
+	}
+	defer leave()
+	p.mu.Lock()
+	started := p.encoder.start()
+	p.mu.Unlock()
+	_ = p.tell(started, true, nobody)
+	_, _ = p.run(ctx, nobody)
+}
+
+// leaveQueue waits until the turn may run.
+func (p *responseRun) leaveQueue(ctx context.Context) (leave func(), err error) {
+	leaveConversation, err := p.s.conversations.enter(ctx, p.record.Conversation)
+	if err != nil {
+		return nil, err
+	}
+	leaveGate, err := p.s.gate.await(ctx)
+	if err != nil {
+		leaveConversation()
+		return nil, err
+	}
+	leave = func() { leaveGate(); leaveConversation() }
+	if p.record.Conversation == "" {
+		return leave, nil
+	}
+	begun := p.encoder
+	if err := p.begin(ctx); err != nil {
+		p.encoder = begun
+		leave()
+		return nil, err
+	}
+	// The events before were made by the encoder that knew no instructions of
+	// turns before this one.
+	p.encoder.begin()
+	return leave, nil
+}

@@ -1,0 +1,373 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+
+	"hermes/worker/agent"
+	"hermes/worker/llm"
+	"hermes/worker/openai"
+	"hermes/worker/store"
+)
+
+// prefixRun begins the names of runs that are made here.
+const prefixRun = "run_"
+
+// errStopped is the cause with which a client's wish cancels a response.
+var errStopped = errors.New("cancelled by the client")
+
+// responseRun is one response on its way, from the request to its last event.
+type responseRun struct {
+	s       *Server
+	request *openai.ResponsesRequest
+	// turn is what the agent runs. Its history is known after begin.
+	turn    agent.Turn
+	runTurn runFunc
+	opts    responseOptions
+	// input is what the client sent, with ids.
+	input openai.Items
+	files *fileReader
+	// claim ends an idempotent request together with the response, nil if it is
+	// none.
+	claim *claim
+	// detached lets the turn go on without its client.
+	detached bool
+	// log is kept when the stream can be followed by others than the client that
+	// asked for the response.
+	log *eventLog
+
+	record store.Response // as it was stored last
+	added  []llm.Message  // by the input
+	put    bool           // it was stored
+	acted  bool           // a tool has begun
+
+	mu      sync.Mutex // guards encoder
+	encoder *responseEncoder
+	cancel  context.CancelCauseFunc
+	done    chan struct{} // closed when all is stored that will be
+}
+
+// newRun makes a run of a request, or says what is wrong with it. It begins
+// nothing.
+func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h http.Header) (*responseRun, error) {
+	openWebUI := fromOpenWebUI(h)
+	turn, err := s.responseTurn(request, openWebUI)
+	if err != nil {
+		return nil, err
+	}
+	base := s.opts.NewID()
+	id := openai.PrefixResponse + base
+	if request.Model == "" {
+		request.Model = s.opts.ModelName
+	}
+	turn.RunID = prefixRun + base
+	p := &responseRun{
+		s: s, request: request, turn: turn, runTurn: s.opts.Agent.Run, files: s.newFileReader(ctx), done: make(chan struct{}),
+		opts: responseOptions{
+			response: openai.NewResponse(request, id, s.opts.Now()),
+			tools:    toolItemsOf(s.opts.ToolItems, h, openWebUI),
+			now:      s.opts.Now,
+			newID:    counter(base + "_"),
+			whole:    !s.opts.Streaming,
+			status:   openWebUI && progressOf(s.opts.ToolProgress, openWebUI).events,
+		},
+	}
+	if p.input, err = s.resolveReferences(ctx, request.Input); err != nil {
+		return nil, err
+	}
+	p.input = p.input.Identify(counter(base + "_i"))
+	p.record = store.Response{
+		ID: id, RunID: turn.RunID, Background: request.Background, Status: p.opts.response.Status,
+		PreviousID: request.PreviousResponseID, Created: s.opts.Now(),
+	}
+	if request.Conversation != nil {
+		p.record.Conversation = request.Conversation.ID
+	}
+	return p, nil
+}
+
+// detach lets the turn go on without its client, who may come back for the rest.
+func (p *responseRun) detach(yes bool) {
+	if p.detached = yes; yes && p.request.Stored() {
+		p.opts.canonical, p.log = true, newEventLog()
+	}
+}
+
+// counter returns ids that tell of which response they are: see itemOwner.
+func counter(prefix string) func() string {
+	n := 0
+	return func() string {
+		n++
+		return prefix + strconv.Itoa(n)
+	}
+}
+
+// begin finds out what came before, and stores the response as one that is in
+// flight: from then on a crash cannot lose it. It says what is wrong with the
+// request where only the history tells.
+func (p *responseRun) begin(ctx context.Context) error {
+	var past []llm.Message
+	for {
+		var err error
+		if past, err = p.follow(ctx); err != nil {
+			return err
+		}
+		if p.added, err = transcribeItems(past, p.input, p.files); err != nil {
+			return err
+		}
+		if err = p.checkInput(past); err != nil {
+			return err
+		}
+		err = p.putBegin(ctx)
+		if err == nil {
+			break
+		}
+		// The head of a conversation may go between two calls. There is another
+		// one then, or none.
+		if p.record.Conversation == "" || !errors.Is(err, store.ErrNotFound) || ctx.Err() != nil {
+			return p.s.storeFailure(err)
+		}
+	}
+	instructions := ""
+	if p.opts.response.Instructions != nil {
+		instructions = *p.opts.response.Instructions
+	}
+	p.turn.History, p.turn.System = apartFromSystem(instructions, slices.Concat(past, p.added))
+	return nil
+}
+
+// checkInput makes sure that there is something to answer.
+func (p *responseRun) checkInput(past []llm.Message) error {
+	asks := func(m llm.Message) bool { return m.Role == llm.User || m.Role == llm.Tool }
+	if !slices.ContainsFunc(p.added, asks) && !slices.ContainsFunc(past, asks) {
+		return invalid("input", codeInvalidValue, "input holds nothing to answer: there must be a message of the user, or the output of a function.")
+	}
+	return nil
+}
+
+// follow returns the history that the response follows, and takes over what
+// stays in force of it.
+func (p *responseRun) follow(ctx context.Context) ([]llm.Message, error) {
+	if name := p.record.Conversation; name != "" {
+		head, err := p.s.opts.Store.ConversationHead(ctx, name)
+		if err != nil {
+			return nil, p.s.storeFailure(err)
+		}
+		p.record.PreviousID = head
+	}
+	if p.record.PreviousID == "" {
+		return nil, nil
+	}
+	previous, err := p.s.opts.Store.Response(ctx, p.record.PreviousID)
+	if err == nil && previous.InFlight() {
+		err = store.ErrInFlight
+	}
+	if err != nil {
+		return nil, p.s.storeFailure(err)
+	}
+	turns, err := p.s.opts.Store.Chain(ctx, previous.ID)
+	if err != nil {
+		return nil, p.s.storeFailure(err)
+	}
+	if p.request.Instructions == nil && previous.Instructions != "" {
+		p.opts.response.Instructions = &previous.Instructions
+	}
+	if run, err := p.s.opts.Store.Run(ctx, previous.RunID); err == nil {
+		p.turn.SessionID = run.SessionID
+	}
+	return pastTurns(turns)
+}
+
+// putBegin stores the response as in flight, unless it is not to be stored.
+func (p *responseRun) putBegin(ctx context.Context) error {
+	p.encoder = newResponseEncoder(p.opts)
+	p.record.Body = p.encoder.object()
+	if p.opts.response.Instructions != nil {
+		p.record.Instructions = *p.opts.response.Instructions
+	}
+	if !p.request.Stored() {
+		return nil
+	}
+	var err error
+	if p.record.Input, err = json.Marshal(p.input); err != nil {
+		return fmt.Errorf("encode input: %w", err)
+	}
+	if p.record.Transcript, err = json.Marshal(p.added); err != nil {
+		return fmt.Errorf("encode transcript: %w", err)
+	}
+	err = p.s.opts.Store.PutResponse(ctx, p.record, store.Put{Keep: p.s.opts.StoredResponses, Update: p.put})
+	p.put = p.put || err == nil
+	return err
+}
+
+// run runs the turn, hands the events of the stream to send while they happen,
+// and stores the end before it returns its events. The failure is what a client
+// is told that waits for the whole, nil if there is something to show.
+func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bool) error) (last []byte, f *failure) {
+	result, err := p.runTurn(ctx, p.turn, func(event agent.Event) error {
+		if _, ok := event.(agent.ToolStarted); ok {
+			p.acted = true
+		}
+		p.mu.Lock()
+		events, more := p.encoder.event(event)
+		p.mu.Unlock()
+		if len(events) == 0 && more {
+			return nil
+		}
+		return p.tell(events, !more, send)
+	})
+	last, f = p.end(ctx, result, err)
+	if p.log != nil {
+		p.log.add(last, true)
+	}
+	return last, f
+}
+
+// tell hands events to those who follow and to the client that asked.
+func (p *responseRun) tell(events []byte, flush bool, send func([]byte, bool) error) error {
+	if p.log != nil && len(events) > 0 {
+		p.log.add(events, false)
+	}
+	err := send(events, flush)
+	if p.detached {
+		return nil
+	}
+	return err
+}
+
+// end makes the last events of the stream and stores the response. If that goes
+// wrong the response has failed, whatever the turn was.
+func (p *responseRun) end(ctx context.Context, result agent.Result, err error) ([]byte, *failure) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var last []byte
+	var f *failure
+	cause := context.Cause(ctx)
+	switch {
+	case err == nil:
+		last = p.encoder.finish(result)
+	case errors.Is(cause, errStopped), cause != nil && !errors.Is(cause, errShutdown):
+		f = p.stopped()
+		last = p.encoder.cancel(result.Usage)
+	default:
+		f = p.failureOf(ctx, err)
+		last = p.encoder.fail(responseError(f), result.Usage)
+	}
+	if storeErr := p.putEnd(ctx, result, err == nil || len(result.Messages) > 0, f); storeErr != nil {
+		f = p.s.storeFailure(storeErr)
+		f.final = p.acted
+		last = p.encoder.retract(responseError(f))
+	}
+	return last, f
+}
+
+// stopped is what a client that waits for the whole is told of a response that
+// was cancelled.
+func (p *responseRun) stopped() *failure {
+	f := refused(http.StatusConflict, openai.TypeInvalidRequest, codeCancelled, "The response was cancelled.")
+	f.final = true
+	return f
+}
+
+// failureOf says what went wrong in a turn.
+func (p *responseRun) failureOf(ctx context.Context, err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if f, ok := errors.AsType[*failure](p.s.turnFailure(ctx, p.turn, err, p.acted)); ok {
+		return f
+	}
+	return internal(err)
+}
+
+// responseError is a failure as a response shows it.
+func responseError(f *failure) openai.ResponseError {
+	code := openai.CodeServerError
+	switch {
+	case f.body.Code == codeRateLimit:
+		code = openai.CodeRateLimitExceeded
+	case f.body.Code == codeOverflow, f.status == http.StatusBadRequest:
+		code = openai.CodeInvalidPrompt
+	}
+	return openai.ResponseError{Code: code, Message: f.body.Message, Type: f.body.Type}
+}
+
+// putEnd stores how the response ended, what of the turn a later one has to know,
+// and that it is the head of its conversation. The client's leaving does not
+// matter here.
+func (p *responseRun) putEnd(ctx context.Context, result agent.Result, head bool, f *failure) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+	defer cancel()
+	p.record.Body, p.record.Status, p.record.Input = p.encoder.object(), p.encoder.state.Status, nil
+	var err error
+	if p.record.Transcript, err = json.Marshal(slices.Concat(p.added, result.Messages)); err != nil {
+		return fmt.Errorf("encode transcript: %w", err)
+	}
+	// A failure that the client gets as an error is no answer to keep: see
+	// claim.settle.
+	var finish *store.Finish
+	if f == nil || p.acted {
+		finish = p.claim.finish(http.StatusOK, p.record.Body)
+	}
+	if !p.request.Stored() {
+		return p.claim.end(ctx, finish)
+	}
+	put := store.Put{Keep: p.s.opts.StoredResponses, Update: true, Head: head && p.record.Conversation != "", Finish: finish}
+	for {
+		err := p.s.opts.Store.PutResponse(ctx, p.record, put)
+		switch {
+		case err == nil:
+			if finish != nil {
+				p.claim.land()
+			}
+			return nil
+		case errors.Is(err, store.ErrNotFound): // deleted while it was made
+			return p.claim.end(ctx, finish)
+		case errors.Is(err, store.ErrConflict):
+			// Another process of this profile, as there is while one takes over from
+			// another, has gone on with the conversation. This turn follows it.
+			if p.record.PreviousID, err = p.s.opts.Store.ConversationHead(ctx, p.record.Conversation); err == nil {
+				continue
+			}
+			return err
+		default:
+			return err
+		}
+	}
+}
+
+// snapshot is the response as it stands.
+func (p *responseRun) snapshot() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.encoder.object()
+}
+
+// storeFailure says what a failed use of the store is to the client.
+func (s *Server) storeFailure(err error) *failure {
+	f, ok := errors.AsType[*failure](err)
+	switch {
+	case ok:
+		return f
+	case errors.Is(err, store.ErrNotFound):
+		f := refused(http.StatusNotFound, openai.TypeInvalidRequest, codePreviousNotFound,
+			"The previous response is not stored here. Perhaps it was deleted, or gave way to newer ones; send the whole history as input instead.")
+		f.body.Param = "previous_response_id"
+		return f
+	case errors.Is(err, store.ErrInFlight):
+		return invalid("previous_response_id", codeInFlight, "The previous response has not ended yet. Wait until it has, or cancel it.")
+	case errors.Is(err, store.ErrFull):
+		f := refused(http.StatusInternalServerError, openai.TypeServer, codeStorage,
+			"The disk of this server is full, so the response cannot be stored. Ask its admin to free some space.")
+		f.cause, f.final = err, true
+		return f
+	default:
+		return internal(err)
+	}
+}

@@ -1,0 +1,116 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"hermes/worker/agent"
+	"hermes/worker/llm"
+	"hermes/worker/openai"
+	"hermes/worker/store"
+)
+
+// diedMessage is what a response says whose process died.
+const diedMessage = "The server stopped while this response was made. The output holds what was recorded until then; the effects of a tool that ran are unknown."
+
+// SettleResponse returns what ends responses whose process died, for
+// store.Options: they have failed, and hold all that was recorded of their turns,
+// without what redact takes out.
+func SettleResponse(redact func(string) string, now func() time.Time) func(store.Response, []store.Message) store.Settled {
+	return func(response store.Response, recorded []store.Message) store.Settled {
+		settled, err := settle(response, recorded, redact, now)
+		if err != nil { // what was stored cannot be read; then it stays as it is
+			return store.Settled{Status: store.ResponseFailed, Head: true}
+		}
+		return settled
+	}
+}
+
+func settle(response store.Response, recorded []store.Message, redact func(string) string, now func() time.Time) (store.Settled, error) {
+	var body openai.Response
+	if err := json.Unmarshal(response.Body, &body); err != nil {
+		return store.Settled{}, fmt.Errorf("read response: %w", err)
+	}
+	var history []llm.Message // the input
+	if len(response.Transcript) > 0 {
+		if err := json.Unmarshal(response.Transcript, &history); err != nil {
+			return store.Settled{}, fmt.Errorf("read transcript: %w", err)
+		}
+	}
+	said, err := recordedMessages(recorded)
+	if err != nil {
+		return store.Settled{}, err
+	}
+	encoder, err := resumeResponse(responseOptions{
+		newID: counter(strings.TrimPrefix(response.ID, openai.PrefixResponse) + "_"), now: now, canonical: response.Background,
+	}, &body)
+	if err != nil {
+		return store.Settled{}, err
+	}
+	for _, event := range eventsOf(said, redact) {
+		encoder.event(event)
+	}
+	encoder.fail(openai.ResponseError{Code: openai.CodeServerError, Message: diedMessage}, usageSum(said))
+	transcript, err := json.Marshal(append(history, said...))
+	if err != nil {
+		return store.Settled{}, fmt.Errorf("encode transcript: %w", err)
+	}
+	// What was done stays part of the conversation. Where nothing was, the person
+	// asks again.
+	return store.Settled{Status: store.ResponseFailed, Body: encoder.object(), Transcript: transcript, Head: len(said) > 0}, nil
+}
+
+// recordedMessages reads what a run recorded after the message that it answers.
+func recordedMessages(recorded []store.Message) ([]llm.Message, error) {
+	var messages []llm.Message
+	for i, row := range recorded {
+		if i == 0 {
+			continue
+		}
+		var message llm.Message
+		if row.Role == store.RoleTool {
+			message = llm.TextMessage(llm.Tool, row.Text)
+			message.ToolCallID = row.ToolCallID
+		} else if err := json.Unmarshal(row.Body, &message); err != nil {
+			return nil, fmt.Errorf("read message %d: %w", row.ID, err)
+		}
+		messages = append(messages, message)
+	}
+	return messages, nil
+}
+
+// eventsOf makes the events of a turn of the messages that it left.
+func eventsOf(messages []llm.Message, redact func(string) string) []agent.Event {
+	var events []agent.Event
+	calls := map[string]llm.ToolCall{}
+	for _, message := range messages {
+		if message.Role == llm.Tool {
+			call := calls[message.ToolCallID]
+			events = append(events, agent.ToolFinished{Call: call, Label: call.Name, Output: redact(message.Text())})
+			continue
+		}
+		if message.Reasoning != "" {
+			events = append(events, agent.Reasoning{JSON: appendQuoted(nil, redact(message.Reasoning))})
+		}
+		if text := message.Text(); text != "" {
+			events = append(events, agent.Text{JSON: appendQuoted(nil, redact(text))})
+		}
+		for _, call := range message.ToolCalls {
+			call.Arguments = redact(call.Arguments)
+			calls[call.ID] = call
+			events = append(events, agent.ToolStarted{Call: call, Label: call.Name})
+		}
+	}
+	return events
+}
+
+// usageSum is what the calls of the model used together.
+func usageSum(messages []llm.Message) llm.Usage {
+	var sum llm.Usage
+	for _, message := range messages {
+		sum = sum.Add(message.Usage)
+	}
+	return sum
+}
