@@ -59,6 +59,9 @@ func (s *Server) replay(ctx context.Context, w http.ResponseWriter, p *responseR
 	out := openStream(w, func(error) {})
 	defer out.close()
 	if p != nil {
+		if out.send(nil, true) != nil { // the headers, as nothing else goes out for now
+			return errGone
+		}
 		select {
 		case <-p.done:
 		case <-ctx.Done():
@@ -87,6 +90,9 @@ func (p *responseRun) followLog(client context.Context, w http.ResponseWriter, f
 	defer cancel()
 	out := openStream(w, func(error) { cancel() })
 	defer out.close()
+	if out.send(nil, true) != nil { // the headers: the next event may take long
+		return errGone
+	}
 	if err := p.log.follow(ctx, from, func(events []byte) error { return out.send(events, true) }); err != nil {
 		return errGone
 	}

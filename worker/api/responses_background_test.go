@@ -1,0 +1,308 @@
+package api_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hermes/worker/agent"
+	"hermes/worker/api"
+	"hermes/worker/llm"
+)
+
+// gated is a turn that says one thing, waits, and says another.
+type gated struct {
+	began chan agent.Turn
+	open  chan struct{}
+	ended chan error
+}
+
+func newGated() *gated {
+	return &gated{make(chan agent.Turn, 10), make(chan struct{}), make(chan error, 10)}
+}
+
+func (g *gated) run(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
+	call := llm.ToolCall{ID: "c1", Name: "terminal", Arguments: "{}"}
+	emit(agent.ToolStarted{Call: call, Emoji: "💻", Label: "wait"})
+	g.began <- turn
+	select {
+	case <-g.open:
+	case <-ctx.Done():
+		g.ended <- context.Cause(ctx)
+		partial := answered("stopped")
+		return partial, context.Cause(ctx)
+	}
+	emit(agent.ToolFinished{Call: call, Emoji: "💻", Label: "wait", Output: "ok"})
+	for _, word := range strings.SplitAfter("It is done, after quite some time and many words. ", " ") {
+		emit(text(word))
+	}
+	g.ended <- nil
+	return answered("It is done, after quite some time and many words. "), nil
+}
+
+// tryRequest sends a request over the network and returns the answer, whose body
+// the caller closes.
+func tryRequest(ctx context.Context, method, url, body string, header ...string) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+testKey)
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Set(name, value)
+	}
+	return (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
+}
+
+// request is tryRequest where there must be an answer.
+func request(ctx context.Context, t *testing.T, method, url, body string, header ...string) *http.Response {
+	t.Helper()
+	response, err := tryRequest(ctx, method, url, body, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response
+}
+
+func readAll(t *testing.T, response *http.Response) string {
+	t.Helper()
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("read answer: %v", err)
+	}
+	return string(body)
+}
+
+// A response in the background is there at once, goes on without its client, and
+// can be read and followed from any event while it runs and afterwards.
+func TestResponsesInTheBackground(t *testing.T) {
+	t.Parallel()
+	for _, conversation := range []string{"", `,"conversation":"c"`} {
+		g := newGated()
+		_, base := serve(t, stored(t, fixed(runs(g.run))))
+		ctx := t.Context()
+		queued := decodeResponse(t, readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"x","background":true`+conversation+`}`)))
+		if queued.Status != "queued" || !queued.Background {
+			t.Fatalf("it began as %+v", queued)
+		}
+		url := base + "/v1/responses/" + queued.ID
+		receive(t, g.began, "the turn")
+		if now := decodeResponse(t, readAll(t, request(ctx, t, "GET", url, ""))); now.Status != "in_progress" || kinds(now) != "function_call terminal" {
+			t.Errorf("meanwhile it is %s, %s", now.Status, kinds(now))
+		}
+		var followers []*http.Response
+		for _, after := range []string{"", "&starting_after=0", "&starting_after=5", "&starting_after=7"} {
+			followers = append(followers, request(ctx, t, "GET", url+"?stream=true"+after, ""))
+		}
+		close(g.open)
+		whole := readAll(t, followers[0])
+		events := strings.SplitAfter(whole, "\n\n")
+		for i, after := range []int{0, 5, 7} {
+			if got, want := readAll(t, followers[i+1]), strings.Join(events[after+1:], ""); got != want {
+				t.Errorf("after %d came %q, want %q", after, got, want)
+			}
+		}
+		for after := -1; after < len(events)-3; after++ {
+			query := "?stream=true"
+			if after >= 0 {
+				query += fmt.Sprint("&starting_after=", after)
+			}
+			if got, want := readAll(t, request(ctx, t, "GET", url+query, "")), strings.Join(events[after+1:], ""); got != want {
+				t.Errorf("afterwards, after %d came\n%s\nwant\n%s", after, got, want)
+			}
+		}
+		end := lastResponse(t, whole)
+		if end.Status != "completed" || kinds(end) != "function_call terminal, function_call_output ok, message It is done, after quite some time and many words. " {
+			t.Errorf("it ended as %s, %s", end.Status, kinds(end))
+		}
+		stored := decodeResponse(t, readAll(t, request(ctx, t, "GET", url, "")))
+		if stored.Status != "completed" || kinds(stored) != kinds(end) {
+			t.Errorf("stored is %s", kinds(stored))
+		}
+	}
+}
+
+// The client that asked may go: only the stream ends.
+func TestABackgroundStreamOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	_, base := serve(t, stored(t, fixed(runs(g.run))))
+	ctx, leave := context.WithCancel(t.Context())
+	stream := request(ctx, t, "POST", base+"/v1/responses", `{"input":"x","background":true,"stream":true}`)
+	line, err := bufio.NewReader(stream.Body).ReadString('\n')
+	if line != "event: response.created\n" {
+		t.Fatalf("the stream begins with %q (%v)", line, err)
+	}
+	turn := receive(t, g.began, "the turn")
+	leave()
+	stream.Body.Close()
+	close(g.open)
+	if err := receive(t, g.ended, "the end"); err != nil {
+		t.Errorf("the turn was stopped: %v", err)
+	}
+	id := "resp_" + strings.TrimPrefix(turn.RunID, "run_")
+	if got := readAll(t, request(t.Context(), t, "GET", base+"/v1/responses/"+id+"?stream=true", "")); lastResponse(t, got).Status != "completed" {
+		t.Errorf("it ended as %s", got)
+	}
+}
+
+func TestCancelledResponses(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	_, base := serve(t, stored(t, fixed(runs(g.run))))
+	ctx := t.Context()
+	id := decodeResponse(t, readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"x","background":true,"conversation":"c"}`))).ID
+	receive(t, g.began, "the turn")
+	waiting := decodeResponse(t, readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"y","background":true,"conversation":"c"}`))).ID
+	follower := request(ctx, t, "GET", base+"/v1/responses/"+id+"?stream=true", "")
+
+	for _, test := range []struct{ id, output string }{{waiting, ""}, {id, "function_call terminal, function_call_output The call was interrupted; its effects are unknown."}, {id, "function_call terminal, function_call_output The call was interrupted; its effects are unknown."}} {
+		got := decodeResponse(t, readAll(t, request(ctx, t, "POST", base+"/v1/responses/"+test.id+"/cancel", "")))
+		if got.Status != "cancelled" || kinds(got) != test.output {
+			t.Errorf("it ended as %s, %s", got.Status, kinds(got))
+		}
+	}
+	if err := receive(t, g.ended, "the end"); err == nil {
+		t.Error("the turn went on")
+	}
+	if last := lastResponse(t, readAll(t, follower)); last.Status != "cancelled" {
+		t.Errorf("a follower saw it end as %s", last.Status)
+	}
+	close(g.open)
+	foreground := decodeResponse(t, readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"z","conversation":"c"}`)))
+	turn := receive(t, g.began, "a turn")
+	if got := said(turn.History); got != "u:x a:stopped u:z" {
+		t.Errorf("the conversation goes on with %q", got)
+	}
+	response := request(ctx, t, "POST", base+"/v1/responses/"+foreground.ID+"/cancel", "")
+	if body := readAll(t, response); response.StatusCode != http.StatusBadRequest || !strings.Contains(body, "response_not_background") {
+		t.Errorf("a response in the foreground: status %d: %s", response.StatusCode, body)
+	}
+}
+
+// Deleting what runs in the background stops it, for good.
+func TestDeletingStopsTheBackground(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	_, base := serve(t, stored(t, fixed(runs(g.run))))
+	ctx := t.Context()
+	id := decodeResponse(t, readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"x","background":true}`))).ID
+	receive(t, g.began, "the turn")
+	readAll(t, request(ctx, t, "DELETE", base+"/v1/responses/"+id, ""))
+	if err := receive(t, g.ended, "the end"); err == nil {
+		t.Error("the turn went on")
+	}
+	follow := request(ctx, t, "GET", base+"/v1/responses/"+id+"?stream=true", "")
+	readAll(t, follow)
+	if got := request(ctx, t, "GET", base+"/v1/responses/"+id, ""); got.StatusCode != http.StatusNotFound {
+		t.Errorf("it came back: %s", readAll(t, got))
+	}
+}
+
+// A client in the foreground that goes stops its turn, and what there was is kept;
+// with detach it is finished, and can be fetched.
+func TestAClientOfAResponseThatGoes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		setting, status string
+		stream          bool
+	}{{"cancel", "cancelled", true}, {"cancel", "cancelled", false}, {"detach", "completed", true}, {"detach", "completed", false}} {
+		t.Run(fmt.Sprint(test.setting, test.stream), func(t *testing.T) {
+			t.Parallel()
+			g := newGated()
+			opts := stored(t, fixed(runs(g.run)))
+			opts.OnDisconnect = test.setting
+			_, base := serve(t, opts)
+			ctx, leave := context.WithCancel(t.Context())
+			answered := make(chan error, 1)
+			go func() {
+				response, err := tryRequest(ctx, "POST", base+"/v1/responses", fmt.Sprintf(`{"input":"x","stream":%v}`, test.stream))
+				if err == nil {
+					_, err = io.ReadAll(response.Body)
+					response.Body.Close()
+				}
+				answered <- err
+			}()
+			turn := receive(t, g.began, "the turn")
+			leave()
+			if err := receive(t, answered, "the client"); err == nil {
+				t.Error("the client got an answer")
+			}
+			if test.setting == "detach" {
+				close(g.open)
+			}
+			if err := receive(t, g.ended, "the end"); (err == nil) != (test.setting == "detach") {
+				t.Errorf("the turn ended with %v", err)
+			}
+			url := base + "/v1/responses/resp_" + strings.TrimPrefix(turn.RunID, "run_")
+			if got := lastResponse(t, readAll(t, request(t.Context(), t, "GET", url+"?stream=true", ""))); got.Status != test.status {
+				t.Errorf("it is stored as %s, want %s", got.Status, test.status)
+			}
+		})
+	}
+}
+
+// A drain waits for the background as for everything else; one in a hurry ends it,
+// and says so in what is stored.
+func TestADrainWaitsForTheBackground(t *testing.T) {
+	t.Parallel()
+	for _, hurried := range []bool{false, true} {
+		g := newGated()
+		opts := stored(t, fixed(runs(g.run)))
+		server, base := serve(t, opts)
+		id := decodeResponse(t, readAll(t, request(t.Context(), t, "POST", base+"/v1/responses", `{"input":"x","background":true}`))).ID
+		receive(t, g.began, "the turn")
+		ctx, cancel := context.WithCancel(t.Context())
+		drained := make(chan error, 1)
+		go func() { drained <- server.Drain(ctx) }()
+		status := "completed"
+		if hurried {
+			status = "failed"
+			cancel()
+		} else {
+			close(g.open)
+		}
+		if err := receive(t, drained, "the drain"); err != nil {
+			t.Errorf("drain: %v", err)
+		}
+		cancel()
+		if len(g.ended) != 1 {
+			t.Error("the drain was over before the turn")
+		}
+		stored, err := opts.Store.Response(context.Background(), id)
+		if err != nil || stored.Status != status {
+			t.Errorf("it is stored as %s (%v), want %s", stored.Status, err, status)
+		}
+	}
+}
+
+// Requests in the background wait without a limit of time, but not without one of
+// number.
+func TestTooManyInTheBackground(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	opts.MaxConcurrentRuns = 1
+	server := api.New(opts)
+	var ids []string
+	for range 2 {
+		ids = append(ids, respond(t, server, `{"input":"x","background":true}`).ID)
+	}
+	got := call(t, server, "POST", "/v1/responses", `{"input":"x","background":true}`)
+	if got.status != 429 || got.header.Get("Retry-After") == "" || got.error(t).Code != "rate_limit_exceeded" {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+	close(g.open)
+	for _, id := range ids {
+		if got := lastResponse(t, call(t, server, "GET", "/v1/responses/"+id+"?stream=true", "").body); got.Status != "completed" {
+			t.Errorf("it ended as %s", got.Status)
+		}
+	}
+}
