@@ -107,30 +107,24 @@ func usageOf(u openai.Usage) llm.Usage {
 	return usage
 }
 
-// replayStored makes the stream of a stored response.
-func replayStored(body []byte, send func([]byte) error) error {
-	var response openai.Response
-	if err := json.Unmarshal(body, &response); err != nil {
-		return fmt.Errorf("read stored response: %w", err)
-	}
-	return replayResponse(&response, -1, send)
-}
-
-// replayRunning makes the stream of a response in the background, whose first
-// answer is all that is kept for a repeated request. The response goes on meanwhile.
-func (s *Server) replayRunning(ctx context.Context) replayFunc {
+// replayAnswered makes the stream of a response that was the answer to a request,
+// from what is stored of it by now: one in the background has gone on.
+func (s *Server) replayAnswered(ctx context.Context) replayFunc {
 	return func(body []byte, send func([]byte) error) error {
 		var response openai.Response
 		if err := json.Unmarshal(body, &response); err != nil {
 			return fmt.Errorf("read stored response: %w", err)
 		}
-		if p := s.live.get(response.ID); p != nil {
+		if p := s.live.get(response.ID); p != nil && p.log != nil {
 			return p.log.follow(ctx, 0, send)
 		}
 		stored, err := s.opts.Store.Response(ctx, response.ID)
-		if err != nil {
-			return replayStored(body, send) // it was deleted: what it began as is all there is
+		if err != nil { // it was deleted, or never stored: the answer is all there is
+			return replayResponse(&response, nil, -1, send)
 		}
-		return replayStored(stored.Body, send)
+		if err := json.Unmarshal(stored.Body, &response); err != nil {
+			return fmt.Errorf("read stored response: %w", err)
+		}
+		return replayResponse(&response, stored.Outline, -1, send)
 	}
 }

@@ -52,11 +52,8 @@ func (s *Server) createResponse(c echo.Context) error {
 	}
 	p.detach(request.Background || s.opts.OnDisconnect == Detach || p.claim.keyed())
 	var replay replayFunc
-	switch {
-	case request.Stream && request.Background:
-		replay = s.replayRunning(r.Context())
-	case request.Stream:
-		replay = replayStored
+	if request.Stream {
+		replay = s.replayAnswered(r.Context())
 	}
 	return s.once(c, p.claim, p.turn.RunID, p.record.ID, replay, func() error {
 		if request.Background {

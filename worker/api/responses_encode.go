@@ -50,12 +50,6 @@ type responseOptions struct {
 	now      func() time.Time
 	// whole holds the text of an item back and sends it as one delta.
 	whole bool
-	// canonical makes the stream a function of the output alone, so that
-	// replayResponse can make the same events again, with the same numbers. It
-	// is for streams that a client may pick up in the middle. Text is then sent
-	// in pieces of its own instead of the model's, and an mcp_call when it has
-	// ended.
-	canonical bool
 	// status adds Open WebUI's status lines to the events about tools.
 	status bool
 }
@@ -85,18 +79,18 @@ type responseEncoder struct {
 	sequence  int64  // the next sequence_number
 	after     int64  // events up to this number are left out
 
-	open    *responseItem // the message or reasoning that takes text
-	frame   []byte        // of its deltas, up to the text
-	sent    int           // bytes of its text that were sent
-	scanned int           // bytes of its text that were looked at for an end of a piece
-	runes   int           // characters between sent and scanned
+	open  *responseItem // the message or reasoning that takes text
+	frame []byte        // of its deltas, up to the text
+	sent  int           // bytes of its text that were sent
+
+	outline outline // of the events so far
 
 	running []*runningCall // started and not finished
 	left    []llm.ToolCall // to the client
 }
 
-// runningCall is a call that has started. Item is nil as long as nothing is
-// shown of it.
+// runningCall is a call that has started. Item is set if one item shows the call
+// and its end.
 type runningCall struct {
 	call llm.ToolCall
 	tool runningTool
@@ -104,7 +98,7 @@ type runningCall struct {
 }
 
 func newResponseEncoder(opts responseOptions) *responseEncoder {
-	e := &responseEncoder{opts: opts, after: -1}
+	e := &responseEncoder{opts: opts, after: -1, outline: newOutline()}
 	e.state.Status = openai.StatusInProgress
 	if opts.response.Background {
 		e.state.Status = openai.StatusQueued

@@ -111,31 +111,6 @@ func shortened(value any, most int) any {
 	}
 }
 
-// A canonical stream sends text in pieces that end with the first white space
-// after pieceLeast characters, or else after pieceMost.
-const (
-	pieceLeast = 16
-	pieceMost  = 48
-)
-
-// canonicalDeltas sends the pieces of the open item that are complete. Where
-// they end depends on the characters alone, not on how they arrived or how they
-// are escaped.
-func (e *responseEncoder) canonicalDeltas() {
-	text := e.open.text
-	for e.scanned < len(text) {
-		r, size := firstRune(text[e.scanned:])
-		e.scanned += size
-		e.runes++
-		blank := r == ' ' || r == '\n' || r == '\t' || r == '\r'
-		if e.runes >= pieceMost || e.runes > pieceLeast && blank {
-			piece := text[e.sent:e.scanned]
-			e.sent, e.runes = e.scanned, 0
-			e.deltas(piece)
-		}
-	}
-}
-
 // firstRune returns the first character of the inside of a JSON string, and how
 // many bytes it takes there.
 func firstRune(inner []byte) (r rune, size int) {

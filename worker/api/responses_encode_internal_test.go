@@ -123,7 +123,7 @@ func TestResponseStreams(t *testing.T) {
 		{name: "max-output-tokens", events: []agent.Event{says("Hello and")}, end: finishes(llm.FinishLength)},
 		{name: "content-filter", events: []agent.Event{says("Hello and")}, end: finishes(llm.FinishContentFilter)},
 		{name: "cancelled", events: []agent.Event{says("Hel")}, end: cancels},
-		{name: "background", body: `{"model":"alice","input":"hello","background":true}`, set: func(o *responseOptions) { o.canonical = true }, events: []agent.Event{
+		{name: "background", body: `{"model":"alice","input":"hello","background":true}`, events: []agent.Event{
 			thinks("They say hello, so I say hello too."), says("Hello, Alice! What a very fine "), says("morning it is, is it not?"),
 		}, end: finishes(llm.FinishStop)},
 		{name: "whole", set: func(o *responseOptions) { o.whole = true }, events: between, end: finishes(llm.FinishStop)},
@@ -218,57 +218,10 @@ func TestFirstCharacterOfAString(t *testing.T) {
 	}
 }
 
-func TestNothingIsAddedToAResponseThatHasEnded(t *testing.T) {
-	t.Parallel()
-	opts := responseTo(t, sayHello)
-	_, e := play(opts, []agent.Event{says("Hello")}, finishes(llm.FinishStop))
-	object := e.object()
-	response, err := storedResponse(object)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := resumeResponse(opts, response)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if late := again.fail(openai.ResponseError{}, llm.Usage{}); len(late) > 0 || !bytes.Equal(again.object(), object) {
-		t.Errorf("it went on with %s and is now %s", late, again.object())
-	}
-}
-
-// A crash leaves a response behind that is still in progress.
-func TestWhatACrashLeftIsEnded(t *testing.T) {
-	t.Parallel()
-	for name, tools := range map[string]toolItems{"pairs": toolPairs, "mcp": toolMCPCalls} {
-		opts := responseTo(t, sayHello)
-		opts.tools = tools
-		e := newResponseEncoder(opts)
-		e.begin()
-		e.event(says("Let me look."))
-		e.event(starts("call_1", "terminal", "{}"))
-		left, err := storedResponse(e.object())
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := resumeResponse(opts, left)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again.incomplete("interrupted", llm.Usage{})
-		response, err := storedResponse(again.object())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := checkResponseStream(replayOf(t, response, -1), false); err != nil || got["status"] != "incomplete" {
-			t.Errorf("%s: it ended as %v (%v)", name, got["status"], err)
-		}
-	}
-}
-
 // replayOf returns a replay of what comes after an event.
-func replayOf(t interface{ Fatal(...any) }, response *openai.Response, after int64) string {
+func replayOf(t interface{ Fatal(...any) }, response *openai.Response, stored outline, after int64) string {
 	var out strings.Builder
-	if err := replayResponse(response, after, func(b []byte) error { out.Write(b); return nil }); err != nil {
+	if err := replayResponse(response, stored, after, func(b []byte) error { out.Write(b); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -399,32 +352,37 @@ func TestReplayStopsWithItsReader(t *testing.T) {
 	}
 	gone := errors.New("gone")
 	sent := 0
-	err = replayResponse(response, -1, func([]byte) error { sent++; return gone })
+	err = replayResponse(response, e.outline, -1, func([]byte) error { sent++; return gone })
 	if !errors.Is(err, gone) || sent != 1 {
 		t.Errorf("after %d pieces: %v", sent, err)
 	}
 	response.Output = openai.Items{openai.ReferenceItem{ID: "msg_1"}}
-	if err := replayResponse(response, -1, func([]byte) error { return nil }); err == nil {
+	if err := replayResponse(response, e.outline, -1, func([]byte) error { return nil }); err == nil {
 		t.Error("an output that cannot be was replayed")
 	}
 }
 
 func BenchmarkResponseDelta(b *testing.B) {
-	for _, canonical := range []bool{false, true} {
-		b.Run(fmt.Sprintf("canonical=%v", canonical), func(b *testing.B) {
-			opts := responseTo(b, sayHello)
-			opts.canonical = canonical
-			var event agent.Event = agent.Text{JSON: []byte(`" a few words"`)}
-			e := newResponseEncoder(opts)
-			e.event(event)
-			b.ReportAllocs()
-			for b.Loop() {
-				e.event(event)
-				if len(e.open.text) > 1<<20 { // no answer is that long
-					e.open.text = e.open.text[:0]
-					e.sent, e.scanned, e.runes = 0, 0, 0
-				}
-			}
-		})
+	var event agent.Event = agent.Text{JSON: []byte(`" a few words"`)}
+	e := newResponseEncoder(responseTo(b, sayHello))
+	e.event(event)
+	b.ReportAllocs()
+	for b.Loop() {
+		e.event(event)
+		if len(e.open.text) > 1<<20 { // no answer is that long
+			e.open.text, e.outline = e.open.text[:0], newOutline()
+			e.sent = 0
+		}
+	}
+}
+
+func TestTextLength(t *testing.T) {
+	t.Parallel()
+	for inner, want := range map[string]int{
+		``: 0, `abc`: 3, `é💻`: 6, `a\nb`: 3, `\u00e9`: 2, `\ud83d\udcbb`: 4, `\"\\\/`: 3, `\ud83d`: 3, `\`: 3,
+	} {
+		if got := textLength([]byte(inner)); got != want {
+			t.Errorf("%s is %d bytes of text, want %d", inner, got, want)
+		}
 	}
 }

@@ -123,6 +123,7 @@ func (i *responseItem) appendOutput(b []byte, limits bounds) []byte {
 func (e *responseEncoder) newItem(kind, id string) *responseItem {
 	item := &responseItem{kind: kind, index: len(e.items), id: id, status: openai.StatusInProgress}
 	e.items = append(e.items, item)
+	e.outline.item()
 	return item
 }
 
@@ -156,7 +157,7 @@ func (e *responseEncoder) openText(kind, id string) {
 	e.itemEvent(openai.EventItemAdded, item)
 	item.begun = true
 	e.partEvent(openai.EventPartAdded, item)
-	e.open, e.sent, e.scanned, e.runes = item, 0, 0, 0
+	e.open, e.sent = item, 0
 	delta := openai.EventTextDelta
 	if kind == openai.ItemReasoning {
 		delta = openai.EventReasoningDelta
@@ -196,10 +197,7 @@ func (e *responseEncoder) settle(status string) {
 // add adds to the text of the open item and sends what is due of it.
 func (e *responseEncoder) add(inner []byte) {
 	e.open.text = append(e.open.text, inner...)
-	switch {
-	case e.opts.canonical:
-		e.canonicalDeltas()
-	case !e.opts.whole:
+	if !e.opts.whole {
 		e.sent = len(e.open.text)
 		e.deltas(inner)
 	}
@@ -221,6 +219,7 @@ func (e *responseEncoder) deltas(inner []byte) {
 			e.buf = append(e.buf, '"')
 		}
 		e.endEvent()
+		e.outline.delta(inner[:n])
 		inner = inner[n:]
 	}
 }

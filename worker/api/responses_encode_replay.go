@@ -2,7 +2,7 @@ package api
 
 import (
 	"fmt"
-	"slices"
+	"unicode/utf8"
 
 	"hermes/worker/llm"
 	"hermes/worker/openai"
@@ -14,110 +14,153 @@ import (
 // valid until it returns. Of a response that has ended the last piece holds the
 // end of the stream.
 //
-// No log of events is kept anywhere. Of a canonical stream the events are the
-// same, with the same numbers, because everything in them follows from the
-// response: its settings; the order, ids and statuses of its items; where pieces
-// of text end, from the text; what is shown of tools, from their length; that
-// it was queued, from background. Status lines of Open WebUI are not made again.
-// Of any other stream the items are the same, but text comes in other pieces, so
-// that a number from the first stream means nothing in this one.
-func replayResponse(response *openai.Response, after int64, send func([]byte) error) error {
-	e := newResponseEncoder(responseOptions{response: *response, canonical: true})
-	e.after = after
-	if err := e.restore(response, send); err != nil || !ended(response.Status) {
-		return err
-	}
-	e.buf = e.buf[:0]
-	e.state = response.ResponseState
-	e.last()
-	return send(e.buf)
-}
-
-// resumeResponse makes an encoder that stands where a stored response stands, to
-// go on with it or to end it after a crash. Calls without an output are taken
-// for running. Of a canonical stream it goes on with the right number.
-func resumeResponse(opts responseOptions, response *openai.Response) (*responseEncoder, error) {
-	opts.response = *response
-	e := newResponseEncoder(opts)
-	if err := e.restore(response, func([]byte) error { return nil }); err != nil {
-		return nil, err
-	}
-	if ended(response.Status) {
-		e.state, e.over = response.ResponseState, true
-	}
-	return e, nil
-}
-
-func ended(status string) bool {
-	return status != openai.StatusQueued && status != openai.StatusInProgress
-}
-
-// restore makes the events up to where the response stands.
-func (e *responseEncoder) restore(response *openai.Response, send func([]byte) error) error {
+// No log of events is kept anywhere: with the outline of the first stream the
+// events are the same, with the same numbers, because everything else in them
+// follows from the response. Status lines of Open WebUI are not made again.
+// Without an outline, as after a crash, each text is one piece, and the end of the
+// stream is sent whatever number the client has.
+func replayResponse(response *openai.Response, stored outline, after int64, send func([]byte) error) error {
+	r := replay{responseEncoder: newResponseEncoder(responseOptions{response: *response}), output: response.Output}
+	r.after = after
 	var err error
 	emit := func(events []byte) {
 		if err == nil && len(events) > 0 {
 			err = send(events)
 		}
 	}
-	emit(e.begin())
+	emit(r.begin())
 	if response.Status == openai.StatusQueued {
 		return err
 	}
-	emit(e.start())
-	for i := 0; i < len(response.Output) && err == nil; i++ {
-		e.buf = e.buf[:0]
-		if err = e.replay(response.Output[i]); err == nil {
-			emit(e.buf)
+	emit(r.start())
+	entries, known := stored.entries()
+	for err == nil {
+		r.buf = r.buf[:0]
+		kind, n, ok := entries.next()
+		if !ok {
+			break
+		}
+		if err = r.step(kind, n); err == nil {
+			emit(r.buf)
 		}
 	}
+	r.buf = r.buf[:0]
+	for err == nil && r.next < len(r.output) { // what the outline does not know of
+		if err = r.item(); err == nil {
+			r.text(len(r.rest))
+			r.settleText()
+			r.endCall(r.next - 1)
+		}
+	}
+	if err != nil || response.Status == openai.StatusInProgress {
+		emit(r.buf)
+		return err
+	}
+	r.settleText()
+	for i := range r.items {
+		r.endCall(i)
+	}
+	if !known {
+		r.sequence = max(r.sequence, after+1)
+	}
+	r.state = response.ResponseState
+	r.last()
+	emit(r.buf)
 	return err
 }
 
-// replay makes the events of one item.
-func (e *responseEncoder) replay(item openai.Item) error {
+// replay goes through the items of a response that has them all.
+type replay struct {
+	*responseEncoder
+	output openai.Items
+	next   int    // the item that begins next
+	rest   string // of the open text, which was not sent yet
+	status string // with which the open text ends
+}
+
+// step makes the events of one entry of the outline.
+func (r *replay) step(kind outlineEntry, n int) error {
+	switch kind {
+	case itemBegins:
+		return r.item()
+	case callEnds:
+		r.settleText()
+		r.endCall(n)
+	case textSent:
+		r.text(n)
+	}
+	return nil
+}
+
+// item begins the next item.
+func (r *replay) item() error {
+	if r.next == len(r.output) {
+		return nil
+	}
+	r.settleText()
+	item := r.output[r.next]
+	r.next++
 	switch item := item.(type) {
 	case openai.MessageItem:
-		e.replayText(openai.ItemMessage, item.ID, item.Status, item.Content)
+		r.openText(openai.ItemMessage, item.ID)
+		r.rest, r.status = openai.PartsText(item.Content), item.Status
 	case openai.ReasoningItem:
-		e.replayText(openai.ItemReasoning, item.ID, item.Status, item.Content)
+		r.openText(openai.ItemReasoning, item.ID)
+		r.rest, r.status = openai.PartsText(item.Content), item.Status
 	case openai.FunctionCallItem:
-		call := llm.ToolCall{ID: item.CallID, Name: item.Name, Arguments: item.Arguments}
-		e.functionCall(item.ID, call)
-		e.running = append(e.running, &runningCall{call: call, tool: toolOf(call, "", item.Name)})
+		r.functionCall(item.ID, llm.ToolCall{ID: item.CallID, Name: item.Name, Arguments: item.Arguments})
 	case openai.FunctionOutputItem:
-		e.running = slices.DeleteFunc(e.running, func(r *runningCall) bool { return r.call.ID == item.CallID })
-		again := e.newItem(openai.ItemFunctionOutput, item.ID)
+		again := r.newItem(openai.ItemFunctionOutput, item.ID)
 		again.callID, again.list = item.CallID, item.Output.Parts != nil
 		again.text = inside(appendQuoted(nil, item.Output.String()))
-		e.functionOutput(again, item.Status, nil)
+		r.functionOutput(again, item.Status, nil)
 	case openai.MCPCallItem:
-		e.replayMCPCall(item)
+		r.openMCPCall(item.ID, llm.ToolCall{Name: item.Name, Arguments: item.Arguments})
 	case openai.ReferenceItem:
 		return fmt.Errorf("replay response: item %s is no output", item.ID)
 	}
 	return nil
 }
 
-func (e *responseEncoder) replayText(kind, id, status string, parts []openai.ItemPart) {
-	e.openText(kind, id)
-	e.add(inside(appendQuoted(nil, openai.PartsText(parts))))
-	if status != openai.StatusInProgress {
-		e.settle(status)
+// text sends the next bytes of the open text.
+func (r *replay) text(n int) {
+	if r.open == nil {
+		return
+	}
+	n = min(n, len(r.rest))
+	for n < len(r.rest) && !utf8.RuneStart(r.rest[n]) {
+		n++
+	}
+	if n > 0 {
+		r.add(inside(appendQuoted(nil, r.rest[:n])))
+		r.rest = r.rest[n:]
 	}
 }
 
-func (e *responseEncoder) replayMCPCall(item openai.MCPCallItem) {
-	call := llm.ToolCall{Name: item.Name, Arguments: item.Arguments}
-	again := e.openMCPCall(item.ID, call)
-	switch {
-	case item.Status == openai.StatusInProgress:
-		e.running = append(e.running, &runningCall{call: call, tool: toolOf(call, "", item.Name), item: again})
+// settleText closes the open text, unless it was open when it was stored.
+func (r *replay) settleText() {
+	if r.open == nil || r.status == openai.StatusInProgress {
 		return
+	}
+	r.text(len(r.rest))
+	r.settle(r.status)
+}
+
+// endCall ends an mcp_call that has an end.
+func (r *replay) endCall(index int) {
+	if index >= r.next {
+		return
+	}
+	item, ok := r.output[index].(openai.MCPCallItem)
+	again := r.items[index]
+	if !ok || item.Status == openai.StatusInProgress || again.status != openai.StatusInProgress {
+		return
+	}
+	switch {
 	case item.Error != nil:
 		again.ended, again.failed, again.text = true, true, inside(appendQuoted(nil, item.Error.Text))
 	case item.Output != nil:
 		again.ended, again.text = true, inside(appendQuoted(nil, *item.Output))
 	}
-	e.closeMCPCall(again, item.Status, nil)
+	r.closeMCPCall(again, item.Status, nil)
 }

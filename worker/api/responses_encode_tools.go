@@ -14,13 +14,11 @@ func (e *responseEncoder) started(call llm.ToolCall, tool runningTool) {
 	e.settle(openai.StatusCompleted)
 	running := &runningCall{call: call, tool: tool}
 	e.running = append(e.running, running)
-	switch {
-	case e.opts.tools != toolMCPCalls:
-		e.ride = e.statusLine(tool, "running")
-		e.functionCall(e.newID(openai.ItemFunctionCall), call)
-	case !e.opts.canonical:
-		e.ride = e.statusLine(tool, "running")
+	e.ride = e.statusLine(tool, "running")
+	if e.opts.tools == toolMCPCalls {
 		running.item = e.openMCPCall(e.newID(openai.ItemMCPCall), call)
+	} else {
+		e.functionCall(e.newID(openai.ItemFunctionCall), call)
 	}
 }
 
@@ -57,9 +55,6 @@ func (e *responseEncoder) conclude(running *runningCall, output []byte, failed b
 		return
 	}
 	item := running.item
-	if item == nil {
-		item = e.openMCPCall(e.newID(openai.ItemMCPCall), running.call)
-	}
 	if status == openai.StatusCompleted {
 		item.ended, item.failed, item.text = true, failed, output
 		if failed {
@@ -109,6 +104,7 @@ func (e *responseEncoder) openMCPCall(id string, call llm.ToolCall) *responseIte
 
 // closeMCPCall shows the end of a call in one item.
 func (e *responseEncoder) closeMCPCall(item *responseItem, status string, line []byte) {
+	e.outline.end(item.index)
 	item.status = status
 	if status == openai.StatusCompleted {
 		e.stateEvent(openai.EventMCPCompleted, item)

@@ -95,7 +95,7 @@ func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h
 // detach lets the turn go on without its client, who may come back for the rest.
 func (p *responseRun) detach(yes bool) {
 	if p.detached = yes; yes && p.request.Stored() {
-		p.opts.canonical, p.log = true, newEventLog()
+		p.log = newEventLog()
 	}
 }
 
@@ -304,7 +304,8 @@ func responseError(f *failure) openai.ResponseError {
 func (p *responseRun) putEnd(ctx context.Context, result agent.Result, head bool, f *failure) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
-	p.record.Body, p.record.Status, p.record.Input = p.encoder.object(), p.encoder.state.Status, nil
+	p.record.Body, p.record.Outline = p.encoder.object(), p.encoder.outline
+	p.record.Status, p.record.Input = p.encoder.state.Status, nil
 	var err error
 	if p.record.Transcript, err = json.Marshal(slices.Concat(p.added, result.Messages)); err != nil {
 		return fmt.Errorf("encode transcript: %w", err)

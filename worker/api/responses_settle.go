@@ -43,12 +43,9 @@ func settle(response store.Response, recorded []store.Message, redact func(strin
 	if err != nil {
 		return store.Settled{}, err
 	}
-	encoder, err := resumeResponse(responseOptions{
-		newID: counter(strings.TrimPrefix(response.ID, openai.PrefixResponse) + "_"), now: now, canonical: response.Background,
-	}, &body)
-	if err != nil {
-		return store.Settled{}, err
-	}
+	encoder := newResponseEncoder(responseOptions{
+		response: body, now: now, newID: counter(strings.TrimPrefix(response.ID, openai.PrefixResponse) + "_"),
+	})
 	for _, event := range eventsOf(said, redact) {
 		encoder.event(event)
 	}

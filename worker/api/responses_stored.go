@@ -76,7 +76,7 @@ func (s *Server) replay(ctx context.Context, w http.ResponseWriter, p *responseR
 	if err := json.Unmarshal(response.Body, &body); err != nil {
 		return fmt.Errorf("read response: %w", err)
 	}
-	err := replayResponse(&body, after, func(events []byte) error { return out.send(events, true) })
+	err := replayResponse(&body, response.Outline, after, func(events []byte) error { return out.send(events, true) })
 	if out.failed() {
 		return errGone
 	}

@@ -349,3 +349,36 @@ func TestTasksThroughResponses(t *testing.T) {
 		t.Errorf("a task went into a conversation: %q (%v)", head, err)
 	}
 }
+
+// Any stored response can be streamed again, from any event, byte for byte as it
+// was the first time.
+func TestStreamsCanBePickedUp(t *testing.T) {
+	t.Parallel()
+	for _, setting := range []string{"function_call", "mcp_call"} {
+		opts := stored(t, fixed(script([]agent.Event{
+			thought("hm"), text("Let"), text(" me lo"), text("ok.\n"), started("c1", "📖", "a"), started("c2", "📖", "b"),
+			finished("c2", "📖", "b", true), text("One is"), finished("c1", "📖", "a", false), text(" h"), text("ere: \"é💻\""),
+		}, answered("x"), nil)))
+		opts.ToolItems = setting
+		server := api.New(opts)
+		first := call(t, server, "POST", "/v1/responses", `{"input":"x","stream":true}`).body
+		events := strings.SplitAfter(first, "\n\n")
+		if len(events) < 30 {
+			t.Fatalf("%d events", len(events))
+		}
+		url := "/v1/responses/" + lastResponse(t, first).ID + "?stream=true"
+		for after := range len(events) - 2 {
+			if got := call(t, server, "GET", fmt.Sprint(url, "&starting_after=", after), ""); got.body != strings.Join(events[after+1:], "") {
+				t.Fatalf("%s: after %d came\n%s\nof\n%s", setting, after, got.body, first)
+			}
+		}
+		if got := call(t, server, "GET", url, ""); got.body != first {
+			t.Errorf("%s: all again is\n%s\nand was\n%s", setting, got.body, first)
+		}
+		for _, query := range []string{"?starting_after=1", "?stream=true&starting_after=-1", "?stream=true&starting_after=x", "?stream=perhaps"} {
+			if got := call(t, server, "GET", strings.Replace(url, "?stream=true", query, 1), ""); got.status != 400 {
+				t.Errorf("%s: status %d", query, got.status)
+			}
+		}
+	}
+}

@@ -39,6 +39,8 @@ type Response struct {
 	Instructions string `db:"instructions"`
 	// Body is the object as a client gets it.
 	Body []byte `db:"body"`
+	// Outline is what its stream was like, for whoever wrote it.
+	Outline []byte `db:"outline"`
 	// Input is what the client sent. Only InputItems gives it back.
 	Input []byte `db:"input"`
 	// Transcript is what this turn adds to the history that a model is given, the
@@ -85,7 +87,7 @@ func (s *Store) PutResponse(ctx context.Context, r Response, put Put) error {
 	if r.InFlight() && !r.Background {
 		p = outliveProcess
 	}
-	size := len(r.Body) + len(r.Input) + len(r.Transcript)
+	size := len(r.Body) + len(r.Outline) + len(r.Input) + len(r.Transcript)
 	if put.Finish != nil {
 		size += len(put.Finish.Answer.Body)
 	}
@@ -164,8 +166,8 @@ func (s *Store) insertResponse(ctx context.Context, tx *transaction, r Response)
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `
-		INSERT INTO response_bodies (turn_id, instructions, body, input) VALUES (?, ?, coalesce(?, x''), coalesce(?, x''))`,
-		turn, r.Instructions, r.Body, r.Input)
+		INSERT INTO response_bodies (turn_id, instructions, body, outline, input) VALUES (?, ?, coalesce(?, x''), coalesce(?, x''), coalesce(?, x''))`,
+		turn, r.Instructions, r.Body, r.Outline, r.Input)
 	return err
 }
 
@@ -184,9 +186,10 @@ func updateResponse(ctx context.Context, tx *transaction, turn int64, r Response
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `
-		UPDATE response_bodies SET instructions = coalesce(nullif(?, ''), instructions), body = coalesce(?, body), input = coalesce(?, input)
+		UPDATE response_bodies SET instructions = coalesce(nullif(?, ''), instructions), body = coalesce(?, body),
+			outline = coalesce(?, outline), input = coalesce(?, input)
 		WHERE turn_id = ?`,
-		r.Instructions, r.Body, r.Input, turn)
+		r.Instructions, r.Body, r.Outline, r.Input, turn)
 	if err != nil || r.Transcript == nil {
 		return err
 	}
@@ -232,7 +235,7 @@ func removeResponses(ctx context.Context, tx *transaction, query string, args ..
 // ErrNotFound. It counts as use. A response that a dead process left in flight
 // is settled first: see Options.Recover.
 func (s *Store) Response(ctx context.Context, id string) (Response, error) {
-	row, err := s.readResponse(ctx, id, "b.body, b.instructions")
+	row, err := s.readResponse(ctx, id, "b.body, b.outline, b.instructions")
 	if err != nil || !row.InFlight() || row.Owner == s.owner {
 		return row.value(), err
 	}
@@ -241,7 +244,7 @@ func (s *Store) Response(ctx context.Context, id string) (Response, error) {
 		return Response{}, fmt.Errorf("read response: %w", err)
 	}
 	if settled {
-		row, err = s.readResponse(ctx, id, "b.body, b.instructions")
+		row, err = s.readResponse(ctx, id, "b.body, b.outline, b.instructions")
 	}
 	return row.value(), err
 }
