@@ -19,7 +19,11 @@ import (
 // TestMain makes the test binary the program hermes for all tests of this
 // directory: they run it as a process.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"hermes": main})
+	testscript.Main(m, map[string]func(){
+		"hermes": main,
+		// A hermes that cannot wait for the disk, nor can what it starts.
+		"hermes-failing-syncs": func() { failSyncs(); main() },
+	})
 }
 
 // TestScript runs the stories in testdata/script, one a file. Each has an empty

@@ -17,7 +17,7 @@ import (
 // loseSyncs lets every fsync fail after its first response, and says what comes
 // of that.
 func loseSyncs(ctx context.Context, path string) int {
-	s := store.Open(path, store.Options{})
+	s := store.Open(path, store.Options{OnBroken: func() { fmt.Println("broken") }})
 	fmt.Println("before", kind(s.PutResponse(ctx, answered("before", ""), store.Put{})))
 	if err := failSyncs(); err != nil {
 		fmt.Println("error", err)
@@ -85,7 +85,7 @@ func TestACommitThatWentWrongStopsTheStore(t *testing.T) {
 		t.Skip("only on Linux a process can make its own system calls fail")
 	}
 	path := filepath.Join(t.TempDir(), "state.db")
-	said(t, path, "syncs", "before ok", "during io", "read io", "write io", "health io")
+	said(t, path, "syncs", "before ok", "broken", "during io", "read io", "write io", "health io")
 	// The next process finds the whole truth.
 	s := reopen(t, path, store.Options{Recover: true})
 	if r, err := s.Response(t.Context(), "before"); err != nil || r.Status != store.ResponseCompleted {
