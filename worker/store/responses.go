@@ -34,8 +34,8 @@ type Response struct {
 	RunID      string `db:"run_id"`
 	Status     string `db:"status"`
 	Background bool   `db:"background"`
-	// Instructions are the system messages of this response alone; no other one
-	// inherits them.
+	// Instructions are in force for this response, and for those that follow it
+	// unless they bring others: that is its writer's business.
 	Instructions string `db:"instructions"`
 	// Body is the object as a client gets it.
 	Body []byte `db:"body"`
