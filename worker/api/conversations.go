@@ -23,38 +23,62 @@ type conversations struct {
 	open map[string][]chan struct{} // those that wait, by name; closed when it is their turn
 }
 
-// enter waits until no other turn of the conversation runs. The function that it
-// returns lets the next one go, and must be called once. A turn without a
-// conversation, whose name is empty, waits for nobody.
-func (cs *conversations) enter(ctx context.Context, name string) (leave func(), err error) {
+// place is a turn's place in the line of a conversation.
+type place struct {
+	cs   *conversations
+	name string
+	turn chan struct{} // closed when it is its turn; nil if it was at once
+}
+
+// lineUp takes a place, at once: who comes first goes first, however long the wait
+// is put off. A turn without a conversation, whose name is empty, waits for nobody.
+func (cs *conversations) lineUp(name string) (*place, error) {
 	if name == "" {
-		return func() {}, nil
+		return &place{}, nil
 	}
-	leave = func() { cs.leave(name) }
 	cs.mu.Lock()
+	defer cs.mu.Unlock()
 	waiting, busy := cs.open[name]
+	p := &place{cs: cs, name: name}
 	switch {
 	case !busy:
 		cs.open[name] = nil
-		cs.mu.Unlock()
-		return leave, nil
+		return p, nil
 	case len(waiting) >= cs.room:
-		cs.mu.Unlock()
 		return nil, errConversationBusy
 	}
-	mine := make(chan struct{})
-	cs.open[name] = append(waiting, mine)
-	cs.mu.Unlock()
+	p.turn = make(chan struct{})
+	cs.open[name] = append(waiting, p.turn)
+	return p, nil
+}
 
+// wait waits until no turn before this one runs. If it fails the place has
+// been given back, else leave does that.
+func (p *place) wait(ctx context.Context) error {
+	if p.turn == nil {
+		return nil
+	}
 	select {
-	case <-mine:
-		return leave, nil
+	case <-p.turn:
+		return nil
 	case <-ctx.Done():
 	}
-	if !cs.giveUp(name, mine) { // its turn came at the same moment
-		leave()
+	p.abandon()
+	return context.Cause(ctx)
+}
+
+// abandon gives the place back, wherever in the line it is.
+func (p *place) abandon() {
+	if p.turn == nil || !p.cs.giveUp(p.name, p.turn) {
+		p.leave()
 	}
-	return nil, context.Cause(ctx)
+}
+
+// leave lets the next turn go. It must be called once.
+func (p *place) leave() {
+	if p.cs != nil {
+		p.cs.leave(p.name)
+	}
 }
 
 // leave lets the turn go that has waited longest.

@@ -66,11 +66,14 @@ func (s *Server) createResponse(c echo.Context) error {
 // runResponse waits until the turn may run, runs it and answers.
 func (s *Server) runResponse(c echo.Context, p *responseRun) error {
 	r := c.Request()
-	leaveConversation, err := s.enterConversation(r.Context(), p.record.Conversation)
+	place, err := s.lineUp(p.record.Conversation)
 	if err != nil {
 		return err
 	}
-	defer leaveConversation()
+	if err := s.waitInLine(r.Context(), place); err != nil {
+		return err
+	}
+	defer place.leave()
 	leave, err := s.enter(r.Context())
 	if err != nil {
 		return err
@@ -94,22 +97,27 @@ func (s *Server) runResponse(c echo.Context, p *responseRun) error {
 	return p.whole(ctx, c.Response())
 }
 
-// enterConversation waits until it is the turn of a request.
-func (s *Server) enterConversation(client context.Context, name string) (leave func(), err error) {
-	ctx, _, done := s.turns.begin(client)
-	defer done()
-	leave, err = s.conversations.enter(ctx, name)
-	if err == nil {
-		return leave, nil
-	}
-	if errors.Is(err, errConversationBusy) {
+// lineUp takes a place in the line of a conversation.
+func (s *Server) lineUp(conversation string) (*place, error) {
+	place, err := s.conversations.lineUp(conversation)
+	if err != nil {
 		s.metrics.refused(refusedQueue)
 		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
 			"This conversation is busy: %d turns of it wait already. Try again later.", s.conversations.room)
 		f.retryAfter = queueRetry
 		return nil, f
 	}
-	return nil, s.notAdmitted(client, err)
+	return place, nil
+}
+
+// waitInLine waits until it is the turn of a request, as long as its client does.
+func (s *Server) waitInLine(client context.Context, place *place) error {
+	ctx, _, done := s.turns.begin(client)
+	defer done()
+	if err := place.wait(ctx); err != nil {
+		return s.notAdmitted(client, err)
+	}
+	return nil
 }
 
 // stream runs the turn and sends the events of the response.
@@ -150,7 +158,7 @@ func (p *responseRun) whole(ctx context.Context, w http.ResponseWriter) error {
 		p.forget(ctx)
 		return f
 	}
-	writeBody(w, http.StatusOK, p.snapshot())
+	writeBody(w, http.StatusOK, p.final)
 	return nil
 }
 

@@ -28,10 +28,16 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 		s.metrics.refused(refusedRate)
 		return err
 	}
+	place, err := s.lineUp(p.record.Conversation)
+	if err != nil {
+		s.limits.giveBack()
+		return err
+	}
 	ctx, cancel, done := s.turns.begin(context.WithoutCancel(r.Context()))
 	p.cancel = cancel
 	if err := p.beginQueued(ctx); err != nil {
 		s.limits.giveBack()
+		place.abandon()
 		done()
 		return err
 	}
@@ -45,7 +51,7 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 	s.working.Go(func() {
 		defer done()
 		defer s.live.remove(p)
-		p.runQueued(ctx)
+		p.runQueued(ctx, place)
 	})
 	if !p.request.Stream {
 		writeBody(c.Response(), http.StatusOK, queued)
@@ -67,9 +73,9 @@ func (p *responseRun) beginQueued(ctx context.Context) error {
 }
 
 // runQueued waits for its turn and runs it.
-func (p *responseRun) runQueued(ctx context.Context) {
+func (p *responseRun) runQueued(ctx context.Context, place *place) {
 	nobody := func([]byte, bool) error { return nil }
-	leave, err := p.leaveQueue(ctx)
+	leave, err := p.leaveQueue(ctx, place)
 	if err != nil {
 		last, _ := p.end(ctx, agent.Result{}, err)
 		p.log.add(last, true)
@@ -84,17 +90,16 @@ func (p *responseRun) runQueued(ctx context.Context) {
 }
 
 // leaveQueue waits until the turn may run.
-func (p *responseRun) leaveQueue(ctx context.Context) (leave func(), err error) {
-	leaveConversation, err := p.s.conversations.enter(ctx, p.record.Conversation)
-	if err != nil {
+func (p *responseRun) leaveQueue(ctx context.Context, place *place) (leave func(), err error) {
+	if err := place.wait(ctx); err != nil {
 		return nil, err
 	}
 	leaveGate, err := p.s.gate.await(ctx)
 	if err != nil {
-		leaveConversation()
+		place.leave()
 		return nil, err
 	}
-	leave = func() { leaveGate(); leaveConversation() }
+	leave = func() { leaveGate(); place.leave() }
 	if p.record.Conversation == "" {
 		return leave, nil
 	}

@@ -306,3 +306,25 @@ func TestTooManyInTheBackground(t *testing.T) {
 		}
 	}
 }
+
+// Turns of a conversation run in the order in which they were asked for, also in
+// the background, where nobody waits for one before asking for the next.
+func TestTheBackgroundKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	server := api.New(stored(t, fixed(runs(g.run))))
+	var last string
+	for i := range 8 {
+		last = respond(t, server, fmt.Sprintf(`{"input":"%d","background":true,"conversation":"c"}`, i)).ID
+	}
+	close(g.open)
+	if got := lastResponse(t, call(t, server, "GET", "/v1/responses/"+last+"?stream=true", "").body); got.Status != "completed" {
+		t.Fatalf("the last one ended as %s", got.Status)
+	}
+	for i := range 8 {
+		turn := receive(t, g.began, "a turn")
+		if got := turn.History[len(turn.History)-1].Text(); got != fmt.Sprint(i) || len(turn.History) != 2*i+1 {
+			t.Errorf("turn %d answers %s after %d messages", i, got, len(turn.History)-1)
+		}
+	}
+}

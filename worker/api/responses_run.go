@@ -46,6 +46,7 @@ type responseRun struct {
 	added  []llm.Message  // by the input
 	put    bool           // it was stored
 	acted  bool           // a tool has begun
+	final  []byte         // the whole response, when it has ended
 
 	mu      sync.Mutex // guards encoder
 	encoder *responseEncoder
@@ -263,6 +264,7 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 		f = p.s.storeFailure(storeErr)
 		f.final = p.acted
 		last = p.encoder.retract(responseError(f))
+		p.final = p.encoder.object()
 	}
 	return last, f
 }
@@ -304,7 +306,8 @@ func responseError(f *failure) openai.ResponseError {
 func (p *responseRun) putEnd(ctx context.Context, result agent.Result, head bool, f *failure) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 	defer cancel()
-	p.record.Body, p.record.Outline = p.encoder.object(), p.encoder.outline
+	p.final = p.encoder.object()
+	p.record.Body, p.record.Outline = p.final, p.encoder.outline
 	p.record.Status, p.record.Input = p.encoder.state.Status, nil
 	var err error
 	if p.record.Transcript, err = json.Marshal(slices.Concat(p.added, result.Messages)); err != nil {
