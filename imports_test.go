@@ -37,6 +37,7 @@ var rooms = map[string]room{
 		[]string{"worker/llm", "worker/llm/demo", "worker/llm/openaichat"}, "it chooses among the upstreams for a model that nobody named",
 	},
 	"worker/llm/llmtest": {[]string{"worker/llm"}, "a fake knows what it stands in for, nothing else"},
+	"worker/pdf":         {[]string{"supervisor/sandbox"}, "a document is hostile: what reads it knows where to run, and nothing else"},
 	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm"}, "a tool knows neither turns nor requests"},
 	"worker/agent": {
 		[]string{"worker/llm", "worker/tools"},
@@ -49,13 +50,13 @@ var rooms = map[string]room{
 	"worker": {
 		[]string{
 			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/demo", "worker/llm/detect",
-			"worker/llm/openaichat", "worker/openai", "worker/store", "worker/tools",
+			"worker/llm/openaichat", "worker/openai", "worker/pdf", "worker/store", "worker/tools",
 		},
 		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
 	},
 
 	"cmd/hermes": {
-		[]string{"configs", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai"},
+		[]string{"configs", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf"},
 		"a command is words around the rooms below; what it talks to a worker, it talks over the API",
 	},
 	"scripts/benchmark": {[]string{"supervisor/handoff", "worker/llm/llmtest"}, "it measures the binary from outside, and starts a worker as a supervisor does"},
@@ -74,6 +75,7 @@ var walls = []wall{
 	{path: "github.com/jmoiron/sqlx", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
 	{path: "database/sql", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
 	{path: "modernc.org/sqlite", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
+	{path: "github.com/ledongthuc/pdf", only: []string{"worker/pdf"}, why: "it loops, panics and fills the memory; worker/pdf runs it where that ends"},
 	{path: "github.com/spf13/viper", only: []string{"configs"}, why: "viper lower-cases keys and writes secrets; configs knows how to hold it"},
 	{path: "github.com/spf13/cobra", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
 	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},

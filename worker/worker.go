@@ -4,7 +4,7 @@
 // when the supervisor says so or is gone.
 //
 // Its subpackages: api (HTTP), agent (a turn), llm (models), tools (what an
-// agent can do), store (SQLite), openai (wire types). Nothing below this
+// agent can do), store (SQLite), openai (wire types), pdf (documents). Nothing below this
 // package can see a second profile.
 package worker
 
@@ -23,6 +23,7 @@ import (
 	"hermes/supervisor/sandbox"
 	"hermes/worker/agent"
 	"hermes/worker/api"
+	"hermes/worker/pdf"
 	"hermes/worker/store"
 	"hermes/worker/tools"
 )
@@ -33,6 +34,9 @@ type Options struct {
 	Start    handoff.Start
 	Listener net.Listener
 	Log      *slog.Logger
+	// Exe is this binary, which reads a PDF document in a process of its own. PDFs
+	// are refused if it is empty.
+	Exe string
 	// Version of the binary, sent to upstreams as part of the user agent.
 	Version string
 }
@@ -160,6 +164,7 @@ func build(opts Options) (*worker, error) {
 		Store:             w.store,
 		StoredResponses:   start.API.StoredResponses,
 		ToolItems:         start.API.ToolItems,
+		ReadPDF:           w.pdfReader(),
 		ToolProgress:      start.ToolProgress,
 		Streaming:         start.Model.Streaming,
 		Tools:             toolNames(w.tools),
@@ -169,6 +174,14 @@ func build(opts Options) (*worker, error) {
 		Log:               opts.Log,
 	})
 	return w, nil
+}
+
+// pdfReader is what reads PDF documents, nil if nothing can.
+func (w *worker) pdfReader() func(ctx context.Context, data []byte, limit int) (string, error) {
+	if w.opts.Exe == "" {
+		return nil
+	}
+	return pdf.New(pdf.Options{Sandbox: w.sandbox, Exe: w.opts.Exe}).Text
 }
 
 // toolNames lists the tools of a set, sorted.

@@ -124,7 +124,7 @@ func (a *app) profile() (profiles.Profile, error) {
 }
 
 // executable is the path of this binary, which the supervisor runs again for
-// its workers.
+// its workers, and a worker for each PDF document.
 func executable() (string, error) { return os.Executable() }
 
 // command returns a line that runs hermes on the same home, ready for a shell.

@@ -64,7 +64,7 @@ process of its own.`,
 	add(groupProfiles, newSetupCmd(a), newProfileCmd(a), newConfigCmd(a))
 	add(groupRun, newGatewayCmd(a), newChatCmd(a), newDoctorCmd(a))
 	add(groupOther, newCompletionCmd(a), newVersionCmd(a))
-	root.AddCommand(newWorkerCmd(a))
+	root.AddCommand(newWorkerCmd(a), newPDFCmd(a))
 	help := newHelpCmd(root)
 	help.GroupID = groupOther
 	root.SetHelpCommand(help)

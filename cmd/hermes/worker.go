@@ -50,8 +50,12 @@ func workerRun(ctx context.Context, opts *workerOptions) error {
 		return silent(exitFailure)
 	}
 	log = log.With("profile", start.Profile, "generation", start.Generation)
+	exe, err := executable()
+	if err != nil {
+		log.Warn("PDF documents cannot be read", "error", err)
+	}
 	err = worker.Run(ctx, worker.Options{
-		Child: child, Start: start, Listener: listener, Log: log, Version: readBuild().Version,
+		Child: child, Start: start, Listener: listener, Log: log, Exe: exe, Version: readBuild().Version,
 	})
 	if err != nil {
 		log.Error("worker ends", "error", err)

@@ -75,7 +75,7 @@ func (r *fileReader) part(name, data, at string) (llm.Part, error) {
 	switch {
 	case errors.Is(err, errNoText):
 		return llm.Part{}, invalid(at+".file_data", codeContentType,
-			"%s.file_data: %s is of type %s. Text files of all kinds are read into a message, and this is none; put it into the agent's workspace instead.", at, name, kind)
+			"%s.file_data: %s is of type %s. PDF documents and text files of all kinds are read into a message, and this is neither; put it into the agent's workspace instead.", at, name, kind)
 	case err != nil:
 		return llm.Part{}, invalid(at+".file_data", codeContentType, "%s.file_data: %s (%s) %v.", at, name, kind, err)
 	case len(text) > r.left:
