@@ -64,7 +64,11 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	}
 	// The file tools compare what a turn changes with what it has read.
 	ctx = tools.WithReadLog(ctx)
+	if turn.SessionID == "" {
+		turn.SessionID = a.opts.NewID()
+	}
 	l := a.newLoop(turn, emit)
+	ctx = tools.WithTurn(ctx, tools.Turn{SessionID: turn.SessionID, RunID: l.result.RunID})
 	if err := l.begin(ctx, turn); err != nil {
 		return l.result, l.redacted(err)
 	}

@@ -27,9 +27,6 @@ func (l *loop) record(ctx context.Context, what string, write func(context.Conte
 
 // begin records the run, before anything else happens.
 func (l *loop) begin(ctx context.Context, turn Turn) error {
-	if turn.SessionID == "" {
-		turn.SessionID = l.agent.opts.NewID()
-	}
 	return l.record(ctx, "run", func(ctx context.Context) error {
 		return l.agent.opts.Recorder.Begin(ctx, Run{
 			ID:        l.result.RunID,
