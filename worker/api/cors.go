@@ -13,7 +13,7 @@ const (
 	// corsHeaders is what a page may send when its preflight does not say.
 	corsHeaders = "Authorization, Content-Type, Idempotency-Key"
 	// corsExposed are the headers of ours that a page may read.
-	corsExposed = "X-Request-Id, Retry-After, Idempotency-Replayed"
+	corsExposed = "X-Request-Id, Retry-After, X-Should-Retry, Idempotency-Replayed"
 	// corsMaxAge is how long a browser may remember a preflight, in seconds.
 	corsMaxAge = "600"
 	// maxCORSHeaders bounds the list of headers that a preflight gets back.

@@ -69,7 +69,7 @@ func TestBrowsers(t *testing.T) {
 				t.Errorf("status is %d, want %d", got.status, test.status)
 			}
 			if got.header.Get("Access-Control-Allow-Origin") != "https://chat.example" || got.header.Get("Vary") != "Origin" ||
-				got.header.Get("Access-Control-Expose-Headers") != "X-Request-Id, Retry-After, Idempotency-Replayed" {
+				got.header.Get("Access-Control-Expose-Headers") != "X-Request-Id, Retry-After, X-Should-Retry, Idempotency-Replayed" {
 				t.Errorf("headers are %v", got.header)
 			}
 		})
