@@ -174,8 +174,8 @@ type ReasoningConfig struct {
 	Summary *string `json:"summary"`
 }
 
-// ResponsesTool is a tool that a request offers: a function, or by its type one
-// of those that a provider runs.
+// ResponsesTool is a tool that a request offers: a function, as it is without a
+// type too, or by its type one of those that a provider runs.
 type ResponsesTool struct {
 	Type        string          `json:"type"`
 	Name        string          `json:"name"`
@@ -187,6 +187,9 @@ type ResponsesTool struct {
 // MarshalJSON writes all keys of a function, and nothing but the type of any
 // other tool.
 func (t ResponsesTool) MarshalJSON() ([]byte, error) {
+	if t.Type == "" {
+		t.Type = "function"
+	}
 	if t.Type != "function" {
 		return json.Marshal(typeOnly{t.Type})
 	}

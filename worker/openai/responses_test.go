@@ -263,7 +263,7 @@ func TestResponseHasEveryKey(t *testing.T) {
 
 func TestResponseOnTheWire(t *testing.T) {
 	t.Parallel()
-	request, err := openai.DecodeResponsesRequest([]byte(`{"input":"x","model":"m","tools":[{"type":"function","name":"f"},{"type":"web_search","x":1}],"tool_choice":{"type":"function","name":"f"},"reasoning":{"effort":"low"},"text":{"format":{"type":"json_schema","name":"n","schema":{}}},"conversation":"c"}`))
+	request, err := openai.DecodeResponsesRequest([]byte(`{"input":"x","model":"m","tools":[{"type":"function","name":"f"},{"name":"g"},{"type":"web_search","x":1}],"tool_choice":{"type":"function","name":"f"},"reasoning":{"effort":"low"},"text":{"format":{"type":"json_schema","name":"n","schema":{}}},"conversation":"c"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestResponseOnTheWire(t *testing.T) {
 		openai.MessageItem{ID: "msg_1", Status: "completed", Role: "assistant", Content: []openai.ItemPart{{Type: "output_text", Text: "hi"}}},
 	}
 	response.Usage = &openai.ResponseUsage{InputTokens: 1, OutputTokens: 2, TotalTokens: 3}
-	const want = `{"id":"resp_1","object":"response","created_at":9,"background":false,"store":true,"model":"m","instructions":null,"previous_response_id":null,"conversation":{"id":"c"},"max_output_tokens":null,"max_tool_calls":null,"temperature":1,"top_p":1,"presence_penalty":0,"frequency_penalty":0,"top_logprobs":0,"truncation":"disabled","text":{"format":{"type":"json_schema","name":"n","description":null,"schema":{},"strict":null}},"reasoning":{"effort":"low","summary":null},"tools":[{"type":"function","name":"f","description":null,"parameters":null,"strict":null},{"type":"web_search"}],"tool_choice":{"type":"function","name":"f"},"parallel_tool_calls":true,"service_tier":"default","safety_identifier":null,"prompt_cache_key":null,"metadata":{},"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"output":[` +
+	const want = `{"id":"resp_1","object":"response","created_at":9,"background":false,"store":true,"model":"m","instructions":null,"previous_response_id":null,"conversation":{"id":"c"},"max_output_tokens":null,"max_tool_calls":null,"temperature":1,"top_p":1,"presence_penalty":0,"frequency_penalty":0,"top_logprobs":0,"truncation":"disabled","text":{"format":{"type":"json_schema","name":"n","description":null,"schema":{},"strict":null}},"reasoning":{"effort":"low","summary":null},"tools":[{"type":"function","name":"f","description":null,"parameters":null,"strict":null},{"type":"function","name":"g","description":null,"parameters":null,"strict":null},{"type":"web_search"}],"tool_choice":{"type":"function","name":"f"},"parallel_tool_calls":true,"service_tier":"default","safety_identifier":null,"prompt_cache_key":null,"metadata":{},"status":"in_progress","completed_at":null,"error":null,"incomplete_details":null,"output":[` +
 		`{"type":"reasoning","id":"rs_1","status":"completed","summary":[],"content":[{"type":"reasoning_text","text":"hm"}]},` +
 		`{"type":"function_call","id":"fc_1","status":"completed","call_id":"c","name":"f","arguments":"{}"},` +
 		`{"type":"function_call_output","id":"fco_1","status":"completed","call_id":"c","output":"42"},` +
