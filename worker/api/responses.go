@@ -151,7 +151,7 @@ func (p *responseRun) abandon(ctx context.Context) {
 // are told.
 func (p *responseRun) whole(ctx context.Context, w http.ResponseWriter) error {
 	_, f := p.run(ctx, func([]byte, bool) error { return nil })
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, errShutdown) {
+	if cause := context.Cause(ctx); cause != nil && !told(cause) {
 		return errGone
 	}
 	if f != nil && !p.acted {

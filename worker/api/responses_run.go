@@ -253,7 +253,7 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 	switch {
 	case err == nil:
 		last = p.encoder.finish(result)
-	case errors.Is(cause, errStopped), cause != nil && !errors.Is(cause, errShutdown):
+	case cause != nil && !told(cause):
 		f = p.stopped()
 		last = p.encoder.cancel(result.Usage)
 	default:
@@ -268,6 +268,10 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 	}
 	return last, f
 }
+
+// told reports whether a client hears why its turn was ended from outside. In all
+// other cases it has gone, or has stopped the turn itself.
+func told(cause error) bool { return errors.Is(cause, errShutdown) || errors.Is(cause, errTaskTime) }
 
 // stopped is what a client that waits for the whole is told of a response that
 // was cancelled.

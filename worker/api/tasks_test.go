@@ -212,6 +212,26 @@ func TestTasksDoNotPileUp(t *testing.T) {
 	})
 }
 
+// A task through the Responses API that takes too long is told so like any other.
+func TestASlowTaskThroughResponses(t *testing.T) {
+	t.Parallel()
+	hangs := both{complete: func(ctx context.Context, _ agent.Turn, _ func(agent.Event) error) (agent.Result, error) {
+		<-ctx.Done()
+		return agent.Result{}, context.Cause(ctx)
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		server := api.New(fixed(hangs))
+		got := call(t, server, "POST", "/v1/responses", `{"input":"x"}`, aTask)
+		if got.status != 502 || got.error(t).Code != "upstream_timeout" {
+			t.Errorf("status %d: %s", got.status, got.body)
+		}
+		got = call(t, server, "POST", "/v1/responses", `{"input":"x","stream":true}`, aTask)
+		if last := lastResponse(t, got.body); last.Status != "failed" || last.Error == nil || !strings.Contains(last.Error.Message, "60 seconds") {
+			t.Errorf("the stream is %s", got.body)
+		}
+	})
+}
+
 func TestATaskEndsWithItsClient(t *testing.T) {
 	t.Parallel()
 	stopped := false
