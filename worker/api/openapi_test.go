@@ -239,6 +239,9 @@ func TestKeptStreamsAreAsDescribed(t *testing.T) {
 	}
 	schema := at(d.raw, "paths", "/v1/chat/completions", "post", "responses", "200", "content", "text/event-stream", "schema")
 	for _, name := range names {
+		if strings.Contains(name, "responses-") {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			stream, err := os.ReadFile(name)
