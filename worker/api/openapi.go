@@ -35,17 +35,27 @@ type operation struct {
 	headers []string
 }
 
+// parameter is a parameter of an operation, or a reference to one.
+type parameter struct {
+	Ref  string `json:"$ref"`
+	Name string `json:"name"`
+	In   string `json:"in"`
+}
+
+// parameterPrefix begins references to parameters that several operations have.
+const parameterPrefix = "#/components/parameters/"
+
 // operations lists the endpoints of the description, by path and method.
 func operations() ([]operation, error) {
 	var description struct {
 		Paths map[string]map[string]struct {
-			Summary    string `json:"summary"`
-			Security   *[]any `json:"security"`
-			Parameters []struct {
-				Name string `json:"name"`
-				In   string `json:"in"`
-			} `json:"parameters"`
+			Summary    string      `json:"summary"`
+			Security   *[]any      `json:"security"`
+			Parameters []parameter `json:"parameters"`
 		} `json:"paths"`
+		Components struct {
+			Parameters map[string]parameter `json:"parameters"`
+		} `json:"components"`
 	}
 	if err := json.Unmarshal(openapi, &description); err != nil {
 		return nil, fmt.Errorf("read the description of the API: %w", err)
@@ -60,6 +70,9 @@ func operations() ([]operation, error) {
 				Key: described.Security == nil || len(*described.Security) > 0,
 			}
 			for _, parameter := range described.Parameters {
+				if parameter.Ref != "" {
+					parameter = description.Components.Parameters[strings.TrimPrefix(parameter.Ref, parameterPrefix)]
+				}
 				if parameter.In == "header" {
 					one.headers = append(one.headers, parameter.Name)
 				}
