@@ -7,6 +7,9 @@ import (
 	"slices"
 
 	"github.com/labstack/echo/v4"
+
+	"hermes/worker/openai"
+	"hermes/worker/store"
 )
 
 // capabilitiesBody says what this server does, for programs that want to know
@@ -19,6 +22,7 @@ type capabilitiesBody struct {
 	Features     features         `json:"features"`
 	Tools        []string         `json:"tools"`
 	ToolProgress toolProgressBody `json:"tool_progress"`
+	ToolItems    toolItemsBody    `json:"tool_items"`
 	Limits       boundsBody       `json:"limits"`
 	OnDisconnect string           `json:"on_disconnect"`
 }
@@ -32,7 +36,13 @@ type serverBody struct {
 type features struct {
 	ChatCompletions bool `json:"chat_completions"`
 	Responses       bool `json:"responses"`
-	Streaming       bool `json:"streaming"`
+	// ResponsesResume is a stream that goes on behind any event of it.
+	ResponsesBackground bool `json:"responses_background"`
+	ResponsesResume     bool `json:"responses_resume"`
+	// PreviousResponseID and Conversations are the two ways to follow a turn.
+	PreviousResponseID bool `json:"previous_response_id"`
+	Conversations      bool `json:"conversations"`
+	Streaming          bool `json:"streaming"`
 	// TextStreaming is false where a stream holds the whole text in one piece
 	// (model.streaming).
 	TextStreaming    bool `json:"text_streaming"`
@@ -40,6 +50,7 @@ type features struct {
 	Reasoning        bool `json:"reasoning"`
 	ServerTools      bool `json:"server_tools"`
 	ClientTools      bool `json:"client_tools"`
+	HostedTools      bool `json:"hosted_tools"` // that a request names, such as web_search
 	StructuredOutput bool `json:"structured_output"`
 	ImageInput       bool `json:"image_input"`
 	FileInput        bool `json:"file_input"`
@@ -59,15 +70,32 @@ type toolProgressBody struct {
 	Others    string   `json:"others"`
 }
 
+// toolItemsBody says which items of a response show a tool that the agent ran:
+// api_server.tool_items, and what it comes to for requests of Open WebUI, of SDKs
+// that would run a function_call themselves, and of all others.
+type toolItemsBody struct {
+	Setting   string   `json:"setting"`
+	Forms     []string `json:"forms"`
+	OpenWebUI string   `json:"openwebui"`
+	SDKs      string   `json:"sdks"`
+	Others    string   `json:"others"`
+}
+
 // boundsBody holds what a request or a turn may run into. Nil is no limit.
 type boundsBody struct {
-	MaxBodyBytes       int64  `json:"max_body_bytes"`
-	MaxConcurrentTurns int    `json:"max_concurrent_turns"`
-	MaxWaitingTurns    int    `json:"max_waiting_turns"`
-	MaxWaitSeconds     int    `json:"max_wait_seconds"`
-	MaxConcurrentTasks int    `json:"max_concurrent_tasks"`
-	TurnsPerMinute     *int   `json:"turns_per_minute"`
-	TokensPerDay       *int64 `json:"tokens_per_day"`
+	MaxBodyBytes       int64 `json:"max_body_bytes"`
+	MaxConcurrentTurns int   `json:"max_concurrent_turns"`
+	MaxWaitingTurns    int   `json:"max_waiting_turns"`
+	MaxWaitSeconds     int   `json:"max_wait_seconds"`
+	MaxConcurrentTasks int   `json:"max_concurrent_tasks"`
+	// MaxBackground is how many responses may be made in the background at once.
+	MaxBackground   int `json:"max_background_responses"`
+	StoredResponses int `json:"stored_responses"`
+	// KeySeconds is how long the answer to an Idempotency-Key is kept.
+	KeySeconds     int    `json:"idempotency_key_seconds"`
+	MaxClientTools int    `json:"max_client_tools"`
+	TurnsPerMinute *int   `json:"turns_per_minute"`
+	TokensPerDay   *int64 `json:"tokens_per_day"`
 }
 
 // showCapabilities answers GET /v1/capabilities.
@@ -92,8 +120,14 @@ func (s *Server) encodeCapabilities() ([]byte, error) {
 		Object: "capabilities", Server: serverBody{"hermes", s.opts.Version}, Model: s.opts.ModelName,
 		Endpoints: endpoints,
 		Features: features{
-			ChatCompletions:  served("/v1/chat/completions"),
-			Responses:        served("/v1/responses"),
+			ChatCompletions: served("/v1/chat/completions"),
+			Responses:       served("/v1/responses"),
+
+			ResponsesBackground: served("/v1/responses"),
+			ResponsesResume:     served("/v1/responses/{id}"),
+			PreviousResponseID:  served("/v1/responses"),
+			Conversations:       served("/v1/responses"),
+
 			Streaming:        true,
 			TextStreaming:    s.opts.Streaming,
 			StreamUsage:      true,
@@ -113,17 +147,30 @@ func (s *Server) encodeCapabilities() ([]byte, error) {
 			Setting: s.opts.ToolProgress, Forms: []string{"inline", "event", "both", "off"},
 			OpenWebUI: progressOf(s.opts.ToolProgress, true).name(), Others: progressOf(s.opts.ToolProgress, false).name(),
 		},
+		ToolItems: toolItemsBody{
+			Setting: s.opts.ToolItems, Forms: []string{openai.ItemFunctionCall, openai.ItemMCPCall},
+			OpenWebUI: toolItemsOf(s.opts.ToolItems, nil, true).name(),
+			SDKs:      toolItemsOf(s.opts.ToolItems, http.Header{"User-Agent": {"ai-sdk/"}}, false).name(),
+			Others:    toolItemsOf(s.opts.ToolItems, nil, false).name(),
+		},
 		Limits: boundsBody{
 			MaxBodyBytes:       s.opts.MaxBodyBytes,
 			MaxConcurrentTurns: s.opts.MaxConcurrentRuns,
 			MaxWaitingTurns:    s.gate.room(),
 			MaxWaitSeconds:     int(maxWait.Seconds()),
 			MaxConcurrentTasks: maxTasks,
+			MaxBackground:      s.gate.room(),
+			StoredResponses:    s.opts.StoredResponses,
+			KeySeconds:         int(store.IdempotencyTTL.Seconds()),
+			MaxClientTools:     maxTools,
 		},
 		OnDisconnect: s.opts.OnDisconnect,
 	}
 	if body.ToolProgress.Setting == "" {
 		body.ToolProgress.Setting = "auto"
+	}
+	if body.ToolItems.Setting == "" {
+		body.ToolItems.Setting = "auto"
 	}
 	if body.OnDisconnect == "" {
 		body.OnDisconnect = "cancel"
@@ -153,4 +200,12 @@ func (p progress) name() string {
 	default:
 		return "off"
 	}
+}
+
+// name is the word for it in api_server.tool_items.
+func (i toolItems) name() string {
+	if i == toolMCPCalls {
+		return openai.ItemMCPCall
+	}
+	return openai.ItemFunctionCall
 }

@@ -508,9 +508,12 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 // Each feature that is claimed can be used, and each that is not cannot.
 func TestCapabilitiesAreTrue(t *testing.T) {
 	t.Parallel()
-	opts := fixed(both{
-		run: script([]agent.Event{thought("hm"), started("c1", "💻", "pwd"), finished("c1", "💻", "pwd", false), text("a"), text("b")}, answered("ab"), nil), complete: says("a title"),
-	})
+	turn := script([]agent.Event{thought("hm"), started("c1", "💻", "pwd"), finished("c1", "💻", "pwd", false), text("a"), text("b")}, answered("ab"), nil)
+	var heard []llm.Message // by the last turn
+	opts := fixed(both{complete: says("a title"), run: func(ctx context.Context, in agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
+		heard = in.History
+		return turn(ctx, in, emit)
+	}})
 	opts.Tools = []string{"terminal"}
 	opts.CORSOrigins = []string{"https://chat.example"}
 	server := api.New(stored(t, opts))
@@ -523,6 +526,26 @@ func TestCapabilitiesAreTrue(t *testing.T) {
 		"chat_completions": func() bool { return post(hello).status == 200 },
 		"responses": func() bool {
 			return call(t, server, "POST", "/v1/responses", `{"input":"hi"}`).status == 200
+		},
+		"responses_background": func() bool {
+			return respond(t, server, `{"input":"hi","background":true,"store":true}`).Status == "queued"
+		},
+		"responses_resume": func() bool {
+			all := call(t, server, "POST", "/v1/responses", `{"input":"hi","background":true,"stream":true}`).body
+			rest := call(t, server, "GET", "/v1/responses/"+lastResponse(t, all).ID+"?stream=true&starting_after=3", "").body
+			return rest != "" && strings.HasSuffix(all, rest) && strings.Contains(rest, `"sequence_number":4}`) && !strings.Contains(rest, `"sequence_number":3}`)
+		},
+		"previous_response_id": func() bool {
+			respond(t, server, `{"input":"and","previous_response_id":"`+respond(t, server, `{"input":"hi"}`).ID+`"}`)
+			return said(heard) == "u:hi a:ab u:and"
+		},
+		"conversations": func() bool {
+			respond(t, server, `{"input":"hi","conversation":"c"}`)
+			respond(t, server, `{"input":"and","conversation":"c"}`)
+			return said(heard) == "u:hi a:ab u:and"
+		},
+		"hosted_tools": func() bool {
+			return call(t, server, "POST", "/v1/responses", `{"input":"hi","tools":[{"type":"web_search"}]}`).status == 200
 		},
 		"streaming":      func() bool { return strings.HasSuffix(stream(""), "data: [DONE]\n\n") },
 		"text_streaming": func() bool { return strings.Contains(stream(""), `"content":"b"`) },
@@ -587,7 +610,7 @@ func TestCapabilitiesTellTheSettings(t *testing.T) {
 	t.Parallel()
 	opts := fixed(says("hi"))
 	opts.Version, opts.Tools, opts.Streaming, opts.ToolProgress, opts.OnDisconnect = "1.2.3", []string{"patch", "terminal"}, false, "both", "detach"
-	opts.MaxBodyBytes, opts.MaxConcurrentRuns = 4096, 3
+	opts.MaxBodyBytes, opts.MaxConcurrentRuns, opts.StoredResponses, opts.ToolItems = 4096, 3, 7, "mcp_call"
 	opts.Limits = api.Limits{TurnsPerMinute: 20, TokensPerDay: 5_000_000_000}
 	for name, test := range map[string]struct {
 		server *api.Server
@@ -598,12 +621,14 @@ func TestCapabilitiesTellTheSettings(t *testing.T) {
 			`{"method":"POST","path":"/v1/chat/completions","key":true,"summary":"Runs a turn`, `"path":"/health","key":false`,
 			`"text_streaming":false`, `"cors":false`, `"tools":["patch","terminal"]`,
 			`"tool_progress":{"setting":"both","forms":["inline","event","both","off"],"openwebui":"both","others":"both"}`,
-			`"limits":{"max_body_bytes":4096,"max_concurrent_turns":3,"max_waiting_turns":6,"max_wait_seconds":30,"max_concurrent_tasks":4,"turns_per_minute":20,"tokens_per_day":5000000000}`,
+			`"tool_items":{"setting":"mcp_call","forms":["function_call","mcp_call"],"openwebui":"mcp_call","sdks":"mcp_call","others":"mcp_call"}`,
+			`"limits":{"max_body_bytes":4096,"max_concurrent_turns":3,"max_waiting_turns":6,"max_wait_seconds":30,"max_concurrent_tasks":4,"max_background_responses":6,"stored_responses":7,"idempotency_key_seconds":300,"max_client_tools":128,"turns_per_minute":20,"tokens_per_day":5000000000}`,
 			`"on_disconnect":"detach"`,
 		}},
 		"defaults": {api.New(api.Options{Agent: says("hi"), ModelName: "alice", KeySHA256: digest(testKey), Log: opts.Log}), []string{
 			`"tools":[]`, `"server_tools":false`, `"tool_progress":{"setting":"auto","forms":["inline","event","both","off"],"openwebui":"event","others":"inline"}`,
 			`"max_body_bytes":10000000,"max_concurrent_turns":10`, `"turns_per_minute":null,"tokens_per_day":null`, `"on_disconnect":"cancel"`,
+			`"stored_responses":100`, `"tool_items":{"setting":"auto","forms":["function_call","mcp_call"],"openwebui":"function_call","sdks":"mcp_call","others":"function_call"}`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

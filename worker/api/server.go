@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"hermes/worker/agent"
+	"hermes/worker/store"
 )
 
 const (
@@ -137,6 +138,9 @@ func New(opts Options) *Server {
 	}
 	if opts.MaxConcurrentRuns <= 0 {
 		opts.MaxConcurrentRuns = defaultRuns
+	}
+	if opts.StoredResponses <= 0 {
+		opts.StoredResponses = store.DefaultKeep
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
