@@ -44,13 +44,23 @@ type person struct {
 // a fake upstream; without, the profiles fall back to the demo model.
 func newMachine(t *testing.T, model bool) *machine {
 	t.Helper()
+	if !model {
+		return newMachineWith(t, nil)
+	}
+	return newMachineWith(t, llmtest.Tiny)
+}
+
+// newMachineWith makes an empty home whose model answers what a function says;
+// without one there is no model.
+func newMachineWith(t *testing.T, answer func(llmtest.Call) llmtest.Reply) *machine {
+	t.Helper()
 	bin, err := exec.LookPath("hermes")
 	if err != nil {
 		t.Fatal("the test binary is not on PATH as hermes: ", err)
 	}
 	m := &machine{t: t, bin: bin, home: filepath.Join(t.TempDir(), "home")}
-	if model {
-		m.upstream = llmtest.NewHandler(nil)
+	if answer != nil {
+		m.upstream = llmtest.NewHandler(answer)
 		m.upstream.Key = "sk-upstream-secret-0123456789"
 		server := httptest.NewServer(m.upstream)
 		t.Cleanup(server.Close)
