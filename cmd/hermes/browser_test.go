@@ -96,6 +96,18 @@ func TestPagesOfAllowedOriginsOnly(t *testing.T) {
 		}
 	})
 
+	t.Run("a response", func(t *testing.T) {
+		respond := job
+		respond.Responses = true
+		got := b.open(t, allowed, respond)
+		if got.Error != nil || got.Finish != "completed" || !strings.Contains(got.Text, filepath.Join(alice.dir, "workspace")) {
+			t.Fatalf("the page saw %+v", got)
+		}
+		if status, body := alice.get(t, "/v1/responses/"+got.Deleted); got.Deleted == "" || status != http.StatusNotFound {
+			t.Errorf("the response %q, which the page has deleted: %d %s", got.Deleted, status, body)
+		}
+	})
+
 	t.Run("an error can be read", func(t *testing.T) {
 		wrong := job
 		wrong.APIKey = "sk-not-the-key"

@@ -42,6 +42,7 @@ type pageJob struct {
 	AbortAfter int    `json:"abortAfter"` // chunks
 	Simple     bool   `json:"simple"`     // also sends a request that needs no preflight
 	Sandboxed  bool   `json:"sandboxed"`  // in a frame whose origin is null
+	Responses  bool   `json:"responses"`  // asks for a response, and deletes it
 }
 
 // sight is what a page saw.
@@ -53,6 +54,7 @@ type sight struct {
 	Chunks    int
 	Finish    string
 	RequestID string
+	Deleted   string // the id of a response
 	Simple    string // the type of the answer that the page was given
 	Error     *struct {
 		Name, Code, RequestID, Message string

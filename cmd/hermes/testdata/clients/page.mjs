@@ -11,7 +11,7 @@ if (!framed) {
 }
 
 // work asks once through the official client.
-async function work({ baseURL, apiKey, message, abortAfter, simple }) {
+async function work({ baseURL, apiKey, message, abortAfter, simple, responses }) {
   const seen = { origin: self.origin, sent: [], models: [], text: "", chunks: 0, finish: "", requestID: "", error: null, simple: "" };
   if (simple) seen.simple = await simply(baseURL, message);
   const client = new OpenAI({
@@ -23,6 +23,7 @@ async function work({ baseURL, apiKey, message, abortAfter, simple }) {
   });
   const controller = new AbortController();
   try {
+    if (responses) return await respond(client, message, seen);
     const { data, request_id } = await client.chat.completions
       .create({ model: "m", stream: true, messages: [{ role: "user", content: message }] }, { signal: controller.signal })
       .withResponse();
@@ -40,6 +41,23 @@ async function work({ baseURL, apiKey, message, abortAfter, simple }) {
       requestID: error.requestID ?? "", message: String(error.message),
     };
   }
+  return seen;
+}
+
+// respond streams a response, and deletes it: a request that a browser asks for
+// too.
+async function respond(client, message, seen) {
+  let id = "";
+  for await (const event of await client.responses.create({ model: "m", stream: true, input: message })) {
+    seen.chunks++;
+    if (event.type === "response.output_text.delta") seen.text += event.delta;
+    if (event.type === "response.completed") {
+      id = event.response.id;
+      seen.finish = event.response.status;
+    }
+  }
+  await client.responses.delete(id);
+  seen.deleted = id;
   return seen;
 }
 
