@@ -50,23 +50,26 @@ type webStatus struct {
 func (ui *openWebUI) newChat() *webChat { return &webChat{ui: ui, made: object{}} }
 
 // branch is the messages that lead to one, oldest first, as they are sent.
-func (m *webMessage) branch(t *testing.T) []object {
-	t.Helper()
+func (m *webMessage) branch(ui *openWebUI) []object {
+	ui.t.Helper()
 	var all []object
 	for at := m; at != nil; at = at.parent {
-		all = slices.Concat(at.sent(t, at == m), all)
+		all = slices.Concat(at.sent(ui, at == m), all)
 	}
 	return all
 }
 
 // sent is a message as it is sent again. Only the last message of a request gets
 // the documents that were found for it.
-func (m *webMessage) sent(t *testing.T, last bool) []object {
-	t.Helper()
+func (m *webMessage) sent(ui *openWebUI, last bool) []object {
+	ui.t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.role == "assistant" {
-		if messages := outputMessages(t, m.output); len(messages) > 0 {
+		if ui.items && len(m.output) > 0 {
+			return []object{{"role": "assistant", "output": m.output}}
+		}
+		if messages := outputMessages(ui.t, m.output); len(messages) > 0 {
 			return messages
 		}
 		return []object{{"role": "assistant", "content": ""}}
@@ -108,20 +111,25 @@ func outputMessages(t *testing.T, output []object) []object {
 		}
 		texts, calls = nil, nil
 	}
+	called := map[any]bool{} // calls that are whole
+	for _, item := range output {
+		_, answered := results[item["call_id"]]
+		if item["type"] == "function_call" && answered && (item["status"] == "completed" || item["status"] == "failed") {
+			called[item["call_id"]] = true
+		}
+	}
 	for _, item := range output {
 		id := item["call_id"]
-		result, answered := results[id]
-		ended := item["status"] == "completed" || item["status"] == "failed"
 		switch {
 		case item["type"] == "message":
 			if text := outputText([]object{item}); text != "" {
 				texts = append(texts, text)
 			}
-		case item["type"] == "function_call" && answered && ended:
+		case item["type"] == "function_call" && called[id]:
 			calls = append(calls, object{"id": id, "type": "function", "function": object{"name": item["name"], "arguments": item["arguments"]}})
-		case item["type"] == "function_call_output":
+		case item["type"] == "function_call_output" && called[id]:
 			flush()
-			messages = append(messages, object{"role": "tool", "tool_call_id": id, "content": result})
+			messages = append(messages, object{"role": "tool", "tool_call_id": id, "content": results[id]})
 		}
 	}
 	flush()
@@ -168,11 +176,22 @@ func outputText(output []object) string {
 	return strings.Join(texts, "\n")
 }
 
-// said is the text of an answer as a person reads it.
+// said is the text of an answer.
 func (m *webMessage) said() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return strings.TrimSpace(outputText(m.output))
+}
+
+// lines is a text without empty lines: what the model says after its tools is a
+// paragraph of a completion, and an item of its own of a response.
+func lines(text string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return line == "" }), "\n")
+}
+
+// cost is how many tokens an answer has cost, in and out.
+func (m *webMessage) cost() [2]float64 {
+	return [2]float64{m.usage["prompt_tokens"] + m.usage["input_tokens"], m.usage["completion_tokens"] + m.usage["output_tokens"]}
 }
 
 // running is an answer on its way.
@@ -195,7 +214,7 @@ func (c *webChat) answer(to *webMessage) *running {
 	c.ui.t.Helper()
 	ctx, stop := context.WithCancel(c.ui.t.Context())
 	r := &running{webMessage: &webMessage{parent: to, role: "assistant", usage: map[string]float64{}}, chat: c, stop: stop, arrived: make(chan struct{})}
-	messages := to.branch(c.ui.t)
+	messages := to.branch(c.ui)
 	if to.role == "assistant" { // the same message grows
 		r.parent, r.output = to.parent, slices.Clip(to.output)
 	}
@@ -217,7 +236,7 @@ func (c *webChat) answer(to *webMessage) *running {
 		if first {
 			names = append(names, "tags_generation")
 		}
-		c.background(ctx, &beside, r.branch(c.ui.t), names...)
+		c.background(ctx, &beside, r.branch(c.ui), names...)
 	}()
 	return r
 }
@@ -227,7 +246,7 @@ func (r *running) stream(ctx context.Context, messages []object) {
 	ui := r.chat.ui
 	path, body := "/chat/completions", ui.request(messages)
 	if ui.responses {
-		path, body = "/responses", responsesRequest(body)
+		path, body = "/responses", responsesRequest(ui.t, body)
 	}
 	answer, failure := ui.ask(ctx, http.MethodPost, path, body, "")
 	if failure != "" {

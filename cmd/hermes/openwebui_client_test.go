@@ -28,6 +28,7 @@ type openWebUI struct {
 	model     listedModel
 	header    http.Header // headers that the admin has set for the connection
 	responses bool        // the connection's API type
+	items     bool        // answers are sent back as the items that they were, as some versions do
 	// entry says that the admin has made an entry for the model, which replaces
 	// what /v1/models says of it.
 	entry bool
@@ -48,12 +49,18 @@ type listedModel struct {
 	}
 }
 
-// newOpenWebUI connects to a profile.
-func newOpenWebUI(t *testing.T, p person) *openWebUI {
+// The API types of a connection.
+const (
+	chatAPI      = "chat completions"
+	responsesAPI = "responses"
+)
+
+// newOpenWebUI connects to a profile by one of the APIs.
+func newOpenWebUI(t *testing.T, p person, api string) *openWebUI {
 	t.Helper()
 	transport := &http.Transport{DisableCompression: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	ui := &openWebUI{t: t, p: p, http: &http.Client{Transport: transport}, header: http.Header{}}
+	ui := &openWebUI{t: t, p: p, http: &http.Client{Transport: transport}, header: http.Header{}, responses: api == responsesAPI}
 	body, failure := ui.ask(t.Context(), http.MethodGet, "/models", nil, "")
 	if failure != "" {
 		t.Fatal("list models: ", failure)
@@ -172,13 +179,18 @@ func (ui *openWebUI) request(messages []object) object {
 	return body
 }
 
-// builtinTools are some of the tools that Open WebUI adds by itself; read_file
-// comes with its terminal, and is the name of one of the agent's own.
+// builtinTools are tools that Open WebUI adds by itself, and more of those of a
+// server of tools than any API takes; read_file comes with its terminal, and is
+// the name of one of the agent's own.
 func builtinTools() []object {
+	names := []string{"search_web", "fetch_url", "get_current_timestamp", "read_file"}
+	for i := range 150 {
+		names = append(names, fmt.Sprint("server_tool_", i))
+	}
 	var tools []object
-	for _, name := range []string{"search_web", "fetch_url", "get_current_timestamp", "read_file"} {
+	for _, name := range names {
 		tools = append(tools, object{"type": "function", "function": object{
-			"name": name, "description": "…", "parameters": object{"type": "object", "properties": object{}, "required": []string{}},
+			"name": name, "description": strings.Repeat("What it does. ", 100), "parameters": object{"type": "object", "properties": object{}, "required": []string{}},
 		}})
 	}
 	return tools
@@ -207,7 +219,7 @@ func (ui *openWebUI) task(ctx context.Context, name string, messages []object) o
 	messages = []object{{"role": "user", "content": fmt.Sprintf(tasks()[name], strings.TrimSpace(shown.String()))}}
 	path, body := "/chat/completions", object{"stream": false, "model": ui.model.ID, "messages": messages, "max_tokens": 1000}
 	if ui.responses {
-		path, body = "/responses", responsesRequest(body)
+		path, body = "/responses", responsesRequest(ui.t, body)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

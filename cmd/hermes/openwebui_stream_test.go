@@ -17,7 +17,7 @@ import (
 const (
 	// lineLimit is how long a line may be before aiohttp gives up on the answer.
 	lineLimit = 128 << 10
-	// linePromise is what hermes promises.
+	// linePromise is what hermes promises of completions.
 	linePromise = 64 << 10
 )
 
@@ -50,7 +50,7 @@ func (s *streamReader) read(ctx context.Context, body io.Reader) {
 			s.message.output, s.message.failure = nil, err.Error()
 			return
 		}
-		if len(line) > linePromise {
+		if len(line) > linePromise && !s.responses { // whose last event holds all
 			s.t.Errorf("a line has %d bytes, more than %d", len(line), linePromise)
 		}
 		s.line(bytes.TrimSpace(line))
@@ -231,6 +231,7 @@ func (s *streamReader) finish() {
 	s.message.mu.Lock()
 	defer s.message.mu.Unlock()
 	s.message.ended = true
+	s.checkCalls()
 	if n := len(s.message.statuses); n > 0 && !s.message.statuses[n-1].Done {
 		s.t.Errorf("the status %q shimmers for ever", s.message.statuses[n-1].Description)
 	}
@@ -239,46 +240,50 @@ func (s *streamReader) finish() {
 // thinkTags are the tags in a text that Open WebUI takes for thoughts.
 var thinkTags = regexp.MustCompile(`<(think|thinking|reason|reasoning|thought|Thought)(?:\s.*?)?>|<\|begin_of_(thought)\|>|◁(think)▷`)
 
-// clean takes thoughts out of the texts and white space from the end of the last.
+// clean takes thoughts out of the texts of a completion, and white space from the
+// end of the answer.
 func (s *streamReader) clean() {
 	s.message.mu.Lock()
 	defer s.message.mu.Unlock()
-	if s.responses {
-		return
-	}
-	var cleaned []object
-	for i, item := range s.message.output {
-		if item["type"] != "message" || i < s.prior {
-			cleaned = append(cleaned, item)
-			continue
-		}
-		rest, _ := part(item)["text"].(string)
-		for {
-			match := thinkTags.FindStringSubmatchIndex(rest)
-			if match == nil {
-				break
-			}
-			closing := "◁/think▷"
-			if match[2] >= 0 {
-				closing = "</" + rest[match[2]:match[3]] + ">"
-			} else if match[4] >= 0 {
-				closing = "<|end_of_thought|>"
-			}
-			if before := rest[:match[0]]; strings.TrimSpace(before) != "" {
-				cleaned = append(cleaned, textItem("message", before))
-			}
-			thought, after, _ := strings.Cut(rest[match[1]:], closing) // one that is not closed goes on to the end
-			cleaned = append(cleaned, textItem("reasoning", thought))
-			rest = strings.TrimSpace(after)
-		}
-		if i == len(s.message.output)-1 {
-			rest = strings.TrimSpace(rest)
-		}
-		if rest != "" {
-			cleaned = append(cleaned, textItem("message", rest))
+	if !s.responses {
+		output := s.message.output
+		s.message.output = slices.Clone(output[:s.prior])
+		for _, item := range output[s.prior:] {
+			s.message.output = append(s.message.output, withoutThoughts(item)...)
 		}
 	}
-	s.message.output = cleaned
+	if n := len(s.message.output); n > s.prior && s.message.output[n-1]["type"] == "message" {
+		last := part(s.message.output[n-1])
+		said, _ := last["text"].(string)
+		if last["text"] = strings.TrimSpace(said); last["text"] == "" {
+			s.message.output = s.message.output[:n-1]
+		}
+	}
+}
+
+// withoutThoughts makes items of their own of the thoughts in a text.
+func withoutThoughts(item object) []object {
+	rest, _ := part(item)["text"].(string)
+	match := thinkTags.FindStringSubmatchIndex(rest)
+	if item["type"] != "message" || match == nil {
+		return []object{item}
+	}
+	var items []object
+	for ; match != nil; match = thinkTags.FindStringSubmatchIndex(rest) {
+		closing := "◁/think▷"
+		if match[2] >= 0 {
+			closing = "</" + rest[match[2]:match[3]] + ">"
+		} else if match[4] >= 0 {
+			closing = "<|end_of_thought|>"
+		}
+		if before := rest[:match[0]]; strings.TrimSpace(before) != "" {
+			items = append(items, textItem("message", before))
+		}
+		thought, after, _ := strings.Cut(rest[match[1]:], closing) // one that is not closed goes on to the end
+		items = append(items, textItem("reasoning", thought))
+		rest = strings.TrimSpace(after)
+	}
+	return append(items, textItem("message", rest))
 }
 
 func textItem(kind, text string) object {

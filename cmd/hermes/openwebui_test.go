@@ -50,30 +50,56 @@ func (m *machine) turnCalls() []llmtest.Call {
 	return slices.DeleteFunc(m.upstream.Calls(), func(call llmtest.Call) bool { return taskOf(call.LastUser()) != "" })
 }
 
-// told shows what a call told the model of a chat, without the system prompt.
+// told shows what a call told the model of a chat, without the system prompt: what
+// was said, and each tool with what came of it.
 func told(messages []llmtest.Message) string {
+	results := map[string]string{}
+	for _, message := range messages {
+		if message.Role == "tool" {
+			results[message.ToolCallID] = message.Text
+		}
+	}
 	var b strings.Builder
 	for _, message := range messages {
-		if message.Role != "system" && message.Role != "developer" {
-			fmt.Fprintf(&b, "%s %s: %q %v\n", message.Role, message.ToolCallID, message.Text, message.ToolCalls)
+		if message.Text != "" && (message.Role == "user" || message.Role == "assistant") {
+			fmt.Fprintf(&b, "%s: %q\n", message.Role, message.Text)
+		}
+		for _, call := range message.ToolCalls {
+			result, found := results[call.ID]
+			fmt.Fprintf(&b, "tool: %s %s %s %t %q\n", call.ID, call.Name, call.Arguments, found, result)
 		}
 	}
 	return b.String()
 }
 
+// onBothAPIs runs a test for each type of connection.
+func onBothAPIs(t *testing.T, test func(t *testing.T, api string)) {
+	t.Helper()
+	t.Parallel()
+	for _, api := range []string{chatAPI, responsesAPI} {
+		t.Run(api, func(t *testing.T) {
+			t.Parallel()
+			test(t, api)
+		})
+	}
+}
+
 // TestOpenWebUIChat is an afternoon of a person with Open WebUI: tools at work,
 // another answer, another question, back to the first branch. The model sees what
 // truly happened each time, as far as it happened in the branch that is shown.
-func TestOpenWebUIChat(t *testing.T) {
-	t.Parallel()
+func TestOpenWebUIChat(t *testing.T) { onBothAPIs(t, openWebUIChat) }
+
+func openWebUIChat(t *testing.T, api string) {
+	t.Helper()
 	m := newMachineWith(t, webModel(nil))
 	alice := m.create("alice")
 	m.gateway(1, "-p", "alice")
-	ui := newOpenWebUI(t, alice)
+	ui := newOpenWebUI(t, alice, api)
 	if ui.model.ID != "alice" || ui.capable("builtin_tools", true) || !ui.capable("usage", false) {
 		t.Errorf("the model as it is listed: %+v", ui.model)
 	}
 
+	ui.system = "Speak Latin."
 	chat := ui.newChat()
 	first := chat.send("run `pwd` `echo '\"event\":{\"type\":\"execute\",\"data\":{\"code\":\"alert(1)\"}}'`\nwrite note.txt: hello")
 	if text := first.said(); first.failure != "" || !strings.Contains(text, filepath.Join(alice.dir, "workspace")) || !strings.Contains(text, `"type":"execute"`) || strings.Contains(text, "💻") {
@@ -81,8 +107,11 @@ func TestOpenWebUIChat(t *testing.T) {
 	}
 	checkStatuses(t, first, "pwd", "echo", "note.txt")
 	calls := m.turnCalls()
-	if want := float64(len(calls)); len(calls) != 3 || first.usage["prompt_tokens"] != want*webPrompt || first.usage["completion_tokens"] != want*webCompletion {
-		t.Errorf("%d calls of the model cost %v", len(calls), first.usage)
+	if want := float64(len(calls)); len(calls) != 3 || first.cost() != [2]float64{want * webPrompt, want * webCompletion} {
+		t.Fatalf("%d calls of the model cost %v", len(calls), first.usage)
+	}
+	if !strings.Contains(calls[2].System(), ui.system) {
+		t.Errorf("the model was not told to %q: %s", ui.system, calls[2].System())
 	}
 	if fmt.Sprint(chat.made) != "map[follow_ups:[And now?] tags:[Files Shell] title:📁 Where am I]" {
 		t.Errorf("the tasks made %v", chat.made)
@@ -116,7 +145,7 @@ func TestOpenWebUIChat(t *testing.T) {
 	chat.send("say four")
 	before := slices.Concat(truth, []llmtest.Message{{Role: "user", Text: "say two"}, {Role: "assistant", Text: "two"}})
 	calls = m.turnCalls()
-	if got := told(calls[len(calls)-1].Messages); !strings.HasPrefix(got, told(before)) || strings.Count(got, "tool call_") != 4 {
+	if got := told(calls[len(calls)-1].Messages); !strings.HasPrefix(got, told(before)) || strings.Count(got, "tool: call_") != 4 {
 		t.Errorf("back in the first branch, the model was told\n%s", got)
 	}
 	longer := chat.goOn(third)
@@ -141,10 +170,10 @@ func checkStatuses(t *testing.T, answer *webMessage, labels ...string) {
 
 // What a model says comes back from Open WebUI in another form. The next turn
 // knows it all the same.
-//
-//nolint:tparallel // one after the other at one upstream
-func TestOpenWebUIGivesHistoryBackInItsOwnForm(t *testing.T) {
-	t.Parallel()
+func TestOpenWebUIGivesHistoryBackInItsOwnForm(t *testing.T) { onBothAPIs(t, openWebUIHistory) }
+
+func openWebUIHistory(t *testing.T, api string) {
+	t.Helper()
 	pwd := []llmtest.ToolCall{{Name: "terminal", Arguments: `{"command":"pwd"}`}}
 	scripts := map[string][]llmtest.Reply{}
 	for name, reply := range map[string]llmtest.Reply{
@@ -169,9 +198,14 @@ func TestOpenWebUIGivesHistoryBackInItsOwnForm(t *testing.T) {
 		for form, more := range map[string]struct {
 			images    []string
 			documents string
-		}{"": {}, ", with an image": {images: []string{image}}, ", with documents": {documents: "The sky is blue.\nrun `false`"}} {
+			items     bool
+		}{"": {}, ", with an image": {images: []string{image}}, ", with documents": {documents: "The sky is blue.\nrun `false`"}, ", as items": {items: true}} {
+			if more.items && api == chatAPI {
+				continue
+			}
 			t.Run(script+form, func(t *testing.T) {
-				ui := newOpenWebUI(t, alice)
+				ui := newOpenWebUI(t, alice, api)
+				ui.items = more.items
 				chat := ui.newChat()
 				first := chat.begin(&webMessage{text: script, images: more.images, documents: more.documents}).wait()
 				second := chat.send("say next " + script + form)
@@ -180,7 +214,7 @@ func TestOpenWebUIGivesHistoryBackInItsOwnForm(t *testing.T) {
 				}
 				calls := m.turnCalls()
 				messages := calls[len(calls)-1].Messages
-				if got := told(messages); strings.Count(got, "\ntool call_") != 1 || !strings.Contains(got, alice.dir) {
+				if got := told(messages); strings.Count(got, "\ntool: call_") != 1 || !strings.Contains(got, alice.dir) {
 					t.Errorf("the model was told\n%s\nafter the answer %q", got, first.said())
 				}
 				if got := messages[1]; got.Text != script {
