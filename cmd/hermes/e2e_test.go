@@ -44,13 +44,23 @@ type person struct {
 // a fake upstream; without, the profiles fall back to the demo model.
 func newMachine(t *testing.T, model bool) *machine {
 	t.Helper()
+	if !model {
+		return newMachineWith(t, nil)
+	}
+	return newMachineWith(t, llmtest.Tiny)
+}
+
+// newMachineWith makes an empty home whose model answers what a function says;
+// without one there is no model.
+func newMachineWith(t *testing.T, answer func(llmtest.Call) llmtest.Reply) *machine {
+	t.Helper()
 	bin, err := exec.LookPath("hermes")
 	if err != nil {
 		t.Fatal("the test binary is not on PATH as hermes: ", err)
 	}
 	m := &machine{t: t, bin: bin, home: filepath.Join(t.TempDir(), "home")}
-	if model {
-		m.upstream = llmtest.NewHandler(nil)
+	if answer != nil {
+		m.upstream = llmtest.NewHandler(answer)
 		m.upstream.Key = "sk-upstream-secret-0123456789"
 		server := httptest.NewServer(m.upstream)
 		t.Cleanup(server.Close)
@@ -64,10 +74,14 @@ func newMachine(t *testing.T, model bool) *machine {
 	return m
 }
 
+// quickExit keeps a program that was built with the race detector from sleeping a
+// second whenever it ends.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
 // command makes a run of hermes with a small environment of its own.
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, m.bin, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(m.home), "HERMES_HOME=" + m.home}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(m.home), "HERMES_HOME=" + m.home, quickExit}
 	return cmd
 }
 

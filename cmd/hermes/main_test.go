@@ -38,6 +38,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("HERMES_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("NL", "\n")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // see quickExit
 			// testscript kills what a failed script leaves in the background; what a
 			// gateway has started is gone a moment later.
 			return nil

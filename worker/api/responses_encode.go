@@ -52,6 +52,11 @@ type responseOptions struct {
 	whole bool
 	// status adds Open WebUI's status lines to the events about tools.
 	status bool
+	// openWebUI makes events that Open WebUI can follow. It looks at the first
+	// event of a tool's item only, unless the response is completed. When a line
+	// is too long it gives the whole answer up, so there texts are left out that
+	// it has in pieces already.
+	openWebUI bool
 }
 
 // responseEncoder turns the events of a turn into the events of a stream of the
@@ -75,6 +80,7 @@ type responseEncoder struct {
 	shownHead []byte // the same for events
 	buf       []byte // what the current call returns
 	mark      int    // where the current event begins in buf
+	kind      string // of the event that began last
 	ride      []byte // an extra key of the current event
 	sequence  int64  // the next sequence_number
 	after     int64  // events up to this number are left out
@@ -290,7 +296,13 @@ func (e *responseEncoder) lifecycle(kind string) {
 	from := len(e.buf)
 	for b := shown(); ; b = b.tighter() {
 		e.buf = e.appendResponse(e.buf[:from], e.shownHead, b)
-		if len(e.buf)-from <= maxFinal || b.tightest() {
+		if len(e.buf)-from <= maxFinal {
+			break
+		}
+		if b.tightest() {
+			if e.opts.openWebUI { // then it keeps what it has
+				e.buf = e.appendResponse(e.buf[:from], e.shownHead, bounds{nothing: true})
+			}
 			break
 		}
 	}
@@ -308,21 +320,27 @@ func (e *responseEncoder) appendResponse(b, head []byte, limits bounds) []byte {
 	b = appendJSON(b, e.state.Error)
 	b = append(b, `,"incomplete_details":`...)
 	b = appendJSON(b, e.state.IncompleteDetails)
-	b = append(b, `,"output":[`...)
-	for i, item := range e.items {
-		if i > 0 {
-			b = append(b, ',')
+	b = append(b, `,"output":`...)
+	if limits.nothing {
+		b = append(b, "null"...)
+	} else {
+		b = append(b, '[')
+		for i, item := range e.items {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = item.append(b, limits)
 		}
-		b = item.append(b, limits)
+		b = append(b, ']')
 	}
-	b = append(b, `],"usage":`...)
+	b = append(b, `,"usage":`...)
 	b = appendJSON(b, e.state.Usage)
 	return append(b, '}')
 }
 
 // beginEvent begins one event of the stream.
 func (e *responseEncoder) beginEvent(kind string) {
-	e.mark = len(e.buf)
+	e.mark, e.kind = len(e.buf), kind
 	e.buf = append(e.buf, "event: "...)
 	e.buf = append(e.buf, kind...)
 	e.buf = append(e.buf, "\ndata: {\"type\":\""...)
@@ -333,6 +351,10 @@ func (e *responseEncoder) beginEvent(kind string) {
 // endEvent ends the event that began last, and takes it out again if the client
 // has it already.
 func (e *responseEncoder) endEvent() {
+	if e.opts.openWebUI && len(e.buf)-e.mark > maxFinal {
+		e.buf = e.buf[:e.mark]
+		e.beginEvent(e.kind) // and no more, so that the numbers stay those of a replay
+	}
 	if e.ride != nil {
 		e.buf = append(e.buf, `,"event":`...)
 		e.buf = append(e.buf, e.ride...)

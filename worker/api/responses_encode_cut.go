@@ -14,6 +14,8 @@ import (
 type bounds struct {
 	tool    int // of arguments, and of an output
 	thought int // of reasoning
+	// nothing leaves all items out.
+	nothing bool
 }
 
 const (
@@ -31,9 +33,9 @@ func shown() bounds { return bounds{tool: shownTool} }
 // tighter returns bounds that let less pass: reasoning is cut only then.
 func (b bounds) tighter() bounds {
 	if b.thought == 0 {
-		return bounds{b.tool / 4, shownThought}
+		return bounds{tool: b.tool / 4, thought: shownThought}
 	}
-	return bounds{b.tool / 4, b.thought / 4}
+	return bounds{tool: b.tool / 4, thought: b.thought / 4}
 }
 
 func (b bounds) tightest() bool { return b.tool < leastShown }

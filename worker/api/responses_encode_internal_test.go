@@ -266,6 +266,63 @@ func TestLongValuesStayOffTheLine(t *testing.T) {
 	}
 }
 
+// Open WebUI gives up an answer in which a line is longer than 128 KiB. It takes
+// the texts from their pieces, and at the end keeps them if there is no output.
+func TestOpenWebUICanReadEveryLine(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("aü💻\"<\\\n", 20_000)
+	for name, test := range map[string]struct {
+		events []agent.Event
+		whole  bool // the last event has the output
+	}{
+		"short":    {[]agent.Event{thinks("hm"), says("Hello")}, true},
+		"text":     {[]agent.Event{says("Hello, "), says(long)}, false},
+		"thoughts": {[]agent.Event{thinks(long), says("Hello")}, true},
+		"tool":     {[]agent.Event{starts("call_1", "f", `{}`), ends("call_1", "f", long, false), says("Hello")}, true},
+		"all":      {[]agent.Event{thinks(long), says(long), starts("call_1", "f", `{}`), ends("call_1", "f", long, false), says(long)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opts := responseTo(t, sayHello)
+			opts.tools, opts.status, opts.openWebUI = toolPairLists, true, true
+			got, e := play(opts, test.events, finishes(llm.FinishStop))
+			events, done, err := readEvents(got)
+			if err != nil || !done {
+				t.Fatal(done, err)
+			}
+			texts := map[any]string{}
+			for i, event := range events {
+				if event.line >= 128<<10 || event.data["sequence_number"] != float64(i) {
+					t.Errorf("event %d, %s, has %d bytes and the number %v", i, event.kind, event.line, event.data["sequence_number"])
+				}
+				if piece, ok := event.data["delta"].(string); ok {
+					texts[event.data["item_id"]] += piece
+				}
+				if item, ok := event.data["item"].(map[string]any); ok && event.kind == openai.EventItemAdded && item["type"] == openai.ItemFunctionCall &&
+					(item["arguments"] != `{}` || item["status"] != openai.StatusCompleted) {
+					t.Errorf("a call begins as %v", item)
+				}
+			}
+			kept, err := storedResponse(e.object())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, item := range kept.Output {
+				if said, ok := item.(openai.MessageItem); ok && openai.PartsText(said.Content) != texts[said.ID] {
+					t.Errorf("a message has %d bytes, its pieces have %d", len(openai.PartsText(said.Content)), len(texts[said.ID]))
+				}
+			}
+			last, ok := events[len(events)-1].data["response"].(map[string]any)
+			if output := last["output"]; !ok || last["usage"] == nil || (output != nil) != test.whole {
+				t.Errorf("the last event has the output %.100v, %v is wanted", output, test.whole)
+			}
+			if again := replayOf(t, kept, e.outline, -1); strings.Count(again, "\nevent: ") != strings.Count(got, "\nevent: ") {
+				t.Errorf("a replay has %d events, the stream had %d", strings.Count(again, "\nevent: "), strings.Count(got, "\nevent: "))
+			}
+		})
+	}
+}
+
 func TestLongInstructionsAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("Be brief; ü. ", 10_000)

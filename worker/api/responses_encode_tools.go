@@ -77,6 +77,9 @@ func (e *responseEncoder) runningCall(id string) *runningCall {
 func (e *responseEncoder) functionCall(id string, call llm.ToolCall) {
 	item := e.newItem(openai.ItemFunctionCall, id)
 	item.setCall(call)
+	if e.opts.openWebUI { // of an answer that is stopped it keeps calls that are whole
+		item.begun, item.status = true, openai.StatusCompleted
+	}
 	e.itemEvent(openai.EventItemAdded, item)
 	e.argumentEvents(item, openai.EventArgumentsDelta, openai.EventArgumentsDone)
 	item.status = openai.StatusCompleted

@@ -71,13 +71,17 @@ func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h
 	p := &responseRun{
 		s: s, request: request, turn: turn, runTurn: s.opts.Agent.Run, files: s.newFileReader(ctx), done: make(chan struct{}),
 		opts: responseOptions{
-			response: openai.NewResponse(request, id, s.opts.Now()),
-			tools:    toolItemsOf(s.opts.ToolItems, h, openWebUI),
-			now:      s.opts.Now,
-			newID:    counter(base + "_"),
-			whole:    !s.opts.Streaming,
-			status:   openWebUI && progressOf(s.opts.ToolProgress, openWebUI).events,
+			response:  openai.NewResponse(request, id, s.opts.Now()),
+			tools:     toolItemsOf(s.opts.ToolItems, h, openWebUI),
+			now:       s.opts.Now,
+			newID:     counter(base + "_"),
+			whole:     !s.opts.Streaming,
+			status:    openWebUI && progressOf(s.opts.ToolProgress, openWebUI).events,
+			openWebUI: openWebUI,
 		},
+	}
+	if openWebUI { // its tools are not offered
+		p.opts.response.Tools = []openai.ResponsesTool{}
 	}
 	if p.input, err = s.resolveReferences(ctx, request.Input); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"slices"
 	"time"
 
@@ -46,10 +45,9 @@ func (s *Server) remembering(opts chatOptions, stream bool) runFunc {
 		var end chain
 		turn.History, end = s.restore(ctx, turn)
 		result, err := s.opts.Agent.Run(ctx, turn, emit)
-		// Of a turn that broke off, a client has what was streamed, unless it has
-		// gone: then nobody knows how much.
-		cause := context.Cause(ctx)
-		if err == nil || stream && !opts.lastOnly && (cause == nil || errors.Is(cause, errShutdown)) {
+		// Of a turn that broke off, a client has what was streamed. One that has gone
+		// may have less of it: then what is kept is not found, and does no harm.
+		if err == nil || stream && !opts.lastOnly {
 			s.keep(ctx, turn.RequestID, end, result, opts.lastOnly)
 		}
 		return result, err

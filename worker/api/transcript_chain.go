@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"regexp"
 	"strings"
 	"unicode"
 
@@ -42,18 +41,11 @@ func (c *chain) add(message llm.Message) {
 	h.Sum(c.sum[:0])
 }
 
-// thoughts matches what frontends take for thinking in the text of an answer, and
-// the blocks in which they keep it.
-var thoughts = regexp.MustCompile(`(?is)<details\b[^>]*>.*?</details>|<think>.*?</think>|<thinking>.*?</thinking>|` +
-	`<reason>.*?</reason>|<reasoning>.*?</reasoning>|<thought>.*?</thought>|<\|begin_of_thought\|>.*?<\|end_of_thought\|>`)
-
 // visible is what of a text counts in a chain.
 func visible(role llm.Role, text string) string {
 	switch role {
 	case llm.Assistant:
-		if text = stripShown(text); strings.Contains(text, "<") {
-			text = thoughts.ReplaceAllString(text, "")
-		}
+		text = withoutThoughts(stripShown(text))
 	case llm.User:
 		text = withoutDocuments(text)
 	case llm.System, llm.Tool:

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -286,6 +288,63 @@ func TestATurnThatFailedComesBackTooWhereItWasSeen(t *testing.T) {
 		if len(m.turns) == 1 != stream {
 			t.Errorf("stream: %v, %d turns were kept", stream, len(m.turns))
 		}
+	}
+}
+
+// waited is Transcripts that tell when something was put.
+type waited struct {
+	*memory
+	put chan struct{}
+}
+
+func (w waited) Put(ctx context.Context, hash, messages []byte) error {
+	defer close(w.put)
+	return w.memory.Put(ctx, hash, messages)
+}
+
+// Whoever stops an answer and goes on has its tools in the history all the same.
+func TestATurnThatWasStoppedComesBackToo(t *testing.T) {
+	t.Parallel()
+	kept := waited{newMemory(), make(chan struct{})}
+	var seen []llm.Message
+	opts := fixed(runs(func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
+		seen = turn.History
+		if len(turn.History) > 1 {
+			return answered("bye"), nil
+		}
+		result := worked(1)
+		result.Messages = result.Messages[:2] // its tool was at work
+		if err := play(result, emit); err != nil {
+			return result, err
+		}
+		<-ctx.Done()
+		return result, ctx.Err()
+	}))
+	opts.Transcripts, opts.ToolProgress = kept, "event"
+	server, url := serve(t, opts)
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(`{"model":"m","stream":true,"messages":[{"role":"user","content":"a"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+testKey)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	leave()
+	select {
+	case <-kept.put:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the turn was not kept")
+	}
+	call(t, server, "POST", "/v1/chat/completions",
+		`{"model":"m","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"Let me look 1."},{"role":"user","content":"b"}]}`)
+	if got, want := roles(seen), "user:a | assistant:Let me look 1. | tool:/x/1 | user:b"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 
