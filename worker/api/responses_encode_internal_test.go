@@ -48,6 +48,14 @@ func finishes(finish llm.Finish) ending {
 	}
 }
 
+// loses is an end that could not be stored.
+func loses(end ending) ending {
+	return func(e *responseEncoder) []byte {
+		end(e)
+		return e.retract(openai.ResponseError{Code: openai.CodeServerError, Message: "The disk is full.", Type: openai.TypeServer})
+	}
+}
+
 func fails(e *responseEncoder) []byte {
 	return e.fail(openai.ResponseError{Message: "The model broke off."}, llm.Usage{Input: 5})
 }
@@ -118,6 +126,8 @@ func TestResponseStreams(t *testing.T) {
 		{name: "text-tool-text", events: between, end: finishes(llm.FinishStop)},
 		{name: "failed", end: fails},
 		{name: "failed-in-text", events: []agent.Event{says("Hel")}, end: fails},
+		{name: "not-stored", events: []agent.Event{says("Hello.")}, end: loses(finishes(llm.FinishStop))},
+		{name: "failed-and-not-stored", events: []agent.Event{says("Hel")}, end: loses(fails)},
 		{name: "failed-in-tool", set: func(o *responseOptions) { o.tools, o.status = toolPairLists, true }, events: twoTools[:3], end: fails},
 		{name: "failed-in-tool-mcp", set: func(o *responseOptions) { o.tools = toolMCPCalls }, events: twoTools[:3], end: fails},
 		{name: "max-output-tokens", events: []agent.Event{says("Hello and")}, end: finishes(llm.FinishLength)},
