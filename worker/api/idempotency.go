@@ -166,6 +166,9 @@ func (c *claim) name() string { return c.claim.Scope + " " + c.claim.Key }
 // even if it loses the connection.
 func (c *claim) keyed() bool { return c != nil && c.claim.Scope == scopeKey }
 
+// silent reports whether the client repeats requests without saying so.
+func (c *claim) silent() bool { return c.claim.KeepFailed > 0 }
+
 // finish is the end of the claim with an answer, to be stored.
 func (c *claim) finish(status int, body []byte) *store.Finish {
 	if c == nil || c.flight == nil {
@@ -224,11 +227,13 @@ func (c *claim) settle(ctx context.Context, err error) {
 			f = c.failure
 		default:
 			f = interruptedRun()
-			if errors.Is(err, errGone) && c.claim.KeepFailed > 0 {
+			if errors.Is(err, errGone) && c.silent() {
 				f.status = statusGone // nobody was told of a failure: who asks again wants a new answer
 			}
 		}
-		storeErr = c.s.opts.Store.FinishIdempotent(ctx, *c.finish(f.status, encodeBody(openai.ErrorBody{Error: f.body})))
+		body := f.body
+		body.NoNull = c.silent()
+		storeErr = c.s.opts.Store.FinishIdempotent(ctx, *c.finish(f.status, encodeBody(openai.ErrorBody{Error: body})))
 	}
 	if storeErr != nil {
 		c.s.opts.Log.Warn("claim of a request was not ended", "error", storeErr)
