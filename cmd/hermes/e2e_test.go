@@ -50,7 +50,7 @@ func newMachine(t *testing.T, model bool) *machine {
 	}
 	m := &machine{t: t, bin: bin, home: filepath.Join(t.TempDir(), "home")}
 	if model {
-		m.upstream = llmtest.NewHandler(nil)
+		m.upstream = llmtest.NewHandler(flaky())
 		m.upstream.Key = "sk-upstream-secret-0123456789"
 		server := httptest.NewServer(m.upstream)
 		t.Cleanup(server.Close)
@@ -62,6 +62,27 @@ func newMachine(t *testing.T, model bool) *machine {
 		m.run("config", "set", "API_SERVER_ENABLED", "false")
 	}
 	return m
+}
+
+// flaky makes a model that obeys plain commands, and one more: "flaky 3 text"
+// fails three times with status 503 and says the text from then on.
+func flaky() func(llmtest.Call) llmtest.Reply {
+	var mu sync.Mutex
+	failures := map[string]int{}
+	return func(call llmtest.Call) llmtest.Reply {
+		var times int
+		var text string
+		if n, _ := fmt.Sscanf(call.LastUser(), "flaky %d %s", &times, &text); n < 2 {
+			return llmtest.Tiny(call)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failures[call.LastUser()]++
+		if failures[call.LastUser()] <= times {
+			return llmtest.Reply{Status: http.StatusServiceUnavailable}
+		}
+		return llmtest.Text(text)
+	}
 }
 
 // command makes a run of hermes with a small environment of its own.
