@@ -73,7 +73,7 @@ func newBrowser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal("find Chromium (scripts/setup installs it): ", err)
 	}
-	if err := npmInstall(); err != nil {
+	if _, err := clients(); err != nil {
 		t.Fatal("fetch the openai client: ", err)
 	}
 	b := &browser{t: t, next: make(chan visit), reports: make(chan sight), gone: make(chan struct{})}

@@ -47,7 +47,7 @@ func newMachine(t *testing.T, model bool) *machine {
 	if !model {
 		return newMachineWith(t, nil)
 	}
-	return newMachineWith(t, llmtest.Tiny)
+	return newMachineWith(t, flaky())
 }
 
 // newMachineWith makes an empty home whose model answers what a function says;
@@ -78,6 +78,27 @@ func newMachineWith(t *testing.T, answer func(llmtest.Call) llmtest.Reply) *mach
 // second whenever it ends.
 const quickExit = "GORACE=atexit_sleep_ms=0"
 
+// flaky makes a model that obeys plain commands, and one more: "flaky 3 text"
+// fails three times with status 503 and says the text from then on.
+func flaky() func(llmtest.Call) llmtest.Reply {
+	var mu sync.Mutex
+	failures := map[string]int{}
+	return func(call llmtest.Call) llmtest.Reply {
+		var times int
+		var text string
+		if n, _ := fmt.Sscanf(call.LastUser(), "flaky %d %s", &times, &text); n < 2 {
+			return llmtest.Tiny(call)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failures[call.LastUser()]++
+		if failures[call.LastUser()] <= times {
+			return llmtest.Reply{Status: http.StatusServiceUnavailable}
+		}
+		return llmtest.Text(text)
+	}
+}
+
 // command makes a run of hermes with a small environment of its own.
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, m.bin, args...)
@@ -91,6 +112,9 @@ func (m *machine) run(args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := m.command(ctx, args...)
+	// The race detector lets a process sleep for a second at its end, in case that
+	// something goes on. Nothing does in a command, and there are hundreds of them.
+	cmd.Env = append(cmd.Env, "GORACE=atexit_sleep_ms=0")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

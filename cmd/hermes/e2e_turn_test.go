@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -33,28 +32,20 @@ type seen struct {
 	}
 }
 
-// npmInstall fetches the clients once for all tests. The lock file pins what is
-// fetched.
-var npmInstall = sync.OnceValue(func() error {
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	cmd.Dir = filepath.Join("testdata", "clients")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		os.Stderr.Write(out)
-		return err
-	}
-	return nil
-})
-
 // sdk runs a turn of the official openai client.
 func sdk(t *testing.T, baseURL, key, message string) seen {
 	t.Helper()
+	node, err := clients()
+	if err != nil {
+		t.Fatal("fetch the openai client: ", err)
+	}
 	request, err := json.Marshal(map[string]string{"baseURL": baseURL, "apiKey": key, "message": message})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "turn.mjs")
+	cmd := exec.CommandContext(ctx, node, "turn.mjs")
 	cmd.Dir = filepath.Join("testdata", "clients")
 	cmd.Env = append(os.Environ(), "REQUEST="+string(request))
 	out, err := cmd.Output()
@@ -74,9 +65,6 @@ func TestTwoClientsTwoAgents(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs node and the npm registry")
-	}
-	if err := npmInstall(); err != nil {
-		t.Fatal("fetch the openai client: ", err)
 	}
 	for _, model := range []struct {
 		name     string

@@ -120,7 +120,9 @@ func (s *Server) answerError(err error, c echo.Context) {
 	if f.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
-	writeJSON(w, f.status, openai.ErrorBody{Error: f.body})
+	body := f.body
+	body.NoNull = fromAgentSDK(c.Request().Header)
+	writeJSON(w, f.status, openai.ErrorBody{Error: body})
 }
 
 // failureOf turns what a handler or the router returned into a failure.

@@ -18,6 +18,19 @@ func fromOpenWebUI(h http.Header) bool {
 	return strings.Contains(h.Get("User-Agent"), "aiohttp")
 }
 
+// fromAgentSDK reports whether a request comes from a library that runs tools and
+// repeats requests by itself: the AI SDK or LangChain. Three things depend on it.
+// They take every function_call of a response for work of their own; they would
+// refuse the answer, or report a call of a tool that they do not have. They
+// repeat what has failed without the header in which the official SDKs say so,
+// whatever X-Should-Retry says. And one of them shows no message of an error that
+// has a null in it.
+func fromAgentSDK(h http.Header) bool {
+	agent := strings.ToLower(h.Get("User-Agent"))
+	// ai-sdk/provider-utils/5.0.34, ai-sdk-provider-utils/5.0.81, langchainjs-openai/1.0.0
+	return strings.Contains(agent, "ai-sdk") || strings.Contains(agent, "langchain")
+}
+
 // progress says how a stream shows tools. Both may be true, or none.
 type progress struct {
 	inline bool // a line in the text

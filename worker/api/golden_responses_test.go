@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,8 +143,14 @@ func TestStreamsOfResponses(t *testing.T) {
 				t.Errorf("stored is %s (%v), the stream ends with %v", kept.body, err, last)
 			}
 			again := call(t, server, "GET", fmt.Sprintf("/v1/responses/%s?stream=true", last["id"]), "")
-			if want := statusLines.ReplaceAllString(got.body, ""); again.body != want {
-				t.Errorf("the first time came\n%s\nthen\n%s", want, again.body)
+			// Open WebUI gets forms of its own, which it never asks for again. The
+			// events and their numbers are the same.
+			want, same := statusLines.ReplaceAllString(got.body, ""), again.body
+			if len(test.header) > 0 && test.header[0] == openWebUI {
+				want, same = numbered(want), numbered(same)
+			}
+			if same != want {
+				t.Errorf("the first time came\n%s\nthen\n%s", want, same)
 			}
 			if test.name == "background" {
 				rest := call(t, server, "GET", fmt.Sprintf("/v1/responses/%s?stream=true&starting_after=12", last["id"]), "")
@@ -151,6 +158,11 @@ func TestStreamsOfResponses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbered lists the events of a stream and their numbers.
+func numbered(stream string) string {
+	return strings.Join(regexp.MustCompile(`event: [a-z_.]+|"sequence_number":\d+`).FindAllString(stream, -1), " ")
 }
 
 // A response that somebody cancels, as one sees it who follows it.

@@ -26,6 +26,11 @@ const (
 	// neighbourPoll is how often another process of this profile is asked how far
 	// the run of a request is. There is one only while one takes over from another.
 	neighbourPoll = 250 * time.Millisecond
+	// unannounced is how long after a failure the same request is taken for a
+	// repetition although it does not say so. Such libraries pause for 2 and 4 s (AI
+	// SDK) or up to a minute in all (LangChain); a person who asks again within it is
+	// told what went wrong once more.
+	unannounced = time.Minute
 )
 
 // The scopes of claims: a key that a client chose, or the request itself, which an
@@ -90,11 +95,16 @@ func (s *Server) wanted(r *http.Request, body []byte) (*claim, error) {
 		c.claim.Scope, c.claim.Key = scopeKey, keys[0]
 		return c, nil
 	}
-	if tries, err := strconv.Atoi(r.Header.Get(retryHeader)); err == nil && tries >= 0 {
-		c.claim.Scope, c.claim.Key, c.claim.Fresh = scopeRetry, hex.EncodeToString(c.claim.BodyHash), tries == 0
-		return c, nil
+	tries, err := strconv.Atoi(r.Header.Get(retryHeader))
+	counted, silent := err == nil && tries >= 0, fromAgentSDK(r.Header)
+	if !counted && !silent {
+		return nil, nil
 	}
-	return nil, nil
+	c.claim.Scope, c.claim.Key, c.claim.Fresh = scopeRetry, hex.EncodeToString(c.claim.BodyHash), !counted || tries == 0
+	if silent {
+		c.claim.KeepFailed = unannounced
+	}
+	return c, nil
 }
 
 func visibleASCII(text string) bool {
@@ -156,6 +166,9 @@ func (c *claim) name() string { return c.claim.Scope + " " + c.claim.Key }
 // even if it loses the connection.
 func (c *claim) keyed() bool { return c != nil && c.claim.Scope == scopeKey }
 
+// silent reports whether the client repeats requests without saying so.
+func (c *claim) silent() bool { return c.claim.KeepFailed > 0 }
+
 // finish is the end of the claim with an answer, to be stored.
 func (c *claim) finish(status int, body []byte) *store.Finish {
 	if c == nil || c.flight == nil {
@@ -214,8 +227,13 @@ func (c *claim) settle(ctx context.Context, err error) {
 			f = c.failure
 		default:
 			f = interruptedRun()
+			if errors.Is(err, errGone) && c.silent() {
+				f.status = statusGone // nobody was told of a failure: who asks again wants a new answer
+			}
 		}
-		storeErr = c.s.opts.Store.FinishIdempotent(ctx, *c.finish(f.status, encodeBody(openai.ErrorBody{Error: f.body})))
+		body := f.body
+		body.NoNull = c.silent()
+		storeErr = c.s.opts.Store.FinishIdempotent(ctx, *c.finish(f.status, encodeBody(openai.ErrorBody{Error: body})))
 	}
 	if storeErr != nil {
 		c.s.opts.Log.Warn("claim of a request was not ended", "error", storeErr)

@@ -84,6 +84,9 @@ type responseEncoder struct {
 	ride      []byte // an extra key of the current event
 	sequence  int64  // the next sequence_number
 	after     int64  // events up to this number are left out
+	// Where the end of the stream begins, to be taken back.
+	lastMark     int
+	lastSequence int64
 
 	open  *responseItem // the message or reasoning that takes text
 	frame []byte        // of its deltas, up to the text
@@ -261,8 +264,8 @@ func (e *responseEncoder) end(status, last string, usage llm.Usage, set func(*op
 // retract turns the end that was made last, and of which nothing was sent, into
 // that of a turn that has failed: it could not be stored.
 func (e *responseEncoder) retract(failure openai.ResponseError) []byte {
-	e.buf = e.buf[:e.mark]
-	e.sequence--
+	e.buf = e.buf[:e.lastMark]
+	e.sequence = e.lastSequence
 	e.state.Status, e.state.Error = openai.StatusFailed, &failure
 	e.state.CompletedAt, e.state.IncompleteDetails = nil, nil
 	e.last()
@@ -273,15 +276,37 @@ func (e *responseEncoder) retract(failure openai.ResponseError) []byte {
 // its own for a cancelled response.
 func (e *responseEncoder) last() {
 	e.over = true
+	e.lastMark, e.lastSequence = len(e.buf), e.sequence
 	kind := openai.EventIncomplete
 	switch e.state.Status {
 	case openai.StatusCompleted:
 		kind = openai.EventCompleted
 	case openai.StatusFailed:
+		e.fault()
 		kind = openai.EventFailed
 	}
 	e.lifecycle(kind)
 	e.buf = append(e.buf, doneLine...)
+}
+
+// fault appends the event that tells of a failure. The official libraries and
+// LangChain raise it as an error, and pass response.failed by as if it were an
+// answer; Open WebUI reads only that. The fields stand in it twice, as OpenAI
+// describes the event and as it and the libraries have it.
+func (e *responseEncoder) fault() {
+	f := e.state.Error
+	if f == nil {
+		return
+	}
+	described := openai.Error{Message: f.Message, Type: f.Type, Code: f.Code}
+	e.beginEvent(openai.EventError)
+	e.buf = append(e.buf, `,"code":`...)
+	e.buf = appendQuoted(e.buf, f.Code)
+	e.buf = append(e.buf, `,"message":`...)
+	e.buf = appendQuoted(e.buf, f.Message)
+	e.buf = append(e.buf, `,"param":null,"error":`...)
+	e.buf = appendJSON(e.buf, described)
+	e.endEvent()
 }
 
 // object returns the response as it stands, as JSON. The bytes are the

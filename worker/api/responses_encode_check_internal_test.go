@@ -54,6 +54,8 @@ func keysOf(kind string) []string {
 	switch kind {
 	case "response.created", "response.queued", "response.in_progress", "response.completed", "response.failed", "response.incomplete":
 		return []string{"response"}
+	case "error":
+		return []string{"code", "message", "param", "error"}
 	case "response.output_item.added", "response.output_item.done":
 		return []string{"output_index", "item"}
 	case "response.content_part.added", "response.content_part.done":
@@ -87,6 +89,7 @@ type streamChecker struct {
 	id       any // of the response
 	statuses int
 	done     bool // of the last status line
+	fault    map[string]any
 	final    map[string]any
 }
 
@@ -146,16 +149,39 @@ func (c *streamChecker) check(i int, event shownEvent, cut bool) error {
 	if event.data["sequence_number"] != float64(i) {
 		return fmt.Errorf("sequence_number is %v", event.data["sequence_number"])
 	}
+	if c.fault != nil && event.kind != "response.failed" {
+		return fmt.Errorf("it follows an error")
+	}
 	if response, ok := event.data["response"].(map[string]any); ok {
 		return c.lifecycle(i, event, response, cut)
 	}
 	if i < 2 || i == 2 && c.id == nil {
 		return fmt.Errorf("it comes before the response")
 	}
-	if event.kind == "response.output_item.added" {
+	switch event.kind {
+	case "error":
+		return c.failed(event)
+	case "response.output_item.added":
 		return c.added(event)
+	default:
+		return c.inItem(event)
 	}
-	return c.inItem(event)
+}
+
+// failed takes in the event that libraries raise as an error. It says everything
+// twice: they do not agree where.
+func (c *streamChecker) failed(event shownEvent) error {
+	nested, ok := event.data["error"].(map[string]any)
+	if !ok || !sameSet(keysIn(nested), []string{"type", "code", "message", "param"}) {
+		return fmt.Errorf("the error is %v", event.data["error"])
+	}
+	for _, key := range []string{"code", "message", "param"} {
+		if nested[key] != event.data[key] {
+			return fmt.Errorf("%s is %v and %v", key, event.data[key], nested[key])
+		}
+	}
+	c.fault = nested
+	return nil
 }
 
 func (c *streamChecker) status(event shownEvent, ride any) error {
@@ -220,6 +246,12 @@ func (c *streamChecker) last(event shownEvent, response map[string]any, output [
 	}{{"error", status == "failed"}, {"incomplete_details", status == "incomplete" || status == "cancelled"}, {"completed_at", status == "completed"}, {"usage", true}} {
 		if (response[key.name] != nil) != key.set {
 			return fmt.Errorf("%s is %v", key.name, response[key.name])
+		}
+	}
+	if status == "failed" {
+		told, _ := response["error"].(map[string]any)
+		if c.fault == nil || told["code"] != c.fault["code"] || told["message"] != c.fault["message"] || told["type"] != c.fault["type"] {
+			return fmt.Errorf("error is %v, the event before said %v", told, c.fault)
 		}
 	}
 	if len(output) != len(c.items) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,14 @@ type ending func(*responseEncoder) []byte
 func finishes(finish llm.Finish) ending {
 	return func(e *responseEncoder) []byte {
 		return e.finish(agent.Result{Finish: finish, Usage: llm.Usage{Input: 5, Output: 7, Cached: 4, Reasoning: 3}})
+	}
+}
+
+// loses is an end that could not be stored.
+func loses(end ending) ending {
+	return func(e *responseEncoder) []byte {
+		end(e)
+		return e.retract(openai.ResponseError{Code: openai.CodeServerError, Message: "The disk is full.", Type: openai.TypeServer})
 	}
 }
 
@@ -380,6 +389,26 @@ func TestTextLength(t *testing.T) {
 	} {
 		if got := textLength([]byte(inner)); got != want {
 			t.Errorf("%s is %d bytes of text, want %d", inner, got, want)
+		}
+	}
+}
+
+// An end that could not be stored becomes that of a failure, with a stream that is
+// as legal as any.
+func TestAnEndThatIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]ending{"finished": finishes(llm.FinishStop), "failed": fails} {
+		got, e := play(responseTo(t, sayHello), []agent.Event{says("Hello.")}, loses(end))
+		final, err := checkResponseStream(got, false)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, got)
+		}
+		if failure, _ := final["error"].(map[string]any); final["status"] != "failed" || failure["message"] != "The disk is full." || final["completed_at"] != nil {
+			t.Errorf("%s: it ended as %v", name, final)
+		}
+		var object map[string]any
+		if err := json.Unmarshal(e.object(), &object); err != nil || !reflect.DeepEqual(object, final) {
+			t.Errorf("%s: the response is %s (%v), the stream ends with %v", name, e.object(), err, final)
 		}
 	}
 }

@@ -57,23 +57,9 @@ func (s *Server) storedItem(ctx context.Context, id string) (openai.Item, error)
 	if owner == "" {
 		return nil, nil
 	}
-	var items openai.Items
-	response, err := s.opts.Store.Response(ctx, owner)
-	if err == nil && isInput {
-		var input []byte
-		if input, err = s.opts.Store.InputItems(ctx, owner); err == nil {
-			err = json.Unmarshal(input, &items)
-		}
-	} else if err == nil {
-		var body openai.Response
-		err = json.Unmarshal(response.Body, &body)
-		items = body.Output
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
+	items, err := s.storedItems(ctx, owner, isInput)
 	if err != nil {
-		return nil, internal(fmt.Errorf("read item: %w", err))
+		return nil, err
 	}
 	for _, item := range items {
 		if item.ItemID() == id {
@@ -81,4 +67,28 @@ func (s *Server) storedItem(ctx context.Context, id string) (openai.Item, error)
 		}
 	}
 	return nil, nil
+}
+
+// storedItems returns the input or the output of a stored response, none if it is
+// not there.
+func (s *Server) storedItems(ctx context.Context, id string, input bool) (openai.Items, error) {
+	var items openai.Items
+	stored, err := s.opts.Store.Response(ctx, id)
+	if err == nil && input {
+		var body []byte
+		if body, err = s.opts.Store.InputItems(ctx, id); err == nil {
+			err = json.Unmarshal(body, &items)
+		}
+	} else if err == nil {
+		var response openai.Response
+		err = json.Unmarshal(stored.Body, &response)
+		items = response.Output
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, internal(fmt.Errorf("read items: %w", err))
+	}
+	return items, nil
 }

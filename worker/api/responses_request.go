@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"hermes/worker/agent"
 	"hermes/worker/openai"
@@ -93,17 +92,9 @@ func toolItemsOf(setting string, h http.Header, openWebUI bool) toolItems {
 		return toolPairLists
 	case setting == "function_call":
 		return toolPairs
-	case runsFunctionCalls(h):
+	case fromAgentSDK(h):
 		return toolMCPCalls
 	default:
 		return toolPairs
 	}
-}
-
-// runsFunctionCalls reports whether a client is one of the SDKs that take every
-// function_call of a response for work of their own: they would refuse the
-// answer, or report a call of a tool that they do not have.
-func runsFunctionCalls(h http.Header) bool {
-	agent := h.Get("User-Agent")
-	return strings.Contains(agent, "ai-sdk/") || strings.Contains(strings.ToLower(agent), "langchain")
 }

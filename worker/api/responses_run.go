@@ -86,6 +86,11 @@ func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h
 	if p.input, err = s.resolveReferences(ctx, request.Input); err != nil {
 		return nil, err
 	}
+	if request.PreviousResponseID == "" && request.Conversation == nil { // else the history has all
+		if p.input, err = s.fillGaps(ctx, p.input); err != nil {
+			return nil, err
+		}
+	}
 	p.input = p.input.Identify(counter(base + "_i"))
 	p.record = store.Response{
 		ID: id, RunID: turn.RunID, Background: request.Background, Status: p.opts.response.Status,

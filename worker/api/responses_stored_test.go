@@ -302,6 +302,7 @@ func TestShapesOfToolItems(t *testing.T) {
 		{"auto", "User-Agent: Python/3.12 aiohttp/3.11", list},
 		{"auto", "X-OpenWebUI-Chat-Id: 1", list},
 		{"auto", "User-Agent: ai/6.0 ai-sdk/openai/3.0", `"type":"mcp_call"`},
+		{"auto", "User-Agent: ai/7.0.173 ai-sdk-provider-utils/5.0.81 node.js/22", `"type":"mcp_call"`},
 		{"function_call", "User-Agent: ai/6.0 ai-sdk/openai/3.0", `"output":"/here"`},
 		{"function_call", "User-Agent: Python/3.12 aiohttp/3.11", list},
 		{"mcp_call", "User-Agent: OpenAI/JS 7.0", `"type":"mcp_call"`},

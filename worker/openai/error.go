@@ -9,12 +9,13 @@ type ErrorBody struct {
 
 // Error says what went wrong. All four keys are always sent. Param names the
 // field of the request that is at fault; Param and Code are null when they are
-// empty.
+// empty, unless NoNull asks for empty strings.
 type Error struct {
 	Message string
 	Type    string
 	Param   string
 	Code    string
+	NoNull  bool
 }
 
 // The types of errors.
@@ -37,10 +38,10 @@ type wireError struct {
 // MarshalJSON writes all four keys.
 func (e Error) MarshalJSON() ([]byte, error) {
 	wire := wireError{Message: e.Message, Type: e.Type}
-	if e.Param != "" {
+	if e.Param != "" || e.NoNull {
 		wire.Param = &e.Param
 	}
-	if e.Code != "" {
+	if e.Code != "" || e.NoNull {
 		wire.Code = &e.Code
 	}
 	return json.Marshal(wire)

@@ -11,6 +11,8 @@ const (
 	EventCompleted  = "response.completed"
 	EventFailed     = "response.failed"
 	EventIncomplete = "response.incomplete"
+	// EventError goes before EventFailed: libraries raise it as an error.
+	EventError = "error"
 
 	// These carry an item, when it begins and when it is done.
 	EventItemAdded = "response.output_item.added"

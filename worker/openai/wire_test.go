@@ -32,6 +32,7 @@ func TestExactKeysOnTheWire(t *testing.T) {
 			`{"prompt_tokens":5,"completion_tokens":7,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":3}}`,
 		},
 		{"error", openai.ErrorBody{Error: openai.Error{Message: "no", Type: "t"}}, `{"error":{"message":"no","type":"t","param":null,"code":null}}`},
+		{"error without null", openai.ErrorBody{Error: openai.Error{Message: "no", Type: "t", NoNull: true}}, `{"error":{"message":"no","type":"t","param":"","code":""}}`},
 		{"error with all", openai.Error{Message: "no", Type: "t", Param: "p", Code: "c"}, `{"message":"no","type":"t","param":"p","code":"c"}`},
 		{
 			"request",

@@ -36,6 +36,9 @@ type Claim struct {
 	// Fresh forgets an answer that is kept for the key, so that the request runs
 	// again. One that runs goes on.
 	Fresh bool `db:"-"`
+	// KeepFailed leaves a failure, an answer with a status of 500 or more, that is
+	// younger than this even if the claim is Fresh.
+	KeepFailed time.Duration `db:"-"`
 }
 
 // Answer is what an idempotent request is answered with, byte for byte.
@@ -94,7 +97,10 @@ func (s *Store) beginIdempotent(ctx context.Context, c Claim) (Claimed, error) {
 			return err
 		}
 		if c.Fresh {
-			if _, err := tx.ExecContext(ctx, `DELETE FROM idempotency WHERE scope = ? AND key = ? AND NOT running`, c.Scope, c.Key); err != nil {
+			_, err := tx.ExecContext(ctx, `
+				DELETE FROM idempotency WHERE scope = ? AND key = ? AND NOT running AND NOT (status >= 500 AND expires_at > ?)`,
+				c.Scope, c.Key, micros(s.opts.Now().Add(IdempotencyTTL-c.KeepFailed)))
+			if err != nil {
 				return err
 			}
 		}

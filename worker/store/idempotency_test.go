@@ -184,3 +184,37 @@ func TestResponseAndAnswerAreStoredTogether(t *testing.T) {
 		t.Error("its response was stored")
 	}
 }
+
+// A library that repeats what failed does not always say so. Its claims leave a
+// failure that is young, and nothing else.
+func TestAFreshClaimMayLeaveAFailure(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		status int
+		keep   time.Duration
+		later  time.Duration
+		want   string
+	}{
+		{"an answer", 200, time.Minute, 0, store.ClaimNew},
+		{"a request that was wrong", 400, time.Minute, 0, store.ClaimNew},
+		{"a young failure", 502, time.Minute, 59 * time.Second, store.ClaimReplay},
+		{"an old failure", 502, time.Minute, time.Minute, store.ClaimNew},
+		{"a failure that nobody wants", 502, 0, 0, store.ClaimNew},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			now := time.Unix(1_800_000_000, 0)
+			s := reopen(t, t.TempDir()+"/state.db", store.Options{Now: func() time.Time { return now }})
+			c := claim()
+			c.Fresh, c.KeepFailed = true, test.keep
+			claimed(t, s, c)
+			must(t, s.FinishIdempotent(t.Context(), finish(test.status, "{}")))
+			now = now.Add(test.later)
+			if got := claimed(t, s, c); got.State != test.want {
+				t.Errorf("the claim is %s, want %s", got.State, test.want)
+			}
+		})
+	}
+}

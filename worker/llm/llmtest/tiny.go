@@ -18,14 +18,16 @@ import (
 //	write notes.txt: hello    calls write_file
 //	read notes.txt            calls read_file; several names are parallel calls
 //	again `date`              calls terminal in every step, for ever
+//	call NAME {"city":"Rom"}  calls any tool, with these arguments
 //
-// When all are done it answers with the results of the tools, each in full. A
-// message without such lines is answered by the first line that fits:
+// When all are done the first line that fits says what follows. Without one, it
+// answers with the results of the tools, each in full.
 //
 //	stream 100 8 20ms         100 chunks of 8 bytes, 20 ms apart; size and pause may be left out
 //	think so: text            "so" as reasoning, then the text
 //	fail 503 2                the status, with Retry-After: 2 if there is a second number
 //	cut text                  the text, and then a broken stream
+//	break text                the text, and then an error event
 //	hang text                 the text, and then nothing until the client leaves
 //	say text                  the text
 //
@@ -42,12 +44,14 @@ func Tiny(call Call) Reply {
 		if done < len(steps) {
 			return useTools(call, steps[done])
 		}
-		return Text("The tools answered:\n" + strings.Join(call.ToolResults(), "\n"))
 	}
 	for line := range strings.Lines(message) {
 		if reply, ok := plainCommand(strings.TrimSpace(line)); ok {
 			return reply
 		}
+	}
+	if len(steps) > 0 {
+		return Text("The tools answered:\n" + strings.Join(call.ToolResults(), "\n"))
 	}
 	return Text("You said: " + message)
 }
@@ -56,7 +60,7 @@ func Tiny(call Call) Reply {
 type step struct {
 	line      string
 	tool      string
-	arguments map[string]string
+	arguments string // JSON
 }
 
 var backticked = regexp.MustCompile("`([^`]+)`")
@@ -71,17 +75,21 @@ func toolSteps(message string) [][]step {
 		switch strings.ToLower(word) {
 		case "run", "again":
 			for _, match := range backticked.FindAllStringSubmatch(rest, -1) {
-				steps = append(steps, step{line, "terminal", map[string]string{"command": match[1]}})
+				steps = append(steps, step{line, "terminal", object(map[string]string{"command": match[1]})})
 			}
 		case "write":
 			if name, content, ok := strings.Cut(rest, ":"); ok {
-				steps = append(steps, step{line, "write_file", map[string]string{
+				steps = append(steps, step{line, "write_file", object(map[string]string{
 					"path": strings.TrimSpace(name), "content": strings.TrimPrefix(content, " "),
-				}})
+				})})
 			}
 		case "read":
 			for name := range strings.FieldsSeq(rest) {
-				steps = append(steps, step{line, "read_file", map[string]string{"path": name}})
+				steps = append(steps, step{line, "read_file", object(map[string]string{"path": name})})
+			}
+		case "call":
+			if name, arguments, ok := strings.Cut(rest, " "); ok && json.Valid([]byte(arguments)) {
+				steps = append(steps, step{line, name, arguments})
 			}
 		}
 		if len(steps) > 0 {
@@ -97,13 +105,18 @@ func useTools(call Call, steps []step) Reply {
 		if !call.HasTool(step.tool) {
 			return Text("I have no tool " + step.tool + ".")
 		}
-		arguments, err := json.Marshal(step.arguments)
-		if err != nil {
-			panic(err) // a map of strings always encodes
-		}
-		reply.Calls = append(reply.Calls, ToolCall{Name: step.tool, Arguments: string(arguments)})
+		reply.Calls = append(reply.Calls, ToolCall{Name: step.tool, Arguments: step.arguments})
 	}
 	return reply
+}
+
+// object makes a JSON object of names and values.
+func object(values map[string]string) string {
+	encoded, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // a map of strings always encodes
+	}
+	return string(encoded)
 }
 
 // plainCommand answers one of the commands that need no tool.
@@ -137,6 +150,8 @@ func plainCommand(line string) (Reply, bool) {
 		return reply, true
 	case "cut":
 		return Reply{Chunks: []string{rest}, Cut: true}, true
+	case "break":
+		return Reply{Chunks: []string{rest}, StreamError: "The model broke down."}, true
 	case "hang":
 		return Reply{Chunks: []string{rest}, Hang: true}, true
 	case "say":

@@ -21,12 +21,15 @@ func TestTinyObeysPlainCommands(t *testing.T) {
 		{"stream", "stream 2 4 20ms", llmtest.Reply{Chunks: []string{"0 x ", "1 x "}, Gap: 20 * time.Millisecond}},
 		{"fail", "fail 503 7", llmtest.Reply{Status: 503, RetryAfter: "7"}},
 		{"cut", "cut off", llmtest.Reply{Chunks: []string{"off"}, Cut: true}},
+		{"break", "break off", llmtest.Reply{Chunks: []string{"off"}, StreamError: "The model broke down."}},
 		{"hang", "hang on", llmtest.Reply{Chunks: []string{"on"}, Hang: true}},
 		{"one command", "please\nrun `pwd`", llmtest.Reply{Calls: []llmtest.ToolCall{{Name: "terminal", Arguments: `{"command":"pwd"}`}}}},
 		{"parallel", "run `a` and `b`", llmtest.Reply{Calls: []llmtest.ToolCall{
 			{Name: "terminal", Arguments: `{"command":"a"}`}, {Name: "terminal", Arguments: `{"command":"b"}`},
 		}}},
 		{"write", "write n.txt: a: b", llmtest.Reply{Calls: []llmtest.ToolCall{{Name: "write_file", Arguments: `{"content":"a: b","path":"n.txt"}`}}}},
+		{"any tool", `call terminal {"command":"ls"}`, llmtest.Reply{Calls: []llmtest.ToolCall{{Name: "terminal", Arguments: `{"command":"ls"}`}}}},
+		{"any tool, arguments that are no JSON", "call me maybe", llmtest.Text("You said: call me maybe")},
 		{"no such tool", "read n.txt", llmtest.Text("I have no tool read_file.")},
 	}
 	for _, test := range tests {
@@ -65,6 +68,10 @@ func TestTinyTakesItsStepsInTurn(t *testing.T) {
 	)
 	if got, want := llmtest.Tiny(call), llmtest.Text("The tools answered:\nA\nB"); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+	call.Messages[3].Text = "run `a`\nrun `b`\nfail 503"
+	if got, want := llmtest.Tiny(call), (llmtest.Reply{Status: 503}); !reflect.DeepEqual(got, want) {
+		t.Errorf("after the last step: %+v, want %+v", got, want)
 	}
 	call.Messages[3].Text = "again `x`"
 	if got := llmtest.Tiny(call); len(got.Calls) != 1 {
