@@ -13,11 +13,21 @@ type transcripts struct{ store *store.Store }
 var _ api.Transcripts = transcripts{}
 
 // Lookup returns the turns of one history by their hashes.
-func (t transcripts) Lookup(ctx context.Context, hashes [][]byte) ([][]byte, error) {
-	return t.store.ChatTurns(ctx, hashes)
+func (t transcripts) Lookup(ctx context.Context, hashes [][]byte) ([]api.KeptTurn, error) {
+	found, err := t.store.ChatTurns(ctx, hashes)
+	if err != nil {
+		return nil, err
+	}
+	kept := make([]api.KeptTurn, len(found))
+	for i, turn := range found {
+		if turn != nil {
+			kept[i] = api.KeptTurn{SessionID: turn.SessionID, Messages: turn.Messages}
+		}
+	}
+	return kept, nil
 }
 
 // Put keeps a turn. Those that were not used for longest give way to it.
-func (t transcripts) Put(ctx context.Context, hash, messages []byte) error {
-	return t.store.PutChatTurn(ctx, store.ChatTurn{Hash: hash, Messages: messages}, store.ChatLimits{})
+func (t transcripts) Put(ctx context.Context, hash []byte, turn api.KeptTurn) error {
+	return t.store.PutChatTurn(ctx, store.ChatTurn{Hash: hash, SessionID: turn.SessionID, Messages: turn.Messages}, store.ChatLimits{})
 }

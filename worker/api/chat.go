@@ -36,6 +36,7 @@ func (s *Server) chat(c echo.Context) error {
 		return err
 	}
 	turn.RequestID = requestID(c)
+	turn.SessionID = sessionOf(r.Header)
 	opts := chatOptions{
 		id:       "chatcmpl-" + s.opts.NewID(),
 		created:  s.opts.Now().Unix(),

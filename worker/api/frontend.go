@@ -52,3 +52,16 @@ func progressOf(setting string, openWebUI bool) progress {
 		return progress{inline: !openWebUI, events: openWebUI}
 	}
 }
+
+// chatHeader is the header, in its canonical form, in which Open WebUI can be set
+// to name the chat of a request (ENABLE_FORWARD_USER_INFO_HEADERS).
+const chatHeader = "X-Openwebui-Chat-Id"
+
+// sessionOf names the session of a chat whose frontend tells which chat it is, and
+// is empty for all others: they are told by their history.
+func sessionOf(h http.Header) string {
+	if id := h.Get(chatHeader); saneID(id) {
+		return "openwebui_" + id
+	}
+	return ""
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -18,6 +19,8 @@ const (
 	maxRestored = 256 << 10
 	// keepTimeout bounds the write of a turn, which no client's leaving cancels.
 	keepTimeout = 5 * time.Second
+	// prefixChat begins the names of sessions that are made for chats.
+	prefixChat = "chat_"
 )
 
 // Transcripts keeps what the turns of a chat truly were. Clients of chat
@@ -25,10 +28,18 @@ const (
 // which tool calls and their results are missing.
 type Transcripts interface {
 	// Lookup returns what is kept under each of the hashes of a history, at its
-	// place, and nil where there is nothing.
-	Lookup(ctx context.Context, hashes [][]byte) ([][]byte, error)
+	// place, and the zero KeptTurn where there is nothing.
+	Lookup(ctx context.Context, hashes [][]byte) ([]KeptTurn, error)
 	// Put keeps a turn under the hash of the history that it ends.
-	Put(ctx context.Context, hash, messages []byte) error
+	Put(ctx context.Context, hash []byte, turn KeptTurn) error
+}
+
+// KeptTurn is a turn of a chat.
+type KeptTurn struct {
+	// SessionID is the session that it belongs to.
+	SessionID string
+	// Messages is what it truly was, empty if its client knows all of it.
+	Messages []byte
 }
 
 // runFunc is Runner.Run, or another function that does the like.
@@ -43,22 +54,25 @@ func (s *Server) remembering(opts chatOptions, stream bool) runFunc {
 	}
 	return func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
 		var end chain
-		turn.History, end = s.restore(ctx, turn)
+		turn, end = s.restore(ctx, turn)
+		if turn.SessionID == "" {
+			turn.SessionID = prefixChat + s.opts.NewID()
+		}
 		result, err := s.opts.Agent.Run(ctx, turn, emit)
 		// Of a turn that broke off, a client has what was streamed. One that has gone
 		// may have less of it: then what is kept is not found, and does no harm.
 		if err == nil || stream && !opts.lastOnly {
-			s.keep(ctx, turn.RequestID, end, result, opts.lastOnly)
+			s.keep(ctx, turn, end, result, opts.lastOnly)
 		}
 		return result, err
 	}
 }
 
 // restore puts what is kept into a turn's history in place of what the client was
-// shown of it, and returns the history's chain too. A history that was edited, cut
-// or begun anew has other hashes from there on, so what does not belong to it is
-// not found.
-func (s *Server) restore(ctx context.Context, turn agent.Turn) ([]llm.Message, chain) {
+// shown of it, finds the session that it goes on with, and returns the history's
+// chain too. A history that was edited, cut or begun anew has other hashes from
+// there on, so what does not belong to it is not found.
+func (s *Server) restore(ctx context.Context, turn agent.Turn) (agent.Turn, chain) {
 	var end chain
 	var hashes [][]byte
 	var places []int
@@ -69,24 +83,26 @@ func (s *Server) restore(ctx context.Context, turn agent.Turn) ([]llm.Message, c
 		}
 	}
 	if len(hashes) == 0 {
-		return turn.History, end
+		return turn, end
 	}
 	kept, err := s.opts.Transcripts.Lookup(ctx, hashes)
 	if err != nil {
 		s.opts.Log.Warn("history was not restored", "request_id", turn.RequestID, "error", err)
-		return turn.History, end
+		return turn, end
 	}
 	restored := slices.Clone(turn.History)
 	size := 0
-	for k, turn := range slices.Backward(kept) { // so that the places before hold
-		if size += len(turn); size > maxRestored {
+	for k, before := range slices.Backward(kept) { // so that the places before hold
+		turn.SessionID = cmp.Or(turn.SessionID, before.SessionID)
+		if size += len(before.Messages); size > maxRestored {
 			break
 		}
-		if messages := readTurn(turn); messages != nil {
+		if messages := readTurn(before.Messages); messages != nil {
 			restored = slices.Replace(restored, places[k], places[k]+1, messages...)
 		}
 	}
-	return restored, end
+	turn.History = restored
+	return turn, end
 }
 
 // readTurn returns nil for what is no turn.
@@ -98,25 +114,31 @@ func readTurn(kept []byte) []llm.Message {
 	return messages
 }
 
-// keep keeps a turn that its client cannot send back as it was. End is the chain
-// of the history before it.
-func (s *Server) keep(ctx context.Context, requestID string, end chain, result agent.Result, lastOnly bool) {
-	if !slices.ContainsFunc(result.Messages, func(m llm.Message) bool { return len(m.ToolCalls) > 0 }) {
-		return
-	}
+// keep keeps a turn: what of it its client cannot send back, and which session it
+// belongs to. End is the chain of the history before it.
+func (s *Server) keep(ctx context.Context, turn agent.Turn, end chain, result agent.Result, lastOnly bool) {
 	shown := llm.TextMessage(llm.Assistant, answerContent(result, lastOnly).Text)
 	shown.ToolCalls = result.ClientCalls
 	if visible(llm.Assistant, shown.Text()) == "" && len(shown.ToolCalls) == 0 {
 		return // an answer without a word does not come back
 	}
 	end.add(shown)
-	messages, err := json.Marshal(result.Messages)
-	if err == nil {
+	put := func(messages []byte) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 		defer cancel()
-		err = s.opts.Transcripts.Put(ctx, end.sum[:], messages)
+		if err := s.opts.Transcripts.Put(ctx, end.sum[:], KeptTurn{turn.SessionID, messages}); err != nil {
+			s.opts.Log.Warn("turn was not kept", "request_id", turn.RequestID, "error", err)
+		}
 	}
+	if !slices.ContainsFunc(result.Messages, func(m llm.Message) bool { return len(m.ToolCalls) > 0 }) {
+		// Only the name of the session is kept, for which nobody has to wait.
+		s.working.Go(func() { put(nil) })
+		return
+	}
+	messages, err := json.Marshal(result.Messages)
 	if err != nil {
-		s.opts.Log.Warn("turn was not kept", "request_id", requestID, "error", err)
+		s.opts.Log.Warn("turn was not kept", "request_id", turn.RequestID, "error", err)
+		return
 	}
+	put(messages)
 }

@@ -23,29 +23,29 @@ import (
 // memory is Transcripts without a database.
 type memory struct {
 	mu    sync.Mutex
-	turns map[string][]byte
+	turns map[string]api.KeptTurn
 	err   error
 }
 
-func newMemory() *memory { return &memory{turns: map[string][]byte{}} }
+func newMemory() *memory { return &memory{turns: map[string]api.KeptTurn{}} }
 
-func (m *memory) Lookup(_ context.Context, hashes [][]byte) ([][]byte, error) {
+func (m *memory) Lookup(_ context.Context, hashes [][]byte) ([]api.KeptTurn, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	found := make([][]byte, len(hashes))
+	found := make([]api.KeptTurn, len(hashes))
 	for i, hash := range hashes {
 		found[i] = m.turns[string(hash)]
 	}
 	return found, m.err
 }
 
-func (m *memory) Put(ctx context.Context, hash, messages []byte) error {
+func (m *memory) Put(ctx context.Context, hash []byte, turn api.KeptTurn) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := ctx.Deadline(); !ok || ctx.Err() != nil {
 		return errors.New("the write may take for ever, or not happen")
 	}
-	m.turns[string(hash)] = slices.Clone(messages)
+	m.turns[string(hash)] = turn
 	return m.err
 }
 
@@ -297,9 +297,11 @@ type waited struct {
 	put chan struct{}
 }
 
-func (w waited) Put(ctx context.Context, hash, messages []byte) error {
-	defer close(w.put)
-	return w.memory.Put(ctx, hash, messages)
+func (w waited) Put(ctx context.Context, hash []byte, turn api.KeptTurn) error {
+	if len(turn.Messages) > 0 {
+		defer close(w.put)
+	}
+	return w.memory.Put(ctx, hash, turn)
 }
 
 // Whoever stops an answer and goes on has its tools in the history all the same.
@@ -359,17 +361,17 @@ func TestWhatCannotBeRestoredStaysAsItCame(t *testing.T) {
 		{"forgotten", func(m *memory) { clear(m.turns) }},
 		{"damaged", func(m *memory) {
 			for hash := range m.turns {
-				m.turns[hash] = []byte(`[{"role":`)
+				m.turns[hash] = api.KeptTurn{Messages: []byte(`[{"role":`)}
 			}
 		}},
 		{"empty", func(m *memory) {
 			for hash := range m.turns {
-				m.turns[hash] = []byte(`[]`)
+				m.turns[hash] = api.KeptTurn{Messages: []byte(`[]`)}
 			}
 		}},
 		{"too large", func(m *memory) {
 			for hash := range m.turns {
-				m.turns[hash] = []byte(`[{"role":"assistant","parts":[{"text":"` + strings.Repeat("a", 300_000) + `"}]}]`)
+				m.turns[hash] = api.KeptTurn{Messages: []byte(`[{"role":"assistant","parts":[{"text":"` + strings.Repeat("a", 300_000) + `"}]}]`)}
 			}
 		}},
 	}
@@ -450,4 +452,39 @@ func TestHistoriesSurviveWhatFrontendsDoToThem(t *testing.T) {
 			last.Content = openai.TextContent(shown)
 		}
 	})
+}
+
+// The turns of a chat belong to one session, whatever their clients send; a chat
+// that begins with the same words is another one.
+func TestTurnsOfAChatHaveOneSession(t *testing.T) {
+	t.Parallel()
+	for name, header := range map[string]string{"by its history": "X-Other: 1", "by the name of the frontend": "X-OpenWebUI-Chat-Id: c1"} {
+		var heard listener
+		opts := fixed(runs(heard.run))
+		opts.Transcripts, opts.NewID, opts.ToolProgress = newMemory(), nil, "off"
+		server := api.New(opts)
+		sessions := map[string]string{}
+		var first []string
+		for _, opening := range []string{"a", "b"} {
+			header := strings.Replace(header, "c1", "c"+opening, 1)
+			messages := `{"role":"user","content":"hi"}`
+			for turn := range 3 {
+				n := len(heard.turns)
+				call(t, server, "POST", "/v1/chat/completions", `{"messages":[`+messages+`]}`, header)
+				server.Settled()
+				id := heard.last().SessionID
+				if turn == 0 {
+					first = append(first, id)
+					sessions[opening] = id
+				}
+				if id == "" || id != sessions[opening] {
+					t.Errorf("%s: turn %d of %s is in session %q, the first was in %q", name, turn, opening, id, sessions[opening])
+				}
+				messages += fmt.Sprintf(`,{"role":"assistant","content":"answer %d"},{"role":"user","content":"on"}`, n+1)
+			}
+		}
+		if first[0] == first[1] {
+			t.Errorf("%s: two chats are in session %q", name, first[0])
+		}
+	}
 }

@@ -105,12 +105,7 @@ func (s *Store) FinishTool(ctx context.Context, runID, callID string, result Too
 // nil. Calls of the run that have no result by then get the result Interrupted. A
 // run ends once; a second time is ErrEnded.
 func (s *Store) EndRun(ctx context.Context, runID string, end End, final *Message) error {
-	return s.endRun(ctx, runID, end, final, 0, func(*transaction) error { return nil })
-}
-
-// endRun does more work, which writes so many bytes, in the same transaction.
-func (s *Store) endRun(ctx context.Context, runID string, end End, final *Message, size int, more func(tx *transaction) error) error {
-	size += len(end.Error)
+	size := len(end.Error)
 	if final != nil {
 		size += len(final.Body)
 	}
@@ -136,10 +131,7 @@ func (s *Store) endRun(ctx context.Context, runID string, end End, final *Messag
 			WHERE id = ?`,
 			end.Status, end.Error, end.Iterations, micros(ended),
 			end.Usage.Input, end.Usage.Output, end.Usage.Cached, end.Usage.Reasoning, runID)
-		if err != nil {
-			return err
-		}
-		return more(tx)
+		return err
 	})
 }
 

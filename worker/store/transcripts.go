@@ -13,7 +13,10 @@ type ChatTurn struct {
 	// Hash names the whole history up to and including this turn as its client
 	// shows it, so that another beginning, or an edited one, has other hashes.
 	Hash []byte
-	// Messages is what the turn truly was; the store never looks at it.
+	// SessionID is the session that the turn is part of.
+	SessionID string
+	// Messages is what the turn truly was; the store never looks at it. Empty
+	// where the client's own words say as much.
 	Messages []byte
 }
 
@@ -43,13 +46,6 @@ func (s *Store) PutChatTurn(ctx context.Context, turn ChatTurn, limits ChatLimit
 	})
 }
 
-// EndRunWith is EndRun and PutChatTurn in one transaction.
-func (s *Store) EndRunWith(ctx context.Context, runID string, end End, final *Message, turn ChatTurn, limits ChatLimits) error {
-	return s.endRun(ctx, runID, end, final, len(turn.Messages), func(tx *transaction) error {
-		return putChatTurn(ctx, tx, turn, limits)
-	})
-}
-
 func putChatTurn(ctx context.Context, tx *transaction, turn ChatTurn, limits ChatLimits) error {
 	limits = limits.orDefault()
 	if int64(len(turn.Messages)) > limits.Bytes {
@@ -59,8 +55,8 @@ func putChatTurn(ctx context.Context, tx *transaction, turn ChatTurn, limits Cha
 		return err
 	}
 	inserted, err := tx.ExecContext(ctx, `
-		INSERT INTO chat_turns (hash, size, used) VALUES (?, ?, (SELECT coalesce(max(used), 0) + 1 FROM chat_turns))`,
-		turn.Hash, len(turn.Messages))
+		INSERT INTO chat_turns (hash, session_id, size, used) VALUES (?, ?, ?, (SELECT coalesce(max(used), 0) + 1 FROM chat_turns))`,
+		turn.Hash, turn.SessionID, len(turn.Messages))
 	if err != nil {
 		return err
 	}
@@ -91,9 +87,9 @@ func putChatTurn(ctx context.Context, tx *transaction, turn ChatTurn, limits Cha
 }
 
 // ChatTurns looks up the turns of one history by their hashes, oldest first. It
-// returns the messages of each, at the same place, nil where none are kept; the
-// last one that is not nil is the longest match. It counts as use of them.
-func (s *Store) ChatTurns(ctx context.Context, hashes [][]byte) ([][]byte, error) {
+// returns each that is kept at its place, and nil where none is; the last one that
+// is not nil is the longest match. It counts as use of them.
+func (s *Store) ChatTurns(ctx context.Context, hashes [][]byte) ([]*ChatTurn, error) {
 	texts := make([]string, len(hashes))
 	for i, hash := range hashes {
 		texts[i] = hex.EncodeToString(hash)
@@ -103,26 +99,24 @@ func (s *Store) ChatTurns(ctx context.Context, hashes [][]byte) ([][]byte, error
 		return nil, err
 	}
 	type row struct {
-		Place    int    `db:"place"`
-		ID       int64  `db:"id"`
-		Used     int64  `db:"used"`
-		Messages []byte `db:"messages"`
+		Place     int    `db:"place"`
+		ID        int64  `db:"id"`
+		Used      int64  `db:"used"`
+		SessionID string `db:"session_id"`
+		Messages  []byte `db:"messages"`
 	}
 	rows, err := read[row](ctx, s, "read chat turns", `
-		SELECT asked.key AS place, t.id, t.used, m.messages
+		SELECT asked.key AS place, t.id, t.used, t.session_id, m.messages
 		FROM json_each(?) AS asked CROSS JOIN chat_turns t ON t.hash = unhex(asked.value) JOIN chat_turn_messages m ON m.id = t.id`,
 		string(list))
 	if err != nil {
 		return nil, err
 	}
 	slices.SortFunc(rows, func(a, b row) int { return a.Place - b.Place })
-	found := make([][]byte, len(hashes))
+	found := make([]*ChatTurn, len(hashes))
 	var u uses
 	for _, row := range rows {
-		if row.Messages == nil {
-			row.Messages = []byte{} // kept, and empty
-		}
-		found[row.Place] = row.Messages
+		found[row.Place] = &ChatTurn{Hash: hashes[row.Place], SessionID: row.SessionID, Messages: row.Messages}
 		u.add(row.ID, row.Used)
 	}
 	s.use(ctx, "chat_turns", u)
