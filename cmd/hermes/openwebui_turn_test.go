@@ -120,7 +120,7 @@ func openWebUITasksAndStop(t *testing.T, api string) {
 
 		turn.stop()
 		turn.wait()
-		eventually(t, time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+		eventually(t, 3*time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 		if next := chat.send("say on"); next.said() != "on" || next.failure != "" {
 			t.Errorf("%s: after Stop: %q %q", name, next.failure, next.said())
 		}
@@ -217,8 +217,8 @@ func openWebUIShowsWhatWentWrong(t *testing.T, api string) {
 			if answer := turn.wait(); lines(answer.said()) != said {
 				t.Errorf("a person sees %q", answer.said())
 			}
-			eventually(t, time.Second, "the model is left alone", func() bool { return m.upstream.Open() == 0 })
-			eventually(t, time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+			eventually(t, 3*time.Second, "the model is left alone", func() bool { return m.upstream.Open() == 0 })
+			eventually(t, 3*time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 			// A person takes longer to go on than the turn takes to end.
 			eventually(t, 5*time.Second, "the turn has ended", func() bool { return strings.Contains(alice.turns(t), "\nhermes_turns_running 0\n") })
 			// Of a response, Open WebUI forgets a call that has no result.
