@@ -186,7 +186,8 @@ func TestKilledWorkerSettlesTheBackground(t *testing.T) {
 			t.Errorf("there is no %q in %s", want, body)
 		}
 	}
-	if status, stream := alice.get(t, "/v1/responses/"+first.ID+"?stream=true&starting_after=1000"); status != 200 || !strings.HasPrefix(stream, "event: response.failed\n") {
+	if status, stream := alice.get(t, "/v1/responses/"+first.ID+"?stream=true&starting_after=1000"); status != 200 ||
+		!strings.HasPrefix(stream, "event: error\n") || !strings.Contains(stream, "\nevent: response.failed\n") {
 		t.Errorf("who comes back late gets %d %s", status, stream)
 	}
 	resp, body, err := alice.call(t.Context(), http.MethodPost, "/v1/responses", `{"input":"run `+"`sleep 86396.5`"+`"}`, "Idempotency-Key: k")
