@@ -392,7 +392,9 @@ func TestWhatCannotBeRestoredStaysAsItCame(t *testing.T) {
 	}
 }
 
-func TestPlainTurnsAndTasksAreNotKept(t *testing.T) {
+// Of a turn without tools nothing is kept but its session, of one without a word
+// nothing at all.
+func TestPlainTurnsAreNotKept(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
 	opts := fixed(nil)
@@ -403,8 +405,14 @@ func TestPlainTurnsAndTasksAreNotKept(t *testing.T) {
 	silent.Messages[0].Parts, silent.Messages[2].Parts = nil, nil
 	opts.ToolProgress = "off"
 	f.send(t, says1("b"), silent)
-	if len(m.turns) != 0 {
+	f.server.Settled()
+	if len(m.turns) != 1 {
 		t.Errorf("%d turns were kept", len(m.turns))
+	}
+	for _, turn := range m.turns {
+		if len(turn.Messages) != 0 || turn.SessionID == "" {
+			t.Errorf("kept is %+v", turn)
+		}
 	}
 }
 
