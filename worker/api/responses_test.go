@@ -235,6 +235,10 @@ func TestInputItems(t *testing.T) {
 		},
 		{"call without an output", `[{"role":"user","content":"a"},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},{"role":"user","content":"b"}]`, "u:a c:f{} t:There is no result of this call. u:b"},
 		{
+			"an output behind something else", `[{"role":"user","content":"a"},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},{"role":"assistant","content":"wait"},{"type":"function_call_output","call_id":"c1","output":"one"},{"role":"user","content":"b"}]`,
+			"u:a c:f{} t:one a:wait u:b",
+		},
+		{
 			"images in outputs", `[{"role":"user","content":"a"},{"type":"function_call","call_id":"c1","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"one"},{"type":"input_image","image_url":"` + image + `"}]}]`,
 			"u:a c:f{} t:one\n[image, see below] u: i:" + image,
 		},

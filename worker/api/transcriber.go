@@ -74,10 +74,18 @@ func (t *transcriber) tool(message openai.Message, at string) error {
 	return nil
 }
 
-// result takes in what became of a call. It is false when no such call is open.
+// result takes in what became of a call. It is false when no such call is open. A
+// result may come late, behind something else that was said: then it takes the
+// place of the one that stood in for it.
 func (t *transcriber) result(callID, text string) bool {
 	i := slices.Index(t.open, callID)
 	if i < 0 {
+		for k := range t.history {
+			if message := &t.history[k]; message.ToolCallID == callID && message.Text() == noResult {
+				message.Parts = []llm.Part{{Text: text}}
+				return true
+			}
+		}
 		return false
 	}
 	t.open = slices.Delete(t.open, i, i+1)
