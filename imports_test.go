@@ -76,6 +76,7 @@ var walls = []wall{
 	{path: "database/sql", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
 	{path: "modernc.org/sqlite", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
 	{path: "github.com/ledongthuc/pdf", only: []string{"worker/pdf"}, why: "it loops, panics and fills the memory; worker/pdf runs it where that ends"},
+	{path: "github.com/creack/pty", only: []string{"supervisor/sandbox"}, why: "a terminal is a part of how a command runs"},
 	{path: "github.com/spf13/viper", only: []string{"configs"}, why: "viper lower-cases keys and writes secrets; configs knows how to hold it"},
 	{path: "github.com/spf13/cobra", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
 	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},

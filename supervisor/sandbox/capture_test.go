@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -36,7 +38,52 @@ func TestClean(t *testing.T) {
 			if got := clean([]byte(test.in)); got != test.want {
 				t.Errorf("clean(%q) = %q, want %q", test.in, got, test.want)
 			}
+			for size := range 5 {
+				if got := cleaned(t, []byte(test.in), size+1); got != oneGarble(test.want) {
+					t.Errorf("by %d it becomes %q, want %q", size+1, got, test.want)
+				}
+			}
 		})
+	}
+}
+
+// cleaned is what a Cleaner makes of p when it comes in pieces of a size.
+func cleaned(t *testing.T, p []byte, size int) string {
+	t.Helper()
+	var text strings.Builder
+	cleaner := &Cleaner{To: &text}
+	for piece := range slices.Chunk(p, size) {
+		if n, err := cleaner.Write(piece); n != len(piece) || err != nil {
+			t.Errorf("wrote %d of %d: %v", n, len(piece), err)
+		}
+		if len(cleaner.held) > maxString {
+			t.Errorf("%d bytes are held back", len(cleaner.held))
+		}
+	}
+	if err := cleaner.Flush(); err != nil {
+		t.Error(err)
+	}
+	return oneGarble(text.String())
+}
+
+// oneGarble makes one of several replacement characters: where a Cleaner gets
+// its pieces, one follows the other.
+func oneGarble(text string) string {
+	return regexp.MustCompile("\ufffd+").ReplaceAllString(text, "\ufffd")
+}
+
+func TestCleanerOfATerminal(t *testing.T) {
+	t.Parallel()
+	for size := range 4 {
+		var text strings.Builder
+		cleaner := &Cleaner{To: &text, Terminal: true}
+		for piece := range slices.Chunk([]byte("a\r\nb\rc\r\n\r"), size+1) {
+			_, _ = cleaner.Write(piece)
+		}
+		_ = cleaner.Flush()
+		if text.String() != "a\nb\rc\n\r" {
+			t.Errorf("by %d it becomes %q", size+1, text.String())
+		}
 	}
 }
 
@@ -88,6 +135,9 @@ func FuzzOutput(f *testing.F) {
 		text, omitted := capture.text()
 		if !utf8.ValidString(text) || strings.ContainsRune(text, escape) || omitted < 0 || omitted > int64(len(data)) {
 			t.Errorf("%q gives %q, %d left out", data, text, omitted)
+		}
+		if got, want := cleaned(t, data, chunk), oneGarble(clean(data)); got != want && len(data) < maxString {
+			t.Errorf("%q by %d gives %q, want %q", data, chunk, got, want)
 		}
 	})
 }

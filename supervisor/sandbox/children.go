@@ -32,6 +32,9 @@ type child struct {
 type Stray struct {
 	PID  int
 	PGID int // its process group
+	// Born is when it was forked, in ticks since the machine started: good to
+	// compare with that of another process. 0 outside Linux.
+	Born uint64
 }
 
 // Start starts cmd, as cmd.Start does. Wait must follow.

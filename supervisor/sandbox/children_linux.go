@@ -130,21 +130,48 @@ func scanPIDs() ([]int, error) {
 // inspect describes a child of this process. It returns false for the ok of a
 // process that is none, or is gone.
 func inspect(pid int) (stray Stray, dead, ok bool) {
+	fields := stat(pid)
+	if len(fields) <= statBorn || fields[statParent] != strconv.Itoa(os.Getpid()) {
+		return Stray{}, false, false
+	}
+	pgid, err := strconv.Atoi(fields[statGroup])
+	if err != nil {
+		return Stray{}, false, false
+	}
+	state := fields[statState]
+	return Stray{PID: pid, PGID: pgid, Born: ticks(fields)}, state == "Z" || state == "X", true
+}
+
+// born returns when a process was forked, see Stray.Born.
+func born(pid int) uint64 { return ticks(stat(pid)) }
+
+// Fields of /proc/PID/stat, counted from behind the program's name.
+const (
+	statState  = 0
+	statParent = 1
+	statGroup  = 2
+	statBorn   = 19
+)
+
+// stat returns the fields of /proc/PID/stat that follow the program's name,
+// which stands in parentheses and may hold anything, parentheses too.
+func stat(pid int) []string {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return Stray{}, false, false
+		return nil
 	}
-	// The second field is the program's name in parentheses, which may hold
-	// anything, parentheses too. State, parent and group follow.
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 3 || fields[1] != strconv.Itoa(os.Getpid()) {
-		return Stray{}, false, false
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+}
+
+func ticks(fields []string) uint64 {
+	if len(fields) <= statBorn {
+		return 0
 	}
-	pgid, err := strconv.Atoi(fields[2])
+	born, err := strconv.ParseUint(fields[statBorn], 10, 64)
 	if err != nil {
-		return Stray{}, false, false
+		return 0
 	}
-	return Stray{PID: pid, PGID: pgid}, fields[0] == "Z" || fields[0] == "X", true
+	return born
 }
 
 // Env returns a variable of the environment that the stray's program was started

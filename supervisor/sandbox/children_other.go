@@ -39,5 +39,7 @@ func childPIDs() ([]int, error) { return nil, nil }
 
 func inspect(int) (stray Stray, dead, ok bool) { return Stray{}, false, false }
 
+func born(int) uint64 { return 0 }
+
 // Env returns "": the environment of a process cannot be read here.
 func (s Stray) Env(string) string { return "" }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -91,5 +92,93 @@ func sequence(p []byte) int {
 			i++
 		}
 		return i
+	}
+}
+
+// Cleaner makes text for a model out of what a program writes, as it comes, and
+// hands it on: what clean makes of the whole, but that a rune or a control
+// sequence which is cut in two by a read is held back until the rest is there.
+type Cleaner struct {
+	To io.Writer
+	// Terminal says that a terminal wrote it, which ends lines with two
+	// characters.
+	Terminal bool
+
+	held []byte
+}
+
+// Write takes the next bytes.
+func (c *Cleaner) Write(p []byte) (int, error) {
+	data := p
+	if len(c.held) > 0 {
+		data = append(c.held, p...)
+	}
+	whole := c.whole(data)
+	err := c.pass(data[:whole])
+	c.held = append([]byte(nil), data[whole:]...)
+	return len(p), err
+}
+
+// Flush hands on what was held back. Nothing may follow.
+func (c *Cleaner) Flush() error {
+	held := c.held
+	c.held = nil
+	return c.pass(held)
+}
+
+func (c *Cleaner) pass(p []byte) error {
+	if c.Terminal {
+		p = bytes.ReplaceAll(p, []byte("\r\n"), []byte("\n"))
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	_, err := io.WriteString(c.To, clean(p))
+	return err
+}
+
+// whole returns how much of p does not depend on what follows it.
+func (c *Cleaner) whole(p []byte) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(p[at:], escape)
+		if i < 0 {
+			break
+		}
+		at += i
+		if cut(p[at:]) {
+			return at
+		}
+		at += sequence(p[at:])
+	}
+	p = wholeRunes(p)
+	if c.Terminal {
+		p = bytes.TrimSuffix(p, []byte("\r"))
+	}
+	return len(p)
+}
+
+// cut reports whether the control sequence at the beginning of p may go on
+// behind its end.
+func cut(p []byte) bool {
+	if len(p) >= maxString {
+		return false
+	}
+	if len(p) < 2 {
+		return true
+	}
+	n := sequence(p)
+	switch p[1] {
+	case '[':
+		return n == len(p) && (n == 2 || p[n-1] < 0x40)
+	case ']', 'P', 'X', '^', '_':
+		if n > 2 {
+			return false
+		}
+		// It has no end: because something else comes, or nothing yet.
+		body := p[2:]
+		i := bytes.IndexAny(body, "\n\x1b")
+		return i < 0 || body[i] == escape && i == len(body)-1
+	default:
+		return n == len(p) && p[n-1] >= 0x20 && p[n-1] <= 0x2f
 	}
 }

@@ -34,8 +34,13 @@ func (d *drain) pipe(to io.Writer) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make pipe: %w", err)
 	}
-	d.pipes = append(d.pipes, drainPipe{ours, theirs, to})
+	d.add(ours, theirs, to)
 	return theirs, nil
+}
+
+// add adds a pipe, or a terminal, that somebody else has made.
+func (d *drain) add(ours, theirs *os.File, to io.Writer) {
+	d.pipes = append(d.pipes, drainPipe{ours, theirs, to})
 }
 
 // started closes the ends that the command has by now.
@@ -59,7 +64,9 @@ func (d *drain) read() {
 					}
 				}
 				if err != nil {
-					return // all ends are closed, or the pipe was given up
+					// All ends are closed (a terminal has EIO for that), or the pipe
+					// was given up.
+					return
 				}
 			}
 		})

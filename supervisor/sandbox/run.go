@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -33,30 +34,37 @@ const (
 // command until then is in the Output. A command that fails is no error; one that
 // cannot be started is.
 func (s *Sandbox) Run(ctx context.Context, c Command) (Output, error) {
-	if len(c.Argv) == 0 {
-		return Output{}, errors.New("start command: it is empty")
-	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && len(c.Argv) > 0 {
 		return Output{Cancelled: true}, nil
 	}
+	call, err := s.launch(ctx, c)
+	if err != nil {
+		return Output{}, err
+	}
+	return call.finish(ctx), nil
+}
+
+// launch starts a command. Somebody must finish it.
+func (s *Sandbox) launch(ctx context.Context, c Command) (*call, error) {
+	if len(c.Argv) == 0 {
+		return nil, errors.New("start command: it is empty")
+	}
 	if info, err := os.Stat(c.Dir); err != nil {
-		return Output{}, fmt.Errorf("start command: %w", err)
+		return nil, fmt.Errorf("start command: %w", err)
 	} else if !info.IsDir() {
-		return Output{}, fmt.Errorf("start command: %s is not a directory", c.Dir)
+		return nil, fmt.Errorf("start command: %s is not a directory", c.Dir)
 	}
 	call := &call{sandbox: s, command: c, drain: newDrain(), capture: newCapture(c.MaxOutput)}
-	defer call.drain.close()
 	if err := call.start(ctx); err != nil {
-		return Output{}, fmt.Errorf("start command: %w", err)
+		call.drain.close()
+		return nil, fmt.Errorf("start command: %w", err)
 	}
-	began := time.Now()
-	out := call.finish(ctx)
-	out.Duration = time.Since(began)
-	return out, nil
+	return call, nil
 }
 
 // begin registers a call and returns its mark.
-func (s *Sandbox) begin(id string) string {
+func (s *Sandbox) begin(c *call) string {
+	id := c.command.CallID
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
@@ -66,7 +74,7 @@ func (s *Sandbox) begin(id string) string {
 	if id = plainID(id); id != "" {
 		mark = id + "." + mark
 	}
-	s.running[mark] = struct{}{}
+	s.running[mark] = c
 	return mark
 }
 
@@ -96,15 +104,61 @@ type call struct {
 	command Command
 	cmd     *exec.Cmd
 	mark    string
-	pgid    int
 	drain   *drain
 	capture *capture
+	began   time.Time
+	born    uint64   // when its first process was, see Stray.Born
+	input   *os.File // where its terminal is typed into, nil without one
+
+	pgid int  // guarded by sandbox.mu
+	kept bool // it is a job; guarded by sandbox.mu
 }
 
 // start starts the command.
 func (c *call) start(ctx context.Context) error {
 	defer c.drain.started()
-	text, err := c.drain.pipe(c.capture)
+	// The context ends the command through finish, which ends the group.
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.command.Argv[0], c.command.Argv[1:]...)
+	if err := c.connect(); err != nil {
+		return err
+	}
+	c.mark = c.sandbox.begin(c)
+	c.cmd.Dir = c.command.Dir
+	c.cmd.Env = append(slices.Clone(c.command.Env), EnvCall+"="+c.mark)
+	c.cmd.ExtraFiles = c.command.ExtraFiles
+	c.cmd.WaitDelay = waitDelay
+	c.began = time.Now()
+	if err := c.sandbox.children.Start(c.cmd); err != nil {
+		c.sandbox.end(c.mark)
+		return err
+	}
+	pid := c.cmd.Process.Pid
+	c.born = born(pid)
+	c.sandbox.mu.Lock()
+	c.pgid = pid
+	c.sandbox.mu.Unlock()
+	return nil
+}
+
+// connect gives the command its input and its outputs.
+func (c *call) connect() error {
+	var output io.Writer = c.capture
+	if c.command.Output != nil {
+		output = c.command.Output
+	}
+	if c.command.PTY {
+		ours, theirs, err := openTerminal()
+		if err != nil {
+			return err
+		}
+		c.drain.add(ours, theirs, output)
+		c.input = ours
+		c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, theirs, theirs
+		// A session of its own is a group of its own too.
+		c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+		return nil
+	}
+	text, err := c.drain.pipe(output)
 	if err != nil {
 		return err
 	}
@@ -114,24 +168,14 @@ func (c *call) start(ctx context.Context) error {
 			return err
 		}
 	}
-	c.mark = c.sandbox.begin(c.command.CallID)
-	// The context ends the command through finish, which ends the group.
-	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.command.Argv[0], c.command.Argv[1:]...)
-	c.cmd.Dir = c.command.Dir
-	c.cmd.Env = append(slices.Clone(c.command.Env), EnvCall+"="+c.mark)
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = c.command.Stdin, stdout, text
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.cmd.WaitDelay = waitDelay
-	if err := c.sandbox.children.Start(c.cmd); err != nil {
-		c.sandbox.end(c.mark)
-		return err
-	}
-	c.pgid = c.cmd.Process.Pid
 	return nil
 }
 
 // finish waits for the end of the command, or brings it about, and cleans up.
 func (c *call) finish(ctx context.Context) Output {
+	defer c.drain.close()
 	c.drain.read()
 	exited := make(chan struct{})
 	go func() {
@@ -170,6 +214,7 @@ func (c *call) finish(ctx context.Context) Output {
 	out.ending(c.cmd.ProcessState)
 	out.Text, out.Omitted = c.capture.text()
 	out.Truncated = out.Omitted > 0
+	out.Duration = time.Since(c.began)
 	return out
 }
 
@@ -201,23 +246,4 @@ func await(done <-chan struct{}, limit time.Duration) bool {
 	case <-timer.C:
 		return false
 	}
-}
-
-// sweep ends the processes that have left the group. Those of other calls that
-// still run stay; those that carry no mark go when no other call runs.
-func (c *call) sweep(ctx context.Context) {
-	s := c.sandbox
-	s.end(c.mark)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepTimeout)
-	defer cancel()
-	// What does not die by then is beyond signals (stuck in the kernel); the
-	// next sweep tries again.
-	_ = s.children.Sweep(ctx, func(stray Stray) bool {
-		if stray.PGID == c.pgid || stray.Env(EnvCall) == c.mark {
-			return false
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.running) > 0
-	})
 }

@@ -1,6 +1,7 @@
 // Package sandbox runs the commands that a model asks for, and sees to it that
 // nothing of them stays: not a process that outlives its call, not a descriptor,
-// not more output than a model can read. Walls around a command (namespaces and
+// not more output than a model can read. Only a job (Running.Keep) outlives the
+// call that started it, and is known for as long as it runs. Walls around a command (namespaces and
 // the like) are not built yet; Run is where they will stand.
 //
 // A process that runs commands calls BecomeSubreaper first. Children is for
@@ -9,6 +10,7 @@ package sandbox
 
 import (
 	"io"
+	"os"
 	"sync"
 	"time"
 )
@@ -37,6 +39,15 @@ type Command struct {
 	// is; only stderr goes into Output.Text then. An error of Write ends the
 	// command.
 	Stdout io.Writer
+	// Output, if set, takes what would be Output.Text otherwise, as it comes and
+	// as it is. An error of Write ends the command.
+	Output io.Writer
+	// PTY gives it a terminal, which it writes to and which Running.Write types
+	// into. Stdin and Stdout must be nil then.
+	PTY bool
+	// ExtraFiles become its descriptors 3 and up, as with exec.Cmd; a nil stays
+	// closed. They remain the caller's to close.
+	ExtraFiles []*os.File
 	// Timeout ends it, 0 means never.
 	Timeout time.Duration
 	// CallID is the id of the tool call. It becomes a part of the mark in EnvCall.
@@ -78,9 +89,9 @@ type Options struct {
 type Sandbox struct {
 	children *Children
 
-	mu      sync.Mutex          // guards what follows
-	calls   uint64              // since the beginning
-	running map[string]struct{} // by mark
+	mu      sync.Mutex       // guards what follows, and kept and pgid of the calls
+	calls   uint64           // since the beginning
+	running map[string]*call // by mark
 }
 
 // New makes a Sandbox.
@@ -88,5 +99,5 @@ func New(opts Options) *Sandbox {
 	if opts.Children == nil {
 		opts.Children = &Children{}
 	}
-	return &Sandbox{children: opts.Children, running: make(map[string]struct{})}
+	return &Sandbox{children: opts.Children, running: make(map[string]*call)}
 }
