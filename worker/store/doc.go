@@ -11,6 +11,7 @@
 //   - The answers to requests that must not run twice (BeginIdempotent).
 //   - What the turns of chats truly were whose clients show and send back less
 //     (PutChatTurn).
+//   - Background jobs, with the last of their output (PutJob).
 //
 // # What a crash loses
 //

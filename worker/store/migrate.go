@@ -5,13 +5,15 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-// migrations are the changes of the tables, one file each, numbered from 0001
-// without gaps. A database's user_version is the number of the last one that it
-// has seen.
+// migrations are the changes of the tables, one file each, numbered from 0001 by
+// the beginning of their names. A database's user_version is the number of the
+// last one that it has seen.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -25,22 +27,29 @@ func migrate(ctx context.Context, db *database) error {
 	}
 	slices.Sort(names)
 
-	var version int
+	var version, newest int
 	if err := db.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
 		return err
 	}
-	if version > len(names) {
-		return fmt.Errorf("%w (its tables are of version %d, this one knows %d); start the newer hermes again",
-			ErrNewer, version, len(names))
-	}
-	for i := version; i < len(names); i++ {
-		text, err := migrations.ReadFile(names[i])
+	for _, name := range names {
+		digits, _, _ := strings.Cut(path.Base(name), "_")
+		if newest, err = strconv.Atoi(digits); err != nil {
+			return fmt.Errorf("number of %s: %w", name, err)
+		}
+		if newest <= version {
+			continue
+		}
+		text, err := migrations.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		if err := step(ctx, db, i+1, string(text)); err != nil {
-			return fmt.Errorf("apply %s: %w", names[i], err)
+		if err := step(ctx, db, newest, string(text)); err != nil {
+			return fmt.Errorf("apply %s: %w", name, err)
 		}
+	}
+	if version > newest {
+		return fmt.Errorf("%w (its tables are of version %d, this one knows %d); start the newer hermes again",
+			ErrNewer, version, newest)
 	}
 	return nil
 }

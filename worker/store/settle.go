@@ -60,6 +60,7 @@ func (s *Store) settle(ctx context.Context, db *database) (bool, error) {
 		return false, err
 	}
 	var runs, responses, claims int
+	var jobs int64
 	err = transact(ctx, db, outliveMachine, func(tx *transaction) error {
 		now := s.opts.Now()
 		if runs, err = s.settleRuns(ctx, tx, string(owners), now); err != nil {
@@ -68,13 +69,16 @@ func (s *Store) settle(ctx context.Context, db *database) (bool, error) {
 		if responses, err = s.settleResponses(ctx, tx, string(owners)); err != nil {
 			return err
 		}
-		claims, err = s.settleClaims(ctx, tx, string(owners), now)
+		if claims, err = s.settleClaims(ctx, tx, string(owners), now); err != nil {
+			return err
+		}
+		jobs, err = settleJobs(ctx, tx, string(owners), now)
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("settle interrupted runs: %w", err)
 	}
-	s.opts.Log.Warn("interrupted runs were settled", "runs", runs, "responses", responses, "idempotency_keys", claims)
+	s.opts.Log.Warn("interrupted runs were settled", "runs", runs, "responses", responses, "idempotency_keys", claims, "jobs", jobs)
 	return true, nil
 }
 
@@ -84,7 +88,8 @@ func (s *Store) dead(ctx context.Context, db *database) ([]string, error) {
 	err := db.SelectContext(ctx, &owners, `
 		SELECT owner FROM runs WHERE status = 'running' AND owner <> ?1
 		UNION SELECT owner FROM responses WHERE status IN ('queued', 'in_progress') AND owner <> ?1
-		UNION SELECT owner FROM idempotency WHERE running AND owner <> ?1`, s.owner)
+		UNION SELECT owner FROM idempotency WHERE running AND owner <> ?1
+		UNION SELECT owner FROM jobs WHERE status = 'running' AND owner <> ?1`, s.owner)
 	return slices.DeleteFunc(owners, s.lives), err
 }
 

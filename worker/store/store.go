@@ -33,8 +33,8 @@ type Options struct {
 	// first opened, or when a later call comes upon it. Its runs become
 	// StatusInterrupted, and each call without a result gets the result
 	// Interrupted, so that the transcript can be given to a model again. Its
-	// responses in flight end as SettleResponse says. Its idempotency keys are
-	// free again where no tool had begun; the others are answered as SettleAnswer
+	// responses in flight end as SettleResponse says. Its jobs are JobLost. Its
+	// idempotency keys are free again where no tool had begun; the others are answered as SettleAnswer
 	// says, because their request must not run twice. Nothing is dropped, and
 	// doing it twice changes nothing. What belongs to a process that lives is
 	// left alone.
