@@ -161,7 +161,7 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "agent.tools", Kind: Words, Default: "all",
-			Allowed: []string{"all", "terminal", "read_file", "write_file", "patch", "search_files"},
+			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files"},
 			Help:    "Which tools the agent has; [] is none.",
 		},
 		{
@@ -170,7 +170,7 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "terminal.timeout", Kind: Duration, Default: "180s", Min: int64(time.Second), Max: int64(24 * time.Hour),
-			Help: "How long a command may run unless the model asks for less.",
+			Help: "How long the agent waits for a command before it goes on in the background, unless the model asks for another time.",
 		},
 		{
 			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"}, Unused: true,

@@ -129,6 +129,7 @@ func build(opts Options) (*worker, error) {
 		Sandbox:         w.sandbox,
 		TerminalTimeout: start.Terminal.Timeout,
 		Enabled:         start.Agent.Tools,
+		Jobs:            jobs{w.store},
 		Log:             opts.Log,
 	})
 	if err != nil {

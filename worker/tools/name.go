@@ -34,6 +34,8 @@ func alias(name string) string {
 	switch name {
 	case "bash", "shell", "sh", "exec", "execute", "executecommand", "runcommand", "runterminalcmd", "runshellcommand", "localshell":
 		return "terminal"
+	case "processmanage", "job", "jobs", "bashoutput":
+		return "process"
 	case "read", "readfiles", "viewfile", "openfile", "cat":
 		return "read_file"
 	case "write", "writetofile", "createfile", "savefile":

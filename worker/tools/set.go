@@ -38,7 +38,15 @@ type Options struct {
 	// Environ is where PATH, LANG and TZ of the commands come from; os.Environ()
 	// if nil. Nothing else of it reaches a command.
 	Environ []string
-	Log     *slog.Logger // nil discards
+	// Jobs keeps the records of background jobs. They end with the Set if it is
+	// nil.
+	Jobs JobRecords
+	Log  *slog.Logger // nil discards
+}
+
+// enables says whether a tool is to be there.
+func (o Options) enables(name string) bool {
+	return o.Enabled == nil || slices.Contains(o.Enabled, All) || slices.Contains(o.Enabled, name)
 }
 
 // Set is the tools of one worker. It checks what a model asks for and hands it to
@@ -47,6 +55,7 @@ type Set struct {
 	tools     map[string]*entry
 	specs     []llm.ToolSpec
 	workspace *workspace
+	jobs      *jobs
 	log       *slog.Logger
 }
 
@@ -68,7 +77,7 @@ func NewSet(opts Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{tools: make(map[string]*entry), workspace: workspace, log: opts.Log}
+	s := &Set{tools: make(map[string]*entry), workspace: workspace, jobs: newJobs(opts.Jobs, opts.Log), log: opts.Log}
 	if err := s.add(opts); err != nil {
 		return nil, errors.Join(err, workspace.close())
 	}
@@ -77,12 +86,18 @@ func NewSet(opts Options) (*Set, error) {
 
 // add makes the tools that are enabled.
 func (s *Set) add(opts Options) error {
-	terminal, err := newTerminal(opts, s.workspace)
+	process := newProcess(s.jobs)
+	var background *jobs
+	if opts.enables(process.spec.Name) {
+		background = s.jobs
+	}
+	terminal, err := newTerminal(opts, s.workspace, background)
 	if err != nil {
 		return err
 	}
 	all := []Tool{
 		terminal,
+		process,
 		newReadFile(s.workspace),
 		newWriteFile(s.workspace),
 		newPatch(s.workspace),
@@ -100,7 +115,7 @@ func (s *Set) add(opts Options) error {
 	}
 	for _, tool := range all {
 		spec := tool.Spec()
-		if opts.Enabled != nil && !slices.Contains(opts.Enabled, All) && !slices.Contains(opts.Enabled, spec.Name) {
+		if !opts.enables(spec.Name) {
 			continue
 		}
 		schema, err := parseSchema(spec.Parameters)
@@ -161,8 +176,10 @@ func (s *Set) Concurrent(name string) bool {
 	return ok && concurrent.Concurrent()
 }
 
-// Close gives back what the tools hold. No call may run any more.
+// Close ends the background jobs and gives back what the tools hold. No call may
+// run any more.
 func (s *Set) Close() {
+	s.jobs.close()
 	if err := s.workspace.close(); err != nil {
 		s.log.Warn("close workspace", "error", err)
 	}

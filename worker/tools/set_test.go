@@ -19,12 +19,15 @@ func TestSpecsAreShortAndStable(t *testing.T) {
 	set, _ := newSet(t)
 	again, _ := newSet(t)
 	var names []string
-	total := 0
+	total, commands := 0, 0
 	for i, spec := range set.Specs() {
 		names = append(names, spec.Name)
 		size := len(spec.Name) + len(spec.Description) + len(spec.Parameters)
 		t.Logf("%-13s %4d tokens", spec.Name, size/4)
 		total += size
+		if spec.Name == "terminal" || spec.Name == "process" {
+			commands += size
+		}
 		if other := again.Specs()[i]; spec.Description != other.Description || !bytes.Equal(spec.Parameters, other.Parameters) {
 			t.Errorf("%s differs between two sets", spec.Name)
 		}
@@ -36,7 +39,10 @@ func TestSpecsAreShortAndStable(t *testing.T) {
 	if total/4 > 1300 {
 		t.Errorf("the tools take %d tokens of each request, more than 1300", total/4)
 	}
-	if want := []string{"patch", "read_file", "search_files", "terminal", "write_file"}; !slices.Equal(names, want) {
+	if commands/4 > 450 {
+		t.Errorf("terminal and process take %d tokens of each request, more than 450", commands/4)
+	}
+	if want := []string{"patch", "process", "read_file", "search_files", "terminal", "write_file"}; !slices.Equal(names, want) {
 		t.Errorf("the tools are %q, want %q", names, want)
 	}
 }
@@ -48,12 +54,12 @@ func TestEnabled(t *testing.T) {
 		enabled []string
 		want    string // names, or a part of the error
 	}{
-		{"nothing said", nil, "patch read_file search_files terminal write_file"},
-		{"all", []string{"all"}, "patch read_file search_files terminal write_file"},
-		{"all and one", []string{"terminal", "all"}, "patch read_file search_files terminal write_file"},
+		{"nothing said", nil, "patch process read_file search_files terminal write_file"},
+		{"all", []string{"all"}, "patch process read_file search_files terminal write_file"},
+		{"all and one", []string{"terminal", "all"}, "patch process read_file search_files terminal write_file"},
 		{"some", []string{"terminal", "read_file"}, "read_file terminal"},
 		{"none", []string{}, ""},
-		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are patch, read_file, search_files, terminal, write_file, or all`},
+		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are patch, process, read_file, search_files, terminal, write_file, or all`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -104,16 +110,17 @@ func TestToolNames(t *testing.T) {
 		{"bash", ""},
 		{"grep", ""},
 		{"apply_patch", ""},
-		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are patch, read_file, search_files, terminal, write_file."},
+		{"process_manage", ""},
+		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are patch, process, read_file, search_files, terminal, write_file."},
 		{"write_fil", "Did you mean write_file?"},
-		{"browser_open", "There is no tool browser_open. The tools are patch, read_file, search_files, terminal, write_file."},
+		{"browser_open", "There is no tool browser_open. The tools are patch, process, read_file, search_files, terminal, write_file."},
 		{"", "There is no tool . The tools are"},
 		{strings.Repeat("x", 10_000), "…. The tools are"},
 	}
 	for _, test := range tests {
 		t.Run(shorten(test.name), func(t *testing.T) {
 			t.Parallel()
-			result := call(t.Context(), t, set, test.name, args{"command": "true", "path": "x", "pattern": "x"})
+			result := call(t.Context(), t, set, test.name, args{"command": "true", "path": "x", "pattern": "x", "action": "list"})
 			if unknown := strings.Contains(result.Text, "There is no tool"); unknown != (test.want != "") || !strings.Contains(result.Text, test.want) {
 				t.Errorf("got %s", result.Text)
 			}
@@ -141,6 +148,10 @@ func TestDescribe(t *testing.T) {
 		{"terminal", `{"command":""}`, "💻 terminal"},
 		{"terminal", `{"comm`, "💻 terminal"},
 		{"terminal", ``, "💻 terminal"},
+		{"process", `{"action":"list"}`, "⚙️ list"},
+		{"process", `{"action":"wait","session_id":"job_ab","timeout":"30"}`, "⚙️ wait job_ab 30s"},
+		{"process", `{"action":"submit","session_id":"job_ab","data":"sesame"}`, "⚙️ submit job_ab"},
+		{"process", `{"action":"dance"}`, "⚙️ process"},
 		{"read_file", `{"path":"src/a.go"}`, "📖 src/a.go"},
 		{"read_file", `{"path":"a.go","offset":"10","limit":31}`, "📖 a.go L10-40"},
 		{"write_file", `{"path":"a.go","content":"x"}`, "✍️ a.go"},
@@ -176,7 +187,7 @@ func TestConcurrent(t *testing.T) {
 	set, _ := newSet(t)
 	for name, want := range map[string]bool{
 		"read_file": true, "search_files": true, " Read_File": true, "grep": true,
-		"terminal": false, "write_file": false, "patch": false, "no_such": false,
+		"terminal": false, "process": false, "write_file": false, "patch": false, "no_such": false,
 	} {
 		if got := set.Concurrent(name); got != want {
 			t.Errorf("%s: %v", name, got)

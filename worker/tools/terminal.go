@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/user"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,16 +23,21 @@ const (
 
 // terminal is the tool that runs shell commands.
 type terminal struct {
-	spec      llm.ToolSpec
-	workspace *workspace
-	sandbox   *sandbox.Sandbox
-	shell     string
-	env       []string
-	timeout   time.Duration
+	spec        llm.ToolSpec
+	workspace   *workspace
+	sandbox     *sandbox.Sandbox
+	shell       string
+	env         []string
+	timeout     time.Duration
+	spills      *spills
+	directories directories
+	// jobs are where commands go on in the background; nil if there is no tool
+	// that could follow them there.
+	jobs *jobs
 }
 
 // newTerminal looks for the shell: bash, because models write for it, else sh.
-func newTerminal(opts Options, w *workspace) (*terminal, error) {
+func newTerminal(opts Options, w *workspace, jobs *jobs) (*terminal, error) {
 	home := cmp.Or(opts.Home, w.dir("."))
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, fmt.Errorf("make home of commands: %w", err)
@@ -48,41 +51,9 @@ func newTerminal(opts Options, w *workspace) (*terminal, error) {
 		shell:     cmp.Or(program("bash", path), program("sh", path), "/bin/sh"),
 		env:       env,
 		timeout:   min(cmp.Or(max(opts.TerminalTimeout, 0), defaultTimeout), maxTimeout),
+		spills:    newSpills(w, opts.Log),
+		jobs:      jobs,
 	}, nil
-}
-
-// environment is all that a command gets to see of variables, PATH first.
-func environment(environ []string, home string) []string {
-	values := make(map[string]string)
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		values[name] = value
-	}
-	env := []string{
-		"PATH=" + cmp.Or(values["PATH"], "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
-		"HOME=" + home,
-		"LANG=" + cmp.Or(values["LANG"], "C.UTF-8"),
-		"TERM=dumb",
-	}
-	if zone := values["TZ"]; zone != "" {
-		env = append(env, "TZ="+zone)
-	}
-	if who, err := user.Current(); err == nil && who.Username != "" {
-		env = append(env, "USER="+who.Username, "LOGNAME="+who.Username)
-	}
-	return env
-}
-
-// program finds an executable file in path, or returns "".
-func program(name, path string) string {
-	for _, dir := range filepath.SplitList(path) {
-		file := filepath.Join(dir, name)
-		info, err := os.Stat(file)
-		if err == nil && filepath.IsAbs(file) && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
-			return file
-		}
-	}
-	return ""
 }
 
 func (t *terminal) Spec() llm.ToolSpec { return t.spec }
@@ -91,9 +62,11 @@ func (t *terminal) Emoji() string { return "💻" }
 
 // terminalArguments are the arguments of terminal.
 type terminalArguments struct {
-	Command string  `json:"command"`
-	Timeout float64 `json:"timeout"`
-	Workdir string  `json:"workdir"`
+	Command    string  `json:"command"`
+	Background bool    `json:"background"`
+	Timeout    float64 `json:"timeout"`
+	Workdir    string  `json:"workdir"`
+	PTY        bool    `json:"pty"`
 }
 
 func (t *terminal) Label(input json.RawMessage) string {
@@ -109,43 +82,69 @@ func (t *terminal) Run(ctx context.Context, input json.RawMessage) (Result, erro
 	if err != nil {
 		return Result{}, err
 	}
-	if strings.TrimSpace(arguments.Command) == "" {
-		return Failure("The command is empty."), nil
-	}
-	if strings.ContainsRune(arguments.Command, 0) {
-		return Failure("The command holds a NUL character, which no shell takes."), nil
-	}
-	dir, problem := t.dir(arguments.Workdir)
+	r, problem := t.request(ctx, arguments)
 	if problem != "" {
 		return Failure(problem), nil
 	}
-	timeout, note := t.limit(arguments.Timeout)
-	out, err := t.sandbox.Run(ctx, sandbox.Command{
-		Argv: []string{t.shell, "-c", arguments.Command}, Dir: dir, Env: t.env,
-		Timeout: timeout, CallID: callID(ctx), MaxOutput: maxCommandOutput,
-	})
-	if err != nil {
-		return Failure(fmt.Sprintf("The command could not be started: %s.", err)), nil
+	// From here on r is what will run, where and how: whatever judges commands
+	// looks at it here.
+	switch {
+	case ctx.Err() != nil:
+		return Failure("(no output)\n[cancelled]\n"), nil
+	case r.background:
+		return t.runBackground(ctx, r), nil
+	default:
+		return t.runForeground(ctx, r), nil
 	}
-	text := out.Text
-	if text == "" {
-		text = "(no output)\n"
-	} else if !strings.HasSuffix(text, "\n") {
-		text += "\n"
+}
+
+// request is a command as it will run.
+type request struct {
+	id         string
+	command    string // what the shell is given, but for the report at its end
+	dir        string // absolute
+	session    string // whose directory the command may change, "" if it may not
+	background bool
+	pty        bool
+	timeout    time.Duration
+	notes      []string // what the model is told beside the output
+}
+
+// request checks the arguments. The problem is a sentence for the model.
+func (t *terminal) request(ctx context.Context, arguments terminalArguments) (r request, problem string) {
+	switch {
+	case strings.TrimSpace(arguments.Command) == "":
+		return r, "The command is empty."
+	case strings.ContainsRune(arguments.Command, 0):
+		return r, "The command holds a NUL character, which no shell takes."
+	case arguments.Background && t.jobs == nil:
+		return r, "Nothing can run in the background, because the tool process is not enabled."
 	}
-	if note != "" {
-		text += "[" + note + "]\n"
+	r = request{id: newJobID(), command: arguments.Command, background: arguments.Background, pty: arguments.PTY}
+	r.timeout = t.limit(&r, arguments.Timeout)
+	if arguments.Workdir != "" {
+		r.dir, problem = t.dir(arguments.Workdir)
+		return r, problem
 	}
-	ending := out.Ending()
-	if ending != "" {
-		text += "[" + ending + "]\n"
+	session := TurnOf(ctx).SessionID
+	r.dir = t.directories.of(session)
+	if r.dir != "" && !enterable(r.dir) {
+		r.notes = append(r.notes, "the working directory "+r.dir+" is gone; this ran in the workspace")
+		t.directories.set(session, "")
+		r.dir = ""
 	}
-	return Result{Text: text, Failed: ending != ""}, nil
+	if r.dir == "" {
+		r.dir = t.workspace.dir(".")
+	}
+	if !r.background {
+		r.session = session
+	}
+	return r, ""
 }
 
 // dir is the absolute directory to run in.
 func (t *terminal) dir(workdir string) (dir, problem string) {
-	rel, problem := t.workspace.rel(cmp.Or(workdir, "."))
+	rel, problem := t.workspace.rel(workdir)
 	if problem != "" {
 		return "", problem
 	}
@@ -160,15 +159,18 @@ func (t *terminal) dir(workdir string) (dir, problem string) {
 	}
 }
 
-// limit is the timeout of a command that asked for so many seconds, and what to
-// tell the model when it gets less.
-func (t *terminal) limit(seconds float64) (timeout time.Duration, note string) {
+// limit is the timeout of a command that asked for so many seconds. The model is
+// told when it gets less.
+func (t *terminal) limit(r *request, seconds float64) time.Duration {
 	switch {
 	case seconds <= 0:
-		return t.timeout, ""
+		return t.timeout
 	case seconds > maxTimeout.Seconds():
-		return maxTimeout, fmt.Sprintf("the timeout was set to %d s, the longest there is", int(maxTimeout.Seconds()))
+		if !r.background {
+			r.notes = append(r.notes, fmt.Sprintf("the timeout was set to %d s, the longest there is", int(maxTimeout.Seconds())))
+		}
+		return maxTimeout
 	default:
-		return time.Duration(seconds * float64(time.Second)), ""
+		return time.Duration(seconds * float64(time.Second))
 	}
 }

@@ -32,7 +32,10 @@ func TestTerminal(t *testing.T) {
 		{"workdir", args{"command": "pwd; cat f", "workdir": "sub"}, dir + "/sub\nx\n", false},
 		{"absolute workdir", args{"command": "pwd", "workdir": dir + "/sub"}, dir + "/sub\n", false},
 		{"script", args{"command": "for i in 1 2; do\n  echo $i\ndone"}, "1\n2\n", false},
-		{"timeout", args{"command": "echo begun; sleep 60", "timeout": 1}, "begun\n[timed out after 1", true},
+		{"timeout", args{"command": "echo begun; sleep 60", "timeout": 1}, "begun\n[still running after 1s; it goes on in the background as job_", false},
+		{"terminal", args{"command": "test -t 0 && test -t 1 && test -t 2 && echo yes; echo $PAGER", "pty": true}, "yes\ncat\n", false},
+		{"no terminal", args{"command": "test -t 0 || test -t 1 || echo none"}, "none\n", false},
+		{"terminal, and a failure", args{"command": "printf '\\033[31mred'; exit 3", "pty": true}, "red\n[exit code 3]\n", true},
 		{"timeout too long", args{"command": "echo hi", "timeout": "3600"}, "hi\n[the timeout was set to 600 s, the longest there is]\n", false},
 		{"timeout below zero", args{"command": "echo hi", "timeout": -1}, "hi\n", false},
 		{"no input", args{"command": "cat; read x || echo none"}, "none\n", false},
@@ -56,7 +59,7 @@ func TestTerminalKeepsHeadAndTail(t *testing.T) {
 	t.Parallel()
 	set, _ := newSet(t)
 	got := call(t.Context(), t, set, "terminal", args{"command": "seq 1 100000; exit 4"})
-	if !regexp.MustCompile(`^1\n2\n(.*\n)+\[… \d+ bytes left out …\]\n(.*\n)+99999\n100000\n\[exit code 4\]\n$`).MatchString(got.Text) || len(got.Text) > maxCommandOutput+200 {
+	if !regexp.MustCompile(`^1\n2\n(.*\n)+\[… \d+ bytes left out; read_file pages through \.hermes/output/job_\w+\.txt …\]\n(.*\n)+99999\n100000\n\[exit code 4\]\n$`).MatchString(got.Text) || len(got.Text) > maxCommandOutput+200 {
 		t.Errorf("%d bytes: %.50q … %q", len(got.Text), got.Text, got.Text[max(0, len(got.Text)-50):])
 	}
 }
@@ -131,14 +134,8 @@ func TestTerminalEndsWithItsTurn(t *testing.T) {
 	if err != nil || !got.Failed || got.Text != "begun\n[cancelled]\n" {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	left, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range left {
-		if line, err := os.ReadFile(file); err == nil && strings.Contains(string(line), "98765.25") {
-			t.Errorf("%s is still there: %q", file, line)
-		}
+	if left := living(t, "98765.25"); left != nil {
+		t.Errorf("still there: %q", left)
 	}
 }
 
