@@ -38,7 +38,8 @@ var rooms = map[string]room{
 	},
 	"worker/llm/llmtest": {[]string{"worker/llm"}, "a fake knows what it stands in for, nothing else"},
 	"worker/pdf":         {[]string{"supervisor/sandbox"}, "a document is hostile: what reads it knows where to run, and nothing else"},
-	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm"}, "a tool knows neither turns nor requests"},
+	"worker/web":         {nil, "it fetches what others name, and knows nothing that a page could ask it for"},
+	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/web"}, "a tool knows neither turns nor requests"},
 	"worker/agent": {
 		[]string{"worker/llm", "worker/tools"},
 		"a turn knows neither HTTP nor SQL; its tests are a script and a list of events",
@@ -50,7 +51,7 @@ var rooms = map[string]room{
 	"worker": {
 		[]string{
 			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/demo", "worker/llm/detect",
-			"worker/llm/openaichat", "worker/openai", "worker/pdf", "worker/store", "worker/tools",
+			"worker/llm/openaichat", "worker/openai", "worker/pdf", "worker/store", "worker/tools", "worker/web",
 		},
 		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
 	},

@@ -3,6 +3,7 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -69,6 +70,60 @@ func parseURL(text string) (any, error) {
 		return nil, fmt.Errorf("%s is one endpoint; write the base URL, without /chat/completions", quote(text))
 	}
 	return strings.TrimRight(text, "/"), nil
+}
+
+// parsePlaces takes ranges of addresses, hosts, and hosts with a port. An address
+// alone is a host.
+func parsePlaces(items []string) (any, error) {
+	places := []string{}
+	for _, item := range items {
+		place, err := parsePlace(item)
+		if err != nil {
+			return nil, err
+		}
+		places = append(places, place)
+	}
+	return places, nil
+}
+
+func parsePlace(text string) (string, error) {
+	bad := fmt.Errorf("%s is neither a range of addresses, like 10.1.0.0/16, nor a host, like wiki.lan or wiki.lan:8080", quote(text))
+	if prefix, err := netip.ParsePrefix(text); err == nil {
+		if prefix.Bits() == 0 {
+			return "", fmt.Errorf("%s is the whole of the internet and every private network; name what is meant", quote(text))
+		}
+		return prefix.Masked().String(), nil
+	}
+	host, port := text, ""
+	if _, err := netip.ParseAddr(text); err != nil && strings.Contains(text, ":") {
+		if host, port, err = net.SplitHostPort(text); err != nil {
+			return "", bad
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > maxPort {
+			return "", bad
+		}
+	}
+	parsed, err := parseHost(host)
+	if err != nil {
+		return "", bad
+	}
+	if host, _ = parsed.(string); port != "" {
+		return net.JoinHostPort(host, port), nil
+	}
+	return host, nil
+}
+
+// parsePorts takes ports, each between 1 and maxPort.
+func parsePorts(items []string) (any, error) {
+	ports := []string{}
+	for _, item := range items {
+		n, err := strconv.Atoi(item)
+		if err != nil || n < 1 || n > maxPort {
+			return nil, fmt.Errorf("%s is no port; use 1 to %d", quote(item), maxPort)
+		}
+		ports = append(ports, strconv.Itoa(n))
+	}
+	return ports, nil
 }
 
 func validPort(u *url.URL) bool {

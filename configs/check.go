@@ -11,6 +11,7 @@ const MinKey = 16
 
 // check holds the settings against each other.
 func (l *loader) check(config Config) {
+	l.checkSearch(config)
 	server := config.APIServer
 	if Loopback(server.Host) {
 		return

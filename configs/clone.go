@@ -29,7 +29,7 @@ func CloneYAML(data []byte) ([]byte, error) {
 }
 
 // CloneEnv returns the provider keys of a profile's .env: those of the known
-// providers and those that its config.yaml names with api_key_env. Its other
+// services and those that its config.yaml names with api_key_env. Its other
 // secrets and its API_SERVER_* are not taken along. Lines that cannot be read
 // are passed over.
 func CloneEnv(env, config []byte) []EnvEntry {
@@ -40,7 +40,7 @@ func CloneEnv(env, config []byte) []EnvEntry {
 	entries, _ := ParseEnv(env)
 	var taken []EnvEntry
 	for _, entry := range entries {
-		_, isKey := providerOfKey(entry.Name)
+		isKey := sharedKey(entry.Name)
 		if strings.HasPrefix(entry.Name, serverPrefix) || entry.Value.IsZero() || (!isKey && !named[entry.Name]) {
 			continue
 		}

@@ -59,7 +59,10 @@ type Terminal struct {
 
 // Web is what the web tools are told.
 type Web struct {
-	Search string `mapstructure:"search" json:"search"`
+	Search       string   `mapstructure:"search" json:"search"`
+	SearXNGURL   string   `mapstructure:"searxng_url" json:"searxng_url"`     // without a slash at the end
+	AllowPrivate []string `mapstructure:"allow_private" json:"allow_private"` // CIDR ranges, hosts, hosts with a port
+	Ports        []string `mapstructure:"ports" json:"ports"`
 }
 
 // Display is how the agent's work is shown to clients.

@@ -17,7 +17,7 @@ func (l *loader) takeNamed(named map[string]bool) {
 	}
 }
 
-// takeHome takes provider keys from the home's .env: those of the table and
+// takeHome takes provider keys from the home's .env: those of the tables and
 // those that api_key_env names. The home's other secrets stay where they are.
 // A line of it that cannot be read is the default profile's matter.
 func (l *loader) takeHome(named map[string]bool) {
@@ -27,7 +27,7 @@ func (l *loader) takeHome(named map[string]bool) {
 		if line.value == "" || strings.HasPrefix(line.name, serverPrefix) {
 			continue
 		}
-		_, isKey := providerOfKey(line.name)
+		isKey := sharedKey(line.name)
 		if own, set := l.env[line.name]; (!isKey && !named[line.name]) || (set && !own.shared) {
 			continue
 		}

@@ -64,7 +64,7 @@ const (
 // Keys returns the table of all settings: one row per setting, in the order in
 // which they are documented. Everything else in this package follows from it.
 func Keys() []Key {
-	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), limitKeys())
+	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), webKeys(), displayKeys(), limitKeys())
 }
 
 func serverKeys() []Key {
@@ -161,7 +161,7 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "agent.tools", Kind: Words, Default: "all",
-			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files"},
+			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files", "web_search", "web_extract"},
 			Help:    "Which tools the agent has; [] is none.",
 		},
 		{
@@ -176,10 +176,32 @@ func agentKeys() []Key {
 			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"}, Unused: true,
 			Help: "What commands reach of the network.",
 		},
+	}
+}
+
+func webKeys() []Key {
+	return []Key{
 		{
-			Key: "web.search", Kind: Text, Default: "auto", Unused: true,
-			Help: "Which search service the web tools ask.",
+			Key: "web.search", Kind: Enum, Default: Auto, Shared: true, Allowed: searchNames(),
+			Help: "Which search service is asked; `auto` asks those with an address or a key first, then those that need none, until one answers.",
 		},
+		{
+			Key: "web.searxng_url", Kind: URL, Shared: true,
+			Help: "Base URL of a SearXNG server with `json` among its formats; it may be on this machine or in a private network.",
+		},
+		{
+			Key: "web.allow_private", Kind: Places, Shared: true,
+			Help: "Private places that pages may be read from: ranges such as 10.1.0.0/16, hosts, or hosts with a port.",
+		},
+		{
+			Key: "web.ports", Kind: Ports, Default: "80,443", Shared: true,
+			Help: "Ports that pages may be read from.",
+		},
+	}
+}
+
+func displayKeys() []Key {
+	return []Key{
 		{
 			Key: "display.tool_progress", Kind: Enum, Default: "auto", Allowed: []string{"auto", "inline", "event", "both", "off"},
 			Help: "How clients see the tools at work; `auto` is `event` for Open WebUI and `inline` for all others.",

@@ -32,11 +32,13 @@ const (
 	Token     Kind = "secret"     // Secret
 	Origins   Kind = "origins"    // []string of exact browser origins
 	Words     Kind = "words"      // []string, each one of Allowed
+	Places    Kind = "places"     // []string of CIDR ranges, hosts and hosts with a port
+	Ports     Kind = "ports"      // []string of ports
 	Models    Kind = "model list" // []Model, edited by hand only
 )
 
 // list reports whether the kind holds several values.
-func (k Kind) list() bool { return k == Origins || k == Words }
+func (k Kind) list() bool { return k == Origins || k == Words || k == Places || k == Ports }
 
 // maxText bounds every text value, in bytes: enough for any URL, key or list
 // that a person sets, and short enough for one line.
@@ -91,6 +93,10 @@ func (k Key) parse(text string) (any, error) {
 		return parseOrigins(splitList(text))
 	case Words:
 		return k.parseWords(splitList(text))
+	case Places:
+		return parsePlaces(splitList(text))
+	case Ports:
+		return parsePorts(splitList(text))
 	case Models:
 		return nil, errors.New("this list is edited by hand; `hermes config edit` opens the file")
 	}

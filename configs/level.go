@@ -41,7 +41,7 @@ func (l *loader) readEnvironment() map[string]found {
 		if text == "" {
 			continue
 		}
-		if _, isKey := providerOfKey(name); isKey {
+		if sharedKey(name) {
 			l.env[name] = variable{value: NewSecret(text), source: "environment"}
 		}
 		if !strings.HasPrefix(name, serverPrefix) {
@@ -193,5 +193,5 @@ func (l *loader) concerns(p Problem) bool {
 	if p.Key == "" {
 		return !strings.HasPrefix(p.Text, "unknown key") || strings.HasPrefix(p.Text, `unknown key "model`)
 	}
-	return strings.HasPrefix(p.Key, "model") || strings.HasPrefix(p.Key, "fallback_models")
+	return strings.HasPrefix(p.Key, "model") || strings.HasPrefix(p.Key, "fallback_models") || strings.HasPrefix(p.Key, "web.")
 }

@@ -75,7 +75,7 @@ func TestDefaults(t *testing.T) {
 		FallbackModels: []Model{},
 		Agent:          Agent{MaxIterations: 90, Tools: []string{"all"}, Approvals: "deny"},
 		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy"},
-		Web:            Web{Search: "auto"},
+		Web:            Web{Search: "auto", AllowPrivate: []string{}, Ports: []string{"80", "443"}},
 		Display:        Display{ToolProgress: "auto"},
 		Limits:         Limits{Memory: 512 << 20, Processes: 256},
 	}

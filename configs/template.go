@@ -51,6 +51,12 @@ func EnvTemplate(opts EnvOptions) []byte {
 			b.WriteString("# " + p.KeyEnv + "=\n")
 		}
 	}
+	b.WriteString("# Keys of search services; web.search works without any.\n")
+	for _, s := range searchServices() {
+		if s.KeyEnv != "" {
+			b.WriteString("# " + s.KeyEnv + "=\n")
+		}
+	}
 	for _, entry := range opts.Secrets {
 		b.WriteString(entry.Name + "=" + writeEnvValue(entry.Value.Reveal(), 0) + "\n")
 	}

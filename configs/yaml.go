@@ -189,7 +189,7 @@ func (k Key) parseNode(node *yaml.Node) (value any, text string, err error) {
 func (k Key) parseSequence(node *yaml.Node) (any, string, error) {
 	items := []string{}
 	for _, item := range node.Content {
-		if item.Kind != yaml.ScalarNode || item.ShortTag() != "!!str" {
+		if item.Kind != yaml.ScalarNode || item.ShortTag() != "!!str" && (k.wantsText() || item.ShortTag() != "!!int") {
 			return nil, "", fmt.Errorf("an entry is %s; write each as a word in quotes", nodeName(item))
 		}
 		if strings.Contains(item.Value, ",") {
@@ -206,7 +206,7 @@ func (k Key) parseSequence(node *yaml.Node) (any, string, error) {
 // a truth value.
 func (k Key) wantsText() bool {
 	switch k.Kind {
-	case Bool, Int, Port, Size, Duration:
+	case Bool, Int, Port, Ports, Size, Duration:
 		return false
 	default:
 		return true

@@ -76,6 +76,10 @@ func drawValue(t *rapid.T, k Key) string {
 		return rapid.SampledFrom([]string{"::1", "127.0.0.1", "box.lan"}).Draw(t, "host")
 	case Origins:
 		return rapid.SampledFrom([]string{"https://a.example", "http://localhost:3000"}).Draw(t, "origin")
+	case Places:
+		return rapid.SampledFrom([]string{"10.1.0.0/16", "wiki.lan:8080", "box"}).Draw(t, "place")
+	case Ports:
+		return rapid.SampledFrom([]string{"80", "8443"}).Draw(t, "port")
 	case EnvName:
 		return "SOME_KEY"
 	case ModelName:

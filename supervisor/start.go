@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strconv"
 	"strings"
 
 	"hermes/configs"
@@ -45,6 +46,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 		},
 		Agent:        handoff.Agent{MaxIterations: c.Agent.MaxIterations, Tools: c.Agent.Tools},
 		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
+		Web:          newWeb(loaded),
 		Limits:       handoff.Limits{TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},
 		ToolProgress: c.Display.ToolProgress,
 	}
@@ -70,6 +72,21 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 	}
 	start.Redact = secretsOf(loaded)
 	return start
+}
+
+// newWeb is what the web tools are told.
+func newWeb(loaded configs.Loaded) handoff.Web {
+	c := loaded.Config.Web
+	web := handoff.Web{Search: c.Search, SearXNGURL: c.SearXNGURL, AllowPrivate: c.AllowPrivate, Keys: map[string]string{}}
+	for name, key := range loaded.SearchKeys() {
+		web.Keys[name] = key.Reveal()
+	}
+	for _, port := range c.Ports {
+		if n, err := strconv.ParseUint(port, 10, 16); err == nil { // they have been checked
+			web.Ports = append(web.Ports, uint16(n))
+		}
+	}
+	return web
 }
 
 // secretsOf lists every value that must not be shown: keys that are used, and

@@ -23,6 +23,7 @@ API_SERVER_PORT=8643
 API_SERVER_KEY=canary-0123456789abcdef
 API_SERVER_CORS_ORIGINS=https://chat.example.org
 OPENAI_API_KEY=sk-canary-of-openai
+BRAVE_API_KEY=canary-of-brave
 SERVICE_PASSWORD=canary-password
 SHORT_KEY=abc
 EDITOR=/usr/bin/vim
@@ -31,6 +32,7 @@ EDITOR=/usr/bin/vim
 fallback_models: [{provider: demo}]
 agent: {max_iterations: 7, tools: [terminal]}
 terminal: {timeout: 30s}
+web: {search: brave, searxng_url: "http://127.0.0.1:8888", allow_private: [10.1.0.0/16], ports: [80, 8443]}
 display: {tool_progress: event}
 limits: {turns_per_minute: 20, tokens_per_day: 5000000000}
 api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, tool_items: mcp_call, on_disconnect: detach, drain_timeout: 9s}
@@ -70,6 +72,10 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, 
 		{"fallback", len(start.Fallback), 1},
 		{"agent", start.Agent, handoff.Agent{MaxIterations: 7, Tools: []string{"terminal"}}},
 		{"terminal", start.Terminal.Timeout, 30 * time.Second},
+		{"web", start.Web, handoff.Web{
+			Search: "brave", SearXNGURL: "http://127.0.0.1:8888", Keys: map[string]string{"brave": "canary-of-brave"},
+			AllowPrivate: []string{"10.1.0.0/16"}, Ports: []uint16{80, 8443},
+		}},
 		{"limits of use", start.Limits, handoff.Limits{TurnsPerMinute: 20, TokensPerDay: 5_000_000_000}},
 		{"progress", start.ToolProgress, "event"},
 	}
@@ -78,7 +84,7 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, 
 			t.Errorf("%s is %s, want %s", check.what, got, want)
 		}
 	}
-	want := []string{"canary-0123456789abcdef", "sk-canary-of-openai", "canary-password"}
+	want := []string{"canary-0123456789abcdef", "sk-canary-of-openai", "canary-of-brave", "canary-password"}
 	if !slices.Equal(start.Redact, want) {
 		t.Errorf("values to redact are %q, want %q", start.Redact, want)
 	}

@@ -4,8 +4,8 @@
 // when the supervisor says so or is gone.
 //
 // Its subpackages: api (HTTP), agent (a turn), llm (models), tools (what an
-// agent can do), store (SQLite), openai (wire types), pdf (documents). Nothing below this
-// package can see a second profile.
+// agent can do), store (SQLite), openai (wire types), pdf (documents), web (search and
+// pages). Nothing below this package can see a second profile.
 package worker
 
 import (
@@ -26,6 +26,7 @@ import (
 	"hermes/worker/pdf"
 	"hermes/worker/store"
 	"hermes/worker/tools"
+	"hermes/worker/web"
 )
 
 // Options is what a worker is made from.
@@ -102,6 +103,7 @@ type worker struct {
 	opts    Options
 	store   *store.Store
 	tools   *tools.Set
+	web     *web.Client
 	models  models
 	server  *api.Server
 	sandbox *sandbox.Sandbox
@@ -123,11 +125,20 @@ func build(opts Options) (*worker, error) {
 	w.sandbox = sandbox.New(sandbox.Options{})
 
 	var err error
+	w.web, err = web.New(web.Options{
+		Search: start.Web.Search, SearXNG: start.Web.SearXNGURL, Keys: start.Web.Keys,
+		AllowPrivate: start.Web.AllowPrivate, Ports: start.Web.Ports,
+		PDF: w.pdfReader(), Version: opts.Version, Log: opts.Log,
+	})
+	if err != nil {
+		return nil, &ConfigError{fmt.Errorf("web: %w", err)}
+	}
 	w.tools, err = tools.NewSet(tools.Options{
 		Workspace:       start.Paths.Workspace,
 		Home:            start.Paths.Home,
 		Sandbox:         w.sandbox,
 		TerminalTimeout: start.Terminal.Timeout,
+		Web:             w.web,
 		Enabled:         start.Agent.Tools,
 		Jobs:            jobs{w.store},
 		Log:             opts.Log,
@@ -252,6 +263,7 @@ func (w *worker) busy(turns int) {
 func (w *worker) close() {
 	w.idle.stop()
 	w.tools.Close()
+	w.web.Close()
 	w.models.close()
 	if err := w.store.Close(); err != nil {
 		w.opts.Log.Warn("close store", "error", err)

@@ -43,6 +43,7 @@ type Start struct {
 	Fallback []Model  `json:"fallback,omitempty"`
 	Agent    Agent    `json:"agent"`
 	Terminal Terminal `json:"terminal"`
+	Web      Web      `json:"web"`
 	Limits   Limits   `json:"limits"`
 	// ToolProgress is display.tool_progress: auto, inline, event, both or off.
 	ToolProgress string `json:"tool_progress"`
@@ -103,6 +104,15 @@ type Agent struct {
 // Terminal is what the terminal tool is told.
 type Terminal struct {
 	Timeout time.Duration `json:"timeout"`
+}
+
+// Web is what the web tools are told.
+type Web struct {
+	Search       string            `json:"search"` // auto, or one service
+	SearXNGURL   string            `json:"searxng_url,omitempty"`
+	Keys         map[string]string `json:"keys,omitempty"`          // of search services, by service
+	AllowPrivate []string          `json:"allow_private,omitempty"` // CIDR ranges, hosts, hosts with a port
+	Ports        []uint16          `json:"ports"`
 }
 
 // Limits is what the profile may use over time. 0 is no limit.

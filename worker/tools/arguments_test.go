@@ -63,7 +63,7 @@ func TestParseArguments(t *testing.T) {
 func TestPrepareConverts(t *testing.T) {
 	t.Parallel()
 	s, err := parseSchema(json.RawMessage(`{"type":"object","properties":{
-		"text":{"type":"string"},"count":{"type":"integer","default":7},"flag":{"type":"boolean"},"kind":{"type":"string","enum":["one","two"],"default":"one"}
+		"text":{"type":"string"},"count":{"type":"integer","default":7},"flag":{"type":"boolean"},"kind":{"type":"string","enum":["one","two"],"default":"one"},"list":{"type":"array","items":{"type":"string"}}
 	},"required":["text"]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +79,9 @@ func TestPrepareConverts(t *testing.T) {
 		{"enum in capitals", `{"text":"x","kind":" TWO"}`, `{"count":7,"kind":"two","text":"x"}`},
 		{"object for text", `{"text":{"b":1,"a":"ä"}}`, `{"count":7,"kind":"one","text":"{\"b\":1,\"a\":\"ä\"}"}`},
 		{"number for text", `{"text":12.50}`, `{"count":7,"kind":"one","text":"12.50"}`},
+		{"list of one", `{"text":"x","list":"a"}`, `{"count":7,"kind":"one","list":["a"],"text":"x"}`},
+		{"list as text", `{"text":"x","list":"[\"a\",\"b\"]"}`, `{"count":7,"kind":"one","list":["a","b"],"text":"x"}`},
+		{"list is a number", `{"text":"x","list":1}`, "the argument list must be a list"},
 		{"required missing", `{"count":1}`, `the argument text is missing; it must be a string. You sent: {"count":1}`},
 		{"required null", `{"text":null}`, "the argument text is missing"},
 		{"nothing", ``, "the argument text is missing"},
@@ -160,6 +163,18 @@ func TestBadArguments(t *testing.T) {
 		{"search_files", `{"pattern":"x","limit":"all"}`, "the argument limit must be an integer"},
 		{"search_files", `{"pattern":"x","path":"/etc"}`, "/etc is outside the workspace"},
 		{"search_files", `{"pattern":"x","path":"no"}`, "no does not exist."},
+		{"web_search", `{}`, "the argument query is missing; it must be a string"},
+		{"web_search", `{"query":" \n"}`, "The query is empty."},
+		{"web_search", `{"query":"` + strings.Repeat("x", 2001) + `"}`, "longer than 2000 bytes"},
+		{"web_search", `{"query":"x","limit":"all"}`, "the argument limit must be an integer"},
+		{"web_extract", `{}`, "the argument urls is missing; it must be a list"},
+		{"web_extract", `{"url":"https://a.example"}`, "the argument urls is missing"},
+		{"web_extract", `{"urls":[]}`, "The list urls is empty."},
+		{"web_extract", `{"urls":{"a":1}}`, "the argument urls must be a list"},
+		{"web_extract", `{"urls":[1]}`, "the argument urls must be a list"},
+		{"web_extract", `{"urls":["a","b","c","d","e","f"]}`, "These are 6 addresses; 5 are read in one call at most."},
+		{"web_extract", `{"urls":["a"],"char_limit":"x"}`, "the argument char_limit must be an integer"},
+		{"web_extract", `{"urls":["a`, "cut off"},
 	}
 	before := tree(t, dir)
 	for _, test := range tests {

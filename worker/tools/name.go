@@ -44,6 +44,10 @@ func alias(name string) string {
 		return "patch"
 	case "grep", "search", "searchfile", "searchcode", "grepsearch", "ripgrep":
 		return "search_files"
+	case "searchweb", "internetsearch", "google", "googlesearch", "bravesearch":
+		return "web_search"
+	case "webfetch", "fetch", "fetchurl", "readurl", "openurl", "readwebpage", "browse", "visit":
+		return "web_extract"
 	default:
 		return ""
 	}

@@ -97,6 +97,8 @@ func (f *field) expected() string {
 		return "an integer"
 	case "boolean":
 		return "true or false"
+	case "array":
+		return "a list"
 	default:
 		return "a " + f.schema.Type
 	}
@@ -125,6 +127,14 @@ func (f *field) convert(raw json.RawMessage) (any, error) {
 				return nil, err
 			}
 			value = number
+		}
+	case "array":
+		// Models write a list of one as the one, and sometimes a list as its text.
+		var list []any
+		if isText && json.Unmarshal([]byte(text), &list) == nil {
+			value = list
+		} else if isText {
+			value = []any{text}
 		}
 	case "boolean":
 		switch strings.ToLower(strings.Trim(string(raw), "\" ")) {

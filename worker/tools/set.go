@@ -15,6 +15,7 @@ import (
 
 	"hermes/supervisor/sandbox"
 	"hermes/worker/llm"
+	"hermes/worker/web"
 )
 
 // All is the name that stands for every tool in Options.Enabled.
@@ -32,6 +33,9 @@ type Options struct {
 	// TerminalTimeout ends a command that asks for no timeout of its own. 0 means
 	// three minutes.
 	TerminalTimeout time.Duration
+	// Web is what the web tools work with; without it they only say so. It belongs
+	// to the caller.
+	Web *web.Client
 	// Enabled names the tools that there are to be. All and nil mean each one, an
 	// empty list none.
 	Enabled []string
@@ -102,6 +106,8 @@ func (s *Set) add(opts Options) error {
 		newWriteFile(s.workspace),
 		newPatch(s.workspace),
 		newSearchFiles(opts, s.workspace),
+		newWebSearch(opts),
+		newWebExtract(opts, s.workspace),
 	}
 	slices.SortFunc(all, func(a, b Tool) int { return cmp.Compare(a.Spec().Name, b.Spec().Name) })
 	names := make([]string, len(all))

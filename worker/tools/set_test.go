@@ -42,7 +42,7 @@ func TestSpecsAreShortAndStable(t *testing.T) {
 	if commands/4 > 450 {
 		t.Errorf("terminal and process take %d tokens of each request, more than 450", commands/4)
 	}
-	if want := []string{"patch", "process", "read_file", "search_files", "terminal", "write_file"}; !slices.Equal(names, want) {
+	if want := []string{"patch", "process", "read_file", "search_files", "terminal", "web_extract", "web_search", "write_file"}; !slices.Equal(names, want) {
 		t.Errorf("the tools are %q, want %q", names, want)
 	}
 }
@@ -54,12 +54,12 @@ func TestEnabled(t *testing.T) {
 		enabled []string
 		want    string // names, or a part of the error
 	}{
-		{"nothing said", nil, "patch process read_file search_files terminal write_file"},
-		{"all", []string{"all"}, "patch process read_file search_files terminal write_file"},
-		{"all and one", []string{"terminal", "all"}, "patch process read_file search_files terminal write_file"},
+		{"nothing said", nil, "patch process read_file search_files terminal web_extract web_search write_file"},
+		{"all", []string{"all"}, "patch process read_file search_files terminal web_extract web_search write_file"},
+		{"all and one", []string{"terminal", "all"}, "patch process read_file search_files terminal web_extract web_search write_file"},
 		{"some", []string{"terminal", "read_file"}, "read_file terminal"},
 		{"none", []string{}, ""},
-		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are patch, process, read_file, search_files, terminal, write_file, or all`},
+		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are patch, process, read_file, search_files, terminal, web_extract, web_search, write_file, or all`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -111,9 +111,11 @@ func TestToolNames(t *testing.T) {
 		{"grep", ""},
 		{"apply_patch", ""},
 		{"process_manage", ""},
-		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are patch, process, read_file, search_files, terminal, write_file."},
+		{"WebSearch", ""},
+		{"web_fetch", ""},
+		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are patch, process, read_file, search_files, terminal, web_extract, web_search, write_file."},
 		{"write_fil", "Did you mean write_file?"},
-		{"browser_open", "There is no tool browser_open. The tools are patch, process, read_file, search_files, terminal, write_file."},
+		{"browser_open", "There is no tool browser_open. The tools are patch, process, read_file, search_files, terminal, web_extract, web_search, write_file."},
 		{"", "There is no tool . The tools are"},
 		{strings.Repeat("x", 10_000), "…. The tools are"},
 	}
@@ -160,6 +162,12 @@ func TestDescribe(t *testing.T) {
 		{"patch", `{"patch":` + quoted(v4a) + `}`, "🔧 a.go + 1 more"},
 		{"patch", `{"mode":"patch","patch":"x"}`, "🔧 patch"},
 		{"search_files", `{"pattern":"func .*\\("}`, `🔎 func .*\(`},
+		{"web_search", `{"query":" go  1.26 "}`, "🔍 go 1.26"},
+		{"web_search", `{"query":""}`, "🔍 web_search"},
+		{"web_extract", `{"urls":["https://go.dev/doc"]}`, "📄 https://go.dev/doc"},
+		{"web_extract", `{"urls":"https://go.dev/doc"}`, "📄 https://go.dev/doc"},
+		{"web_extract", `{"urls":["https://go.dev/doc","https://go.dev"]}`, "📄 https://go.dev/doc + 1 more"},
+		{"web_extract", `{"urls":[]}`, "📄 web_extract"},
 		{"no_such", `{"a":1}`, "⚡ no_such"},
 	}
 	for _, test := range tests {
@@ -186,7 +194,7 @@ func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	set, _ := newSet(t)
 	for name, want := range map[string]bool{
-		"read_file": true, "search_files": true, " Read_File": true, "grep": true,
+		"read_file": true, "search_files": true, " Read_File": true, "grep": true, "web_search": true, "web_extract": true, "WebFetch": true,
 		"terminal": false, "process": false, "write_file": false, "patch": false, "no_such": false,
 	} {
 		if got := set.Concurrent(name); got != want {

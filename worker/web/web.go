@@ -1,0 +1,125 @@
+// Package web is how an agent reaches the web: it asks search services, and it
+// reads pages as Markdown. What it fetches is named by a model, and so by whoever
+// wrote the page that the model read last. Therefore every address is checked
+// where its socket is dialled, after DNS and on each hop of a redirect, and all
+// that comes back is bounded in size and time.
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// The limits of one fetch and of one search.
+const (
+	pageTimeout   = 30 * time.Second
+	searchTimeout = 15 * time.Second // of each service
+	// maxPage is how much of a page is read, after decompression, in bytes.
+	maxPage = 10 << 20
+	// maxAnswer is the same for the answer of a search service.
+	maxAnswer    = 2 << 20
+	maxRedirects = 5
+)
+
+// Options say how the web is reached. All may be left out.
+type Options struct {
+	// Search is the service to ask: Auto, or one of Services.
+	Search string
+	// SearXNG is the base URL of a SearXNG server. It may be on this machine or in
+	// a private network: a search, and nothing else, reaches this host and port.
+	SearXNG string
+	// Keys are those of the services, by service.
+	Keys map[string]string
+	// AllowPrivate are private places that pages may be read from: CIDR ranges,
+	// hosts, or hosts with a port.
+	AllowPrivate []string
+	// Ports are those that pages may be read from; 80 and 443 if there are none.
+	Ports []uint16
+	// PDF returns the text of a PDF document, limit bytes of it at most; PDFs are
+	// refused if it is nil.
+	PDF func(ctx context.Context, data []byte, limit int) (string, error)
+	// Version goes into the user agent.
+	Version string
+	Log     *slog.Logger // nil discards
+
+	// What tests put in the place of the network.
+	endpoints endpoints
+	resolver  *net.Resolver
+	private   []netip.Prefix // allowed, also for searches
+	timeout   time.Duration
+}
+
+// Client reaches the web for one worker. Many turns may use it at once.
+type Client struct {
+	pages, services *http.Client
+	guard           *guard
+	chain           []service
+	opts            Options
+	agent           string
+	// session tells Parallel's free tier which searches belong together, for its
+	// limit of requests. It is made up anew by each worker.
+	session string
+}
+
+// New makes a client. The error says which of the options is wrong. Close gives
+// back what the client holds.
+func New(opts Options) (*Client, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	opts.timeout = cmp.Or(opts.timeout, pageTimeout)
+	pages, err := newGuard(opts.resolver, opts.Ports, opts.AllowPrivate, opts.private)
+	if err != nil {
+		return nil, err
+	}
+	var own []string
+	if opts.SearXNG != "" {
+		at, err := hostPort(opts.SearXNG)
+		if err != nil {
+			return nil, fmt.Errorf("SearXNG: %w", err)
+		}
+		own = append(own, at)
+	}
+	searches, err := newGuard(opts.resolver, opts.Ports, own, opts.private)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{guard: pages, opts: opts, agent: "Mozilla/5.0 (compatible; hermes/" + cmp.Or(opts.Version, "dev") + ")", session: sessionID()}
+	c.pages = &http.Client{Transport: transport(pages), CheckRedirect: c.redirect}
+	c.services = &http.Client{
+		Transport: transport(searches),
+		// A service that answers somewhere else must not take a key along.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if c.chain, err = c.order(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close gives back idle connections. No call may run any more.
+func (c *Client) Close() {
+	c.pages.CloseIdleConnections()
+	c.services.CloseIdleConnections()
+}
+
+// transport dials through the guard and nothing else. There is no proxy: behind
+// one, only the proxy's address would be checked.
+func transport(g *guard) *http.Transport {
+	return &http.Transport{
+		Proxy:                  nil,
+		DialContext:            g.dial,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  20 * time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		MaxIdleConns:           8,
+		IdleConnTimeout:        10 * time.Second,
+	}
+}
