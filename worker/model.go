@@ -10,6 +10,7 @@ import (
 	"hermes/worker/llm/demo"
 	"hermes/worker/llm/detect"
 	"hermes/worker/llm/openaichat"
+	"hermes/worker/llm/upstream"
 )
 
 // The providers that are no address on the network. Every other one speaks
@@ -37,7 +38,7 @@ type modelState struct {
 // newModels builds the clients of the primary model and its fallbacks, chained.
 // No connection is opened before the first turn.
 func newModels(start handoff.Start, version string, log *slog.Logger) models {
-	http := openaichat.NewHTTP()
+	http := upstream.NewHTTP()
 	m := models{name: start.Model.Model, close: http.CloseIdleConnections}
 	var clients []llm.Named
 	for i, model := range append([]handoff.Model{start.Model}, start.Fallback...) {

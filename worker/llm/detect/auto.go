@@ -11,6 +11,7 @@ import (
 	"hermes/worker/llm"
 	"hermes/worker/llm/demo"
 	"hermes/worker/llm/openaichat"
+	"hermes/worker/llm/upstream"
 )
 
 // again is how long it is taken for granted that no server is there, or that
@@ -67,7 +68,7 @@ func NewAuto(opts AutoOptions) *Auto {
 		opts.Now = time.Now
 	}
 	if opts.HTTP == nil {
-		opts.HTTP = openaichat.NewHTTP()
+		opts.HTTP = upstream.NewHTTP()
 	}
 	return &Auto{
 		opts: opts, demo: demo.New(demo.Options{Profile: opts.Profile}), http: opts.HTTP,

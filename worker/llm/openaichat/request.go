@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 // replayed are the fields of a message that go back to where they came from.
@@ -69,7 +70,7 @@ func (e *encoder) raw(s string) *encoder {
 }
 
 func (e *encoder) text(s string) *encoder {
-	e.b = appendQuoted(e.b, s)
+	e.b = upstream.AppendQuoted(e.b, s)
 	return e
 }
 

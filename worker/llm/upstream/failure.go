@@ -1,4 +1,4 @@
-package openaichat
+package upstream
 
 import (
 	"encoding/json"
@@ -29,9 +29,9 @@ type said struct {
 	status              int // where the body names one
 }
 
-// failure makes an error of an answer that is none. Status is 0 when the
+// Failure makes an error of an answer that is none. Status is 0 when the
 // failure was told inside an answer that had begun well.
-func failure(status int, header http.Header, body []byte, now time.Time) *llm.Error {
+func Failure(status int, header http.Header, body []byte, now time.Time) *llm.Error {
 	s := read(body)
 	if status == 0 {
 		status = s.status
@@ -58,7 +58,9 @@ func failure(status int, header http.Header, body []byte, now time.Time) *llm.Er
 // errorBody is any of the shapes in which servers report errors.
 type errorBody struct {
 	Error   json.RawMessage `json:"error"` // an object like this one, or a text
-	Choices []choice        `json:"choices"`
+	Choices []struct {
+		Error json.RawMessage `json:"error"`
+	} `json:"choices"`
 	Message json.RawMessage `json:"message"`
 	Msg     json.RawMessage `json:"msg"`    // an element of FastAPI's detail
 	Detail  json.RawMessage `json:"detail"` // a text, or a list
@@ -75,23 +77,23 @@ type errorBody struct {
 func read(body []byte) said {
 	text := strings.TrimSpace(string(body))
 	if s, ok := readJSON([]byte(text), 0); ok {
-		s.message = oneLine(s.message)
+		s.message = OneLine(s.message)
 		return s
 	}
 	if strings.HasPrefix(text, "<") {
-		return said{message: oneLine(readHTML(text))}
+		return said{message: OneLine(readHTML(text))}
 	}
-	return said{message: oneLine(text)}
+	return said{message: OneLine(text)}
 }
 
 // readJSON reads an object, a list of them, or a string.
 func readJSON(raw json.RawMessage, depth int) (said, bool) {
-	if depth > 3 || !json.Valid(raw) || absent(raw) {
+	if depth > 3 || !json.Valid(raw) || Absent(raw) {
 		return said{}, false
 	}
 	switch raw[0] {
 	case '"':
-		return said{message: unquote(raw)}, true
+		return said{message: Unquote(raw)}, true
 	case '[':
 		return readList(raw, depth)
 	case '{':
@@ -129,8 +131,8 @@ func readObject(raw json.RawMessage, depth int) (said, bool) {
 	if json.Unmarshal(raw, &body) != nil {
 		return said{}, false
 	}
-	own := said{kind: str(body.Type)}
-	for _, code := range []string{str(body.Status), str(body.Code)} {
+	own := said{kind: Str(body.Type)}
+	for _, code := range []string{Str(body.Status), Str(body.Code)} {
 		n, err := strconv.Atoi(code)
 		switch {
 		case err != nil && code != "":
@@ -150,7 +152,7 @@ func readObject(raw json.RawMessage, depth int) (said, bool) {
 		if s.status == 0 {
 			s.status = own.status
 		}
-		if provider := str(body.Metadata.Raw); provider != "" {
+		if provider := Str(body.Metadata.Raw); provider != "" {
 			s.message += ": " + read([]byte(provider)).message
 		}
 		return s, true
@@ -178,8 +180,8 @@ func readHTML(page string) string {
 	return "an HTML page"
 }
 
-// oneLine makes one line of bounded length of any text.
-func oneLine(text string) string {
+// OneLine makes one line of bounded length of any text.
+func OneLine(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -203,13 +205,13 @@ func oneLine(text string) string {
 func classify(status int, s said) llm.Class {
 	words := strings.ToLower(s.code + " " + s.kind + " " + s.message)
 	switch {
-	case mentions(words, billingWords()):
+	case Mentions(words, billingWords()):
 		return llm.Billing
-	case status != http.StatusTooManyRequests && mentions(words, overflowWords()):
+	case status != http.StatusTooManyRequests && Mentions(words, overflowWords()):
 		return llm.Overflow
-	case mentions(words, filterWords()):
+	case Mentions(words, filterWords()):
 		return llm.ContentFilter
-	case strings.Contains(words, "api key") && mentions(words, []string{"invalid", "incorrect", "not valid", "expired"}):
+	case strings.Contains(words, "api key") && Mentions(words, []string{"invalid", "incorrect", "not valid", "expired"}):
 		return llm.Auth
 	}
 	switch status {
@@ -225,11 +227,11 @@ func classify(status int, s said) llm.Class {
 		return llm.BadRequest
 	}
 	switch {
-	case mentions(words, []string{"rate_limit", "rate limit", "too many requests"}):
+	case Mentions(words, []string{"rate_limit", "rate limit", "too many requests"}):
 		return llm.RateLimit
-	case status >= 500, mentions(words, []string{"overloaded", "server_error"}):
+	case status >= 500, Mentions(words, []string{"overloaded", "server_error"}):
 		return llm.Overloaded
-	case status == 0 && mentions(words, []string{"invalid_request", "bad_request", "not found", "not_found"}):
+	case status == 0 && Mentions(words, []string{"invalid_request", "bad_request", "not found", "not_found"}):
 		return llm.BadRequest
 	case status == 0:
 		return llm.Overloaded // an answer that had begun well failed: the server's fault
@@ -238,7 +240,8 @@ func classify(status int, s said) llm.Class {
 	}
 }
 
-func mentions(text string, words []string) bool {
+// Mentions reports whether a text has one of the words in it.
+func Mentions(text string, words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
