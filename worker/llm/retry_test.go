@@ -157,7 +157,8 @@ func TestChainTriesAgainAndElsewhere(t *testing.T) {
 			upstreams: []upstream{
 				{"a", []llmtest.Answer{
 					{Reasoning: []string{"hm"}, Err: &llm.Error{Class: llm.Network, Message: "cut"}},
-					{Reasoning: []string{"hm"}, Err: &llm.Error{Class: llm.Network, Message: "cut again"}}, ok,
+					{Reasoning: []string{"hm"}, Err: &llm.Error{Class: llm.Network, Message: "cut again"}},
+					ok,
 				}},
 			},
 			events: []string{`reasoning "hm"`, `reasoning "hm"`},

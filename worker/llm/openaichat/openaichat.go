@@ -39,18 +39,23 @@ type Client struct {
 	path      string
 	guessed   bool
 	streaming bool
+	context   int // of the model, as it was set
+	lookup    *upstream.Lookup
 
 	target  atomic.Pointer[target] // nil until the model is known
 	quirks  atomic.Uint32          // what has been learned
 	readers sync.Pool              // of *sse.Reader
 }
 
-var _ llm.Client = (*Client)(nil)
+var (
+	_ llm.Client  = (*Client)(nil)
+	_ llm.Capable = (*Client)(nil)
+)
 
 // New makes a Client. It opens no connection; a base URL that is none shows when
 // the Client is used.
 func New(opts Options) *Client {
-	c := &Client{server: upstream.NewServer(opts), streaming: opts.Streaming}
+	c := &Client{server: upstream.NewServer(opts), streaming: opts.Streaming, context: opts.ContextLength}
 	if c.server.Base != nil {
 		c.server.Base.Path = strings.TrimSuffix(c.server.Base.Path, "/chat/completions")
 		if c.server.Base.Path == "" {
@@ -60,6 +65,7 @@ func New(opts Options) *Client {
 			c.target.Store(c.aim(opts.Model))
 		}
 	}
+	c.lookup = upstream.NewLookup(c.server.Now, upstream.LookAgain, c.look)
 	c.readers.New = func() any { return sse.NewReader(nil) }
 	return c
 }
@@ -84,7 +90,7 @@ func (c *Client) Stream(ctx context.Context, req llm.Request, emit func(llm.Even
 			c.quirks.Or(uint32(known))
 			return message, nil
 		}
-		if refused, ok := errors.AsType[*upstream.Refusal](err); ok && lessons < maxLessons {
+		if refused, ok := errors.AsType[*upstream.RefusedError](err); ok && lessons < maxLessons {
 			if learned := c.learn(known, req, refused.Err); learned != known {
 				known = learned
 				continue

@@ -26,7 +26,8 @@ const (
 // said is what a server said about a failure.
 type said struct {
 	message, code, kind string
-	status              int // where the body names one
+	request             string // the server's name for the request
+	status              int    // where the body names one
 }
 
 // Failure makes an error of an answer that is none. Status is 0 when the
@@ -42,6 +43,7 @@ func Failure(status int, header http.Header, body []byte, now time.Time) *llm.Er
 		Code:       s.code,
 		Message:    s.message,
 		RetryAfter: retryAfter(header, now),
+		RequestID:  requestID(header.Get("Request-Id"), header.Get("X-Request-Id"), s.request),
 	}
 	if e.Code == "" {
 		e.Code = s.kind
@@ -66,7 +68,8 @@ type errorBody struct {
 	Detail  json.RawMessage `json:"detail"` // a text, or a list
 	Code    json.RawMessage `json:"code"`   // a word, or an HTTP status
 	Type    json.RawMessage `json:"type"`
-	Status  json.RawMessage `json:"status"` // Google's word for a code
+	Status  json.RawMessage `json:"status"`     // Google's word for a code
+	Request json.RawMessage `json:"request_id"` // Anthropic
 	// Metadata is where OpenRouter puts the words of the provider behind it.
 	Metadata struct {
 		Raw json.RawMessage `json:"raw"`
@@ -152,6 +155,7 @@ func readObject(raw json.RawMessage, depth int) (said, bool) {
 		if s.status == 0 {
 			s.status = own.status
 		}
+		s.request = Str(body.Request)
 		if provider := Str(body.Metadata.Raw); provider != "" {
 			s.message += ": " + read([]byte(provider)).message
 		}
@@ -248,7 +252,7 @@ func Mentions(text string, words []string) bool {
 func billingWords() []string {
 	return []string{
 		"insufficient_quota", "billing_hard_limit", "billing_not_active", "insufficient balance",
-		"credit balance", "insufficient credits", "insufficient funds", "payment required",
+		"credit balance", "insufficient credits", "insufficient funds", "payment required", "billing_error", "api usage limits",
 	}
 }
 
@@ -259,7 +263,7 @@ func overflowWords() []string {
 	return []string{
 		"context_length_exceeded", "maximum context length", "context length exceeded", "exceeds the context",
 		"context window", "exceed_context_size", "exceeds the available context size", "prompt is too long",
-		"exceeds the maximum number of tokens", "maximum prompt length", "reduce the length of the messages",
+		"exceeds the maximum number of tokens", "maximum prompt length", "reduce the length of the messages", "exceed context limit",
 		"input is too long", "when context the overflows", "when the context overflows", "max_prompt_tokens_exceeded",
 		"too large for model with",
 	}
@@ -267,6 +271,20 @@ func overflowWords() []string {
 
 func filterWords() []string {
 	return []string{"content_filter", "content_policy", "content filter", "content policy", "content management policy", "flagged by", "was flagged"}
+}
+
+// requestID returns the first of the ids that is one: it is shown and logged, so
+// nothing else may come in with it.
+func requestID(ids ...string) string {
+	for _, id := range ids {
+		strange := strings.ContainsFunc(id, func(r rune) bool {
+			return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '_' && r != '-'
+		})
+		if id != "" && len(id) <= 128 && !strange {
+			return id
+		}
+	}
+	return ""
 }
 
 // retryAfter reads how long a server asks to wait: milliseconds, seconds or a

@@ -162,7 +162,7 @@ func (s *Server) Host() string { return s.Base.Scheme + "://" + s.Base.Host }
 
 // Do sends a request and hands the body of its answer to read. The end of the
 // request's context closes the connection at once, and the error then wraps its
-// cause. A refusal is a *Refusal; every other error is an *llm.Error without the
+// cause. A refusal is a *RefusedError; every other error is an *llm.Error without the
 // key in it, or what emit returned.
 func (s *Server) Do(req *http.Request, read func(body io.Reader) error) error {
 	return s.redacted(s.do(req, s.headerTimeout, read))
@@ -179,7 +179,7 @@ func (s *Server) do(req *http.Request, patience time.Duration, read func(io.Read
 	watched, watch := newWatch(ctx, patience)
 	defer watch.stop()
 	s.identify(req)
-	resp, err := s.http.Do(req.WithContext(watched))
+	resp, err := s.http.Do(req.WithContext(watched)) //nolint:gosec // the operator says where the model is
 	if err != nil {
 		return broken(ctx, watch, err, "cannot reach "+s.Host())
 	}
@@ -213,21 +213,22 @@ func (s *Server) identify(req *http.Request) {
 func (s *Server) redacted(err error) error {
 	if failed, ok := errors.AsType[*llm.Error](err); ok {
 		failed.Message, failed.Code = redact(failed.Message, s.Key), redact(failed.Code, s.Key)
+		failed.RequestID = redact(failed.RequestID, s.Key)
 	}
 	return err
 }
 
-// Refusal is the error of a request that was answered with a status of failure,
+// RefusedError is the error of a request that was answered with a status of failure,
 // and so before anything was emitted.
-type Refusal struct{ Err *llm.Error }
+type RefusedError struct{ Err *llm.Error }
 
-func (r *Refusal) Error() string { return r.Err.Error() }
+func (r *RefusedError) Error() string { return r.Err.Error() }
 
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *RefusedError) Unwrap() error { return r.Err }
 
 // Plainly returns the *llm.Error of a refusal, and every other error as it is.
 func Plainly(err error) error {
-	if refused, ok := errors.AsType[*Refusal](err); ok {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Err
 	}
 	return err
@@ -240,7 +241,7 @@ func (s *Server) refused(resp *http.Response, body io.Reader) error {
 		if location, err := resp.Location(); err == nil {
 			target = "to " + location.Scheme + "://" + location.Host + location.Path
 		}
-		return &Refusal{&llm.Error{
+		return &RefusedError{&llm.Error{
 			Class: llm.BadRequest, Status: resp.StatusCode,
 			Message: OneLine(s.Host() + " redirects " + target + ", which is not followed with a key; set model.base_url to the right address"),
 		}}
@@ -249,7 +250,7 @@ func (s *Server) refused(resp *http.Response, body io.Reader) error {
 	if err != nil {
 		raw = nil // the status says enough
 	}
-	return &Refusal{Failure(resp.StatusCode, resp.Header, raw, s.Now())}
+	return &RefusedError{Failure(resp.StatusCode, resp.Header, raw, s.Now())}
 }
 
 // Page is the error of an answer that is an HTML page instead of one of an API.
