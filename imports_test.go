@@ -25,16 +25,21 @@ var rooms = map[string]room{
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
 	},
 
-	"worker/openai":  {nil, "wire types stand for themselves"},
-	"worker/store":   {nil, "the database keeps values and knows no meaning"},
-	"worker/llm":     {nil, "a model as the agent sees it; who speaks to which upstream stands below it in the tree, above it in the imports"},
-	"worker/llm/sse": {nil, "it reads a format, whoever sends it"},
+	"worker/openai":       {nil, "wire types stand for themselves"},
+	"worker/store":        {nil, "the database keeps values and knows no meaning"},
+	"worker/llm":          {nil, "a model as the agent sees it; who speaks to which upstream stands below it in the tree, above it in the imports"},
+	"worker/llm/sse":      {nil, "it reads a format, whoever sends it"},
+	"worker/llm/upstream": {[]string{"worker/llm"}, "what all clients of servers share knows no server's API"},
 	"worker/llm/openaichat": {
-		[]string{"worker/llm", "worker/llm/sse", "worker/openai"}, "an upstream knows the model's interface, not its users",
+		[]string{"worker/llm", "worker/llm/sse", "worker/llm/upstream"}, "an upstream knows the model's interface, not its users",
 	},
-	"worker/llm/demo": {[]string{"worker/llm"}, "an upstream knows the model's interface, not its users"},
+	"worker/llm/anthropic": {
+		[]string{"worker/llm", "worker/llm/sse", "worker/llm/upstream"}, "an upstream knows the model's interface, not its users",
+	},
+	"worker/llm/ollama": {[]string{"worker/llm", "worker/llm/upstream"}, "an upstream knows the model's interface, not its users"},
+	"worker/llm/demo":   {[]string{"worker/llm"}, "an upstream knows the model's interface, not its users"},
 	"worker/llm/detect": {
-		[]string{"worker/llm", "worker/llm/demo", "worker/llm/openaichat"}, "it chooses among the upstreams for a model that nobody named",
+		[]string{"worker/llm", "worker/llm/demo", "worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream"}, "it chooses among the upstreams for a model that nobody named",
 	},
 	"worker/llm/llmtest": {[]string{"worker/llm"}, "a fake knows what it stands in for, nothing else"},
 	"worker/pdf":         {[]string{"supervisor/sandbox"}, "a document is hostile: what reads it knows where to run, and nothing else"},
@@ -50,8 +55,8 @@ var rooms = map[string]room{
 	},
 	"worker": {
 		[]string{
-			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/demo", "worker/llm/detect",
-			"worker/llm/openaichat", "worker/openai", "worker/pdf", "worker/store", "worker/tools", "worker/web",
+			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
+			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/openai", "worker/pdf", "worker/store", "worker/tools", "worker/web",
 		},
 		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
 	},

@@ -132,7 +132,7 @@ func modelKeys() []Key {
 		},
 		{
 			Key: "model.base_url", Kind: URL, Shared: true,
-			Help: "Base URL of an OpenAI-compatible endpoint, such as https://api.openai.com/v1; the provider's own if unset.",
+			Help: "Base URL of the model's API, such as https://api.openai.com/v1; the provider's own if unset.",
 		},
 		{
 			Key: "model.api_key_env", Kind: EnvName, Shared: true,

@@ -8,6 +8,8 @@ const (
 	Auto = "auto"
 	// Demo is the built-in model.
 	Demo = "demo"
+	// Anthropic is the Messages API, also of servers that imitate it.
+	Anthropic = "anthropic"
 	// Ollama is a local server that needs no key.
 	Ollama = "ollama"
 	// Compatible is any endpoint that speaks the OpenAI API and is not in the
@@ -15,8 +17,8 @@ const (
 	Compatible = "openai-compatible"
 )
 
-// provider is one row of the table of known model services. All of them speak
-// chat completions at BaseURL.
+// provider is one row of the table of known model services. Anthropic and Ollama
+// are spoken to in their own APIs, all others in chat completions.
 type provider struct {
 	Name    string
 	KeyEnv  string // variable that holds the key; "" needs none
@@ -31,8 +33,8 @@ func providers() []provider {
 	return []provider{
 		// https://platform.openai.com/docs/api-reference
 		{"openai", "OPENAI_API_KEY", "https://api.openai.com/v1", "gpt-5-mini"},
-		// https://platform.claude.com/docs/en/api/openai-sdk
-		{"anthropic", "ANTHROPIC_API_KEY", "https://api.anthropic.com/v1", "claude-sonnet-5"},
+		// https://platform.claude.com/docs/en/api/messages
+		{Anthropic, "ANTHROPIC_API_KEY", "https://api.anthropic.com/v1", "claude-sonnet-5"},
 		// https://openrouter.ai/docs/quickstart
 		{"openrouter", "OPENROUTER_API_KEY", "https://openrouter.ai/api/v1", "openrouter/auto"},
 		// https://ai.google.dev/gemini-api/docs/openai
@@ -43,7 +45,8 @@ func providers() []provider {
 		{"mistral", "MISTRAL_API_KEY", "https://api.mistral.ai/v1", "mistral-medium-latest"},
 		// https://api-docs.deepseek.com
 		{"deepseek", "DEEPSEEK_API_KEY", "https://api.deepseek.com", "deepseek-flash"},
-		// https://github.com/ollama/ollama/blob/main/docs/openai.md
+		// https://github.com/ollama/ollama/blob/main/docs/api.md; with /v1, because
+		// that is what people know its address by. The client does without.
 		{Ollama, "", "http://127.0.0.1:11434/v1", ""},
 	}
 }

@@ -9,7 +9,8 @@ import (
 type Upstream struct {
 	// Provider is "openai", "anthropic", "ollama", "openai-compatible" or "demo", or
 	// "auto" when neither a setting nor a provider key decides and a server on this
-	// machine has to be looked for. All but demo speak chat completions at BaseURL.
+	// machine has to be looked for. It says which API is spoken at BaseURL: that of
+	// Anthropic, that of Ollama, or else chat completions.
 	Provider string `json:"provider"`
 	// Name is the provider's name in the table (openrouter, groq, …), or the same
 	// as Provider.
@@ -91,8 +92,8 @@ func (l *loader) upstream(model Model, key string, shared bool) Upstream {
 // fill takes from the provider's row what the settings leave open, and the key.
 func (l *loader) fill(up *Upstream, row provider, model Model, key string, shared bool) {
 	up.Name, up.Provider = row.Name, row.Name
-	if row.KeyEnv != "" && row.Name != "openai" && row.Name != "anthropic" {
-		up.Provider = Compatible
+	if row.KeyEnv != "" && row.Name != "openai" && row.Name != Anthropic || model.Provider == Compatible {
+		up.Provider = Compatible // also where the service has an API of its own: whoever says so wants this one
 	}
 	if up.BaseURL == "" {
 		up.BaseURL = row.BaseURL

@@ -68,6 +68,26 @@ func TestUpstreams(t *testing.T) {
 			source: "model.base_url in /",
 		},
 		{
+			name: "base URL of Anthropic", own: "base_url: https://api.anthropic.com\n  default: m", homeKeys: "ANTHROPIC_API_KEY=" + shared,
+			want: Upstream{Provider: "anthropic", Name: "anthropic", Model: "m", BaseURL: "https://api.anthropic.com", KeyEnv: "ANTHROPIC_API_KEY"},
+			key:  shared, source: "model.base_url in /",
+		},
+		{
+			name: "a server that imitates Anthropic's API", own: "provider: anthropic\n  base_url: https://proxy.example/anthropic\n  default: m", keys: "ANTHROPIC_API_KEY=" + mine,
+			want: Upstream{Provider: "anthropic", Name: "anthropic", Model: "m", BaseURL: "https://proxy.example/anthropic", KeyEnv: "ANTHROPIC_API_KEY"},
+			key:  mine, source: "model.provider in /",
+		},
+		{
+			name: "chat completions of Anthropic", own: "provider: openai-compatible\n  base_url: https://api.anthropic.com/v1\n  default: m", keys: "ANTHROPIC_API_KEY=" + mine,
+			want: Upstream{Provider: Compatible, Name: "anthropic", Model: "m", BaseURL: "https://api.anthropic.com/v1", KeyEnv: "ANTHROPIC_API_KEY"},
+			key:  mine, source: "model.base_url in /",
+		},
+		{
+			name: "chat completions of Ollama", own: "provider: openai-compatible\n  base_url: http://127.0.0.1:11434/v1\n  default: m",
+			want:   Upstream{Provider: Compatible, Name: "ollama", Model: "m", BaseURL: "http://127.0.0.1:11434/v1"},
+			source: "model.base_url in /",
+		},
+		{
 			name: "the home's key stays away from alice's base URL", own: "base_url: https://proxy.example/v1\n  default: m", homeKeys: "OPENAI_API_KEY=" + shared,
 			want:   Upstream{Provider: Compatible, Name: Compatible, Model: "m", BaseURL: "https://proxy.example/v1", KeyEnv: "OPENAI_API_KEY"},
 			source: "model.base_url in /",

@@ -3,20 +3,26 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 
 	"hermes/supervisor/handoff"
 	"hermes/worker/llm"
+	"hermes/worker/llm/anthropic"
 	"hermes/worker/llm/demo"
 	"hermes/worker/llm/detect"
+	"hermes/worker/llm/ollama"
 	"hermes/worker/llm/openaichat"
+	"hermes/worker/llm/upstream"
 )
 
-// The providers that are no address on the network. Every other one speaks
+// The providers that are spoken to in a way of their own. Every other one speaks
 // chat completions at its base URL.
 const (
-	providerAuto = "auto"
-	providerDemo = "demo"
+	providerAuto      = "auto"
+	providerDemo      = "demo"
+	providerAnthropic = "anthropic"
+	providerOllama    = "ollama"
 )
 
 // models is the profile's way to a language model.
@@ -37,43 +43,64 @@ type modelState struct {
 // newModels builds the clients of the primary model and its fallbacks, chained.
 // No connection is opened before the first turn.
 func newModels(start handoff.Start, version string, log *slog.Logger) models {
-	http := openaichat.NewHTTP()
+	http := upstream.NewHTTP()
 	m := models{name: start.Model.Model, close: http.CloseIdleConnections}
 	var clients []llm.Named
 	for i, model := range append([]handoff.Model{start.Model}, start.Fallback...) {
-		var client llm.Client
-		state := modelState{detail: model.Model + " at " + model.BaseURL + " (" + model.Source + ")"}
-		describe := func(context.Context) modelState { return state }
-		switch model.Provider {
-		case providerDemo:
-			client = demo.New(demo.Options{Profile: start.Profile})
-			state = modelState{detail: "the demo model answers (" + model.Source + ")", degraded: true}
-			if i == 0 {
-				m.name = demo.Model
-			}
-		case providerAuto:
-			auto := detect.NewAuto(detect.AutoOptions{
-				Profile: start.Profile, Streaming: model.Streaming, Version: version, HTTP: http,
-			})
-			client = auto
-			describe = func(ctx context.Context) modelState {
-				d := auto.Describe(ctx)
-				return modelState{detail: d.Model + " (" + d.Source + ")", degraded: d.Degraded}
-			}
-			if i == 0 {
-				m.name = providerAuto
-			}
-		default:
-			client = openaichat.New(openaichat.Options{
-				BaseURL: model.BaseURL, Model: model.Model, APIKey: model.APIKey, Streaming: model.Streaming,
-				Version: version, HTTP: http,
-			})
-		}
+		client, describe := newModel(start.Profile, model, version, http)
 		if i == 0 {
 			m.describe = describe
+			switch model.Provider {
+			case providerDemo:
+				m.name = demo.Model
+			case providerAuto:
+				m.name = providerAuto
+			}
 		}
 		clients = append(clients, llm.Named{Name: strings.TrimSuffix(model.Provider+"/"+model.Model, "/"), Client: client})
 	}
 	m.client = llm.Retrying(llm.Options{Clients: clients, Log: log})
 	return m
+}
+
+// newModel builds the client of one model, and what a health check says of it.
+func newModel(profile string, model handoff.Model, version string, http *http.Client) (llm.Client, func(context.Context) modelState) {
+	opts := upstream.Options{
+		BaseURL: model.BaseURL, Model: model.Model, APIKey: model.APIKey, ContextLength: model.ContextLength,
+		Streaming: model.Streaming, Version: version, HTTP: http,
+	}
+	var client llm.Client
+	switch model.Provider {
+	case providerDemo:
+		state := modelState{detail: "the demo model answers (" + model.Source + ")", degraded: true}
+		return demo.New(demo.Options{Profile: profile}), func(context.Context) modelState { return state }
+	case providerAuto:
+		auto := detect.NewAuto(detect.AutoOptions{
+			Profile: profile, Streaming: model.Streaming, ContextLength: model.ContextLength, Version: version, HTTP: http,
+		})
+		return auto, func(ctx context.Context) modelState {
+			d := auto.Describe(ctx)
+			return modelState{detail: d.Model + " (" + d.Source + ")" + known(ctx, auto), degraded: d.Degraded}
+		}
+	case providerAnthropic:
+		client = anthropic.New(opts)
+	case providerOllama:
+		client = ollama.New(opts)
+	default:
+		client = openaichat.New(opts)
+	}
+	return client, func(ctx context.Context) modelState {
+		return modelState{detail: model.Model + " at " + model.BaseURL + " (" + model.Source + ")" + known(ctx, client)}
+	}
+}
+
+// known says what is known of a model, without asking: a health check is no
+// reason to call a provider.
+func known(ctx context.Context, client llm.Client) string {
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	if can := llm.CapabilitiesOf(ctx, client).String(); can != "" {
+		return ": " + can
+	}
+	return ""
 }

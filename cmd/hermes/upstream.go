@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"hermes/configs"
@@ -23,16 +24,24 @@ const (
 // as some do that serve a single one.
 var errNoList = errors.New("answers, but does not list its models")
 
-// listModels asks an OpenAI-compatible endpoint for its models, which also tells
-// whether it can be reached and takes the key.
+// listModels asks an endpoint for its models, which also tells whether it can be
+// reached and takes the key. All kinds of servers have the same kind of list.
 func listModels(ctx context.Context, up configs.Upstream) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, up.BaseURL+"/models", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, listAddress(up), http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("make request: %w", err)
 	}
-	if !up.APIKey.IsZero() {
+	// Anthropic's own server takes a bearer for a token of another kind.
+	own := request.URL.Hostname() == "api.anthropic.com"
+	if up.Provider == configs.Anthropic || own {
+		request.Header.Set("Anthropic-Version", "2023-06-01")
+		if !up.APIKey.IsZero() {
+			request.Header.Set("X-Api-Key", up.APIKey.Reveal())
+		}
+	}
+	if !up.APIKey.IsZero() && !own {
 		request.Header.Set("Authorization", "Bearer "+up.APIKey.Reveal())
 	}
 	// No proxy, since workers use none either.
@@ -68,4 +77,13 @@ func listModels(ctx context.Context, up configs.Upstream) ([]string, error) {
 		ids = append(ids, model.ID)
 	}
 	return ids, nil
+}
+
+// listAddress is where an endpoint lists its models. The base URLs of Anthropic
+// and Ollama may be written with or without /v1.
+func listAddress(up configs.Upstream) string {
+	if up.Provider == configs.Anthropic || up.Provider == configs.Ollama {
+		return strings.TrimSuffix(up.BaseURL, "/v1") + "/v1/models"
+	}
+	return up.BaseURL + "/models"
 }

@@ -35,16 +35,22 @@ type Error struct {
 	// Message says what went wrong, in the provider's words where it gave any.
 	// It never holds a key.
 	Message string
+	// RequestID is the provider's name for the call, which its support asks for.
+	RequestID string
 	// RetryAfter is how long the provider asked to wait, 0 when it did not.
 	RetryAfter time.Duration
 	Err        error // the cause, may be nil
 }
 
 func (e *Error) Error() string {
+	text := e.text()
 	if e.Upstream != "" {
-		return e.Upstream + ": " + e.text()
+		text = e.Upstream + ": " + text
 	}
-	return e.text()
+	if e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
+	}
+	return text
 }
 
 func (e *Error) text() string {

@@ -2,6 +2,7 @@ package llm
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -91,4 +92,13 @@ func joined(errs []*Error) *Error {
 	all.Message = strings.Join(texts, "; ")
 	all.Err = errs[len(errs)-1]
 	return all
+}
+
+// Capabilities are those of the client that would be asked now.
+func (c *Chain) Capabilities(ctx context.Context) Capabilities {
+	links := c.order()
+	if len(links) == 0 {
+		return Capabilities{}
+	}
+	return CapabilitiesOf(ctx, links[0].Client)
 }

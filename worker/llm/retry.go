@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -39,7 +40,9 @@ type Options struct {
 // Chain is a Client that asks others. What may pass by itself is tried again,
 // what a client cannot do is tried with the next one, and a client that failed
 // is left alone for a while. All that happens only before the first event of an
-// answer: once a reader has seen a part of it, a failure is a failure.
+// answer. Once a reader has seen a part of it, a broken connection is answered
+// once with the request for the rest, joined without a repetition; every other
+// failure is a failure.
 type Chain struct {
 	links []*link
 	log   *slog.Logger
@@ -76,6 +79,7 @@ func (c *Chain) Stream(ctx context.Context, req Request, emit func(Event) error)
 	for i, link := range links {
 		last := i == len(links)-1
 		message, err := call.ask(ctx, link, !last)
+		message = call.whole(message)
 		switch {
 		case err == nil:
 			link.recovered()
@@ -87,14 +91,14 @@ func (c *Chain) Stream(ctx context.Context, req Request, emit func(Event) error)
 		}
 		failed := attributed(err, link.Name)
 		errs = append(errs, failed)
-		if call.shown || !elsewhere(failed.Class) {
+		if !elsewhere(failed.Class) {
 			return message, joined(errs)
 		}
 		if len(links) > 1 {
 			rest := link.failed(c.now(), failed.RetryAfter)
 			c.log.Warn("model is left alone for a while", "upstream", link.Name, "class", failed.Class, "rest", rest)
 		}
-		if last {
+		if last || call.shown {
 			return message, joined(errs)
 		}
 		if err := call.again(failed); err != nil {
@@ -113,27 +117,41 @@ type call struct {
 	shown   bool // a part of the answer has gone out
 	attempt int
 	budget  time.Duration // what is left of waitBudget
+
+	// After a connection broke in the middle of an answer: see resume.
+	resumed bool
+	broke   *Error          // how the connection broke
+	partial Message         // what had arrived
+	seam    *seam           // nil when no text had
+	text    strings.Builder // all text that went out, kept if seam is set
 }
 
 // ask tries one client, more than once if that may help. Spare says that there
-// is another one to turn to.
+// is another one to turn to: then what is busy is not waited for.
 func (c *call) ask(ctx context.Context, link *link, spare bool) (Message, error) {
 	for try := 1; ; try++ {
 		c.attempt++
-		message, err := link.Client.Stream(ctx, c.req, c.pass)
+		message, err := link.Client.Stream(ctx, fit(ctx, link.Client, c.req), c.pass)
+		message, err = c.joined(message, err)
 		if err == nil || c.emitErr != nil || ctx.Err() != nil {
 			return message, err
 		}
 		failed := attributed(err, link.Name)
 		pause := c.pause(try, failed)
-		tooLong := pause > c.budget || spare && pause > longWait
-		if c.shown || !failed.Temporary() || try == maxAttempts || tooLong {
+		tooLong := pause > c.budget || spare && (pause > longWait || failed.Class == Overloaded)
+		resumes := c.mayResume(failed)
+		if c.shown && !resumes || !failed.Temporary() || try == maxAttempts || tooLong {
 			return message, failed
 		}
 		c.budget -= pause
-		c.chain.log.Debug("model is tried again", "upstream", link.Name, "class", failed.Class, "pause", pause)
-		if err := c.again(failed); err != nil {
-			return message, err
+		if resumes {
+			c.chain.log.Warn("model is asked for the rest of a broken answer", "upstream", link.Name, "error", failed)
+			c.resume(failed, message)
+		} else {
+			c.chain.log.Debug("model is tried again", "upstream", link.Name, "class", failed.Class, "pause", pause)
+			if err := c.again(failed); err != nil {
+				return message, err
+			}
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return message, err
@@ -143,8 +161,23 @@ func (c *call) ask(ctx context.Context, link *link, spare bool) (Message, error)
 
 // pass hands an event on and takes note of it.
 func (c *call) pass(event Event) error {
-	switch event.(type) {
-	case Text, Reasoning:
+	if text, ok := event.(Text); ok && c.seam != nil {
+		literal, err := c.seam.take(text.JSON)
+		if err != nil {
+			return err
+		}
+		if len(literal) == 0 {
+			return nil
+		}
+		event = Text{JSON: literal, More: text.More}
+	}
+	switch event := event.(type) {
+	case Text:
+		c.shown = c.shown || len(event.JSON) > 2
+		if err := c.note(event.JSON); err != nil {
+			return err
+		}
+	case Reasoning:
 		c.shown = true
 	case Retry:
 	}

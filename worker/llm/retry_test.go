@@ -129,21 +129,40 @@ func TestChainTriesAgainAndElsewhere(t *testing.T) {
 			err:    "a: auth; b: context_overflow",
 		},
 		{
-			name: "nothing after the first word",
+			name: "what is busy is left at once when there is another",
 			upstreams: []upstream{
-				{"a", []llmtest.Answer{{Text: []string{"half"}, Err: &llm.Error{Class: llm.Network, Message: "cut"}}, ok}},
+				{"a", []llmtest.Answer{fails(llm.Overloaded), ok}},
+				{"b", []llmtest.Answer{ok}},
+			},
+			events: []string{"retry 1: a: overloaded", `text "ok"`},
+		},
+		{
+			name: "nothing after the first word but the rest of a broken answer",
+			upstreams: []upstream{
+				{"a", []llmtest.Answer{{Text: []string{"half"}, Err: &llm.Error{Class: llm.Overloaded, Message: "busy"}}, ok}},
 				{"b", []llmtest.Answer{ok}},
 			},
 			events: []string{`text "half"`},
-			err:    "a: cut",
+			err:    "a: busy",
 		},
 		{
-			name: "nothing after the first thought",
+			name: "thinking that breaks off begins anew",
 			upstreams: []upstream{
 				{"a", []llmtest.Answer{{Reasoning: []string{"hm"}, Err: &llm.Error{Class: llm.Network, Message: "cut"}}, ok}},
 			},
-			events: []string{`reasoning "hm"`},
-			err:    "a: cut",
+			events: []string{`reasoning "hm"`, `text "ok"`},
+		},
+		{
+			name: "but only once",
+			upstreams: []upstream{
+				{"a", []llmtest.Answer{
+					{Reasoning: []string{"hm"}, Err: &llm.Error{Class: llm.Network, Message: "cut"}},
+					{Reasoning: []string{"hm"}, Err: &llm.Error{Class: llm.Network, Message: "cut again"}},
+					ok,
+				}},
+			},
+			events: []string{`reasoning "hm"`, `reasoning "hm"`},
+			err:    "a: cut again",
 		},
 		{
 			name: "no clients",

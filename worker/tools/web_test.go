@@ -181,7 +181,7 @@ func TestLongPages(t *testing.T) {
 			t.Fatal(result.Text)
 		}
 	}
-	entries, err := os.ReadDir(filepath.Join(dir, spillDir))
+	entries, err := os.ReadDir(filepath.Join(dir, pagesDir))
 	if err != nil || len(entries) != maxPages {
 		t.Errorf("%d files are kept (%v), want %d", len(entries), err, maxPages)
 	}

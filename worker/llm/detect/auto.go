@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -10,7 +11,9 @@ import (
 
 	"hermes/worker/llm"
 	"hermes/worker/llm/demo"
+	"hermes/worker/llm/ollama"
 	"hermes/worker/llm/openaichat"
+	"hermes/worker/llm/upstream"
 )
 
 // again is how long it is taken for granted that no server is there, or that
@@ -23,11 +26,12 @@ type AutoOptions struct {
 	Where Options
 	// Profile is whom the demo answers, when it has to.
 	Profile string
-	// Streaming and Version are for the client of a server that was found; see
-	// openaichat.Options. So is HTTP, which may be nil.
-	Streaming bool
-	Version   string
-	HTTP      *http.Client
+	// Streaming, ContextLength and Version are for the client of a server that was
+	// found; see upstream.Options. So is HTTP, which may be nil.
+	Streaming     bool
+	ContextLength int
+	Version       string
+	HTTP          *http.Client
 	// Now is the clock, time.Now if nil.
 	Now func() time.Time
 }
@@ -56,10 +60,13 @@ type Auto struct {
 // using is a server that was found, with its client.
 type using struct {
 	found  Found
-	client *openaichat.Client
+	client llm.Client
 }
 
-var _ llm.Client = (*Auto)(nil)
+var (
+	_ llm.Client  = (*Auto)(nil)
+	_ llm.Capable = (*Auto)(nil)
+)
 
 // NewAuto makes an Auto. It does not look yet.
 func NewAuto(opts AutoOptions) *Auto {
@@ -67,7 +74,7 @@ func NewAuto(opts AutoOptions) *Auto {
 		opts.Now = time.Now
 	}
 	if opts.HTTP == nil {
-		opts.HTTP = openaichat.NewHTTP()
+		opts.HTTP = upstream.NewHTTP()
 	}
 	return &Auto{
 		opts: opts, demo: demo.New(demo.Options{Profile: opts.Profile}), http: opts.HTTP,
@@ -180,10 +187,7 @@ func (a *Auto) keep(found Found, ok bool) (*using, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if ok {
-		a.using = &using{found, openaichat.New(openaichat.Options{
-			BaseURL: found.BaseURL, Model: found.Model, Name: found.Provider,
-			Streaming: a.opts.Streaming, Version: a.opts.Version, HTTP: a.opts.HTTP,
-		})}
+		a.using = &using{found, a.client(found)}
 		a.looked, a.lost, a.gone = time.Time{}, time.Time{}, nil
 		return a.using, nil
 	}
@@ -193,6 +197,35 @@ func (a *Auto) keep(found Found, ok bool) (*using, error) {
 	a.looked = a.opts.Now()
 	a.lost, a.gone = time.Time{}, nil
 	return nil, nil
+}
+
+// client makes the client of a server that was found. Ollama decides by itself
+// how much of a model's context is worth its memory; of the others what they say
+// counts.
+func (a *Auto) client(found Found) llm.Client {
+	opts := upstream.Options{
+		BaseURL: found.BaseURL, Model: found.Model, Name: found.Provider, ContextLength: a.opts.ContextLength,
+		Streaming: a.opts.Streaming, Version: a.opts.Version, HTTP: a.opts.HTTP,
+	}
+	if found.Provider == ollamaProvider {
+		return ollama.New(opts)
+	}
+	opts.ContextLength = cmp.Or(opts.ContextLength, found.ContextLength)
+	return openaichat.New(opts)
+}
+
+// Capabilities are those of the server that is used, which is looked for if that
+// is not known. See llm.Capable.
+func (a *Auto) Capabilities(ctx context.Context) llm.Capabilities {
+	u, err := a.resolve(ctx)
+	if err != nil || u == nil {
+		return llm.Capabilities{}
+	}
+	can := llm.CapabilitiesOf(ctx, u.client)
+	if u.found.Tools {
+		can = can.Or(llm.Capabilities{Tools: llm.Supported})
+	}
+	return can
 }
 
 // forget lets go of a server that is gone, unless another has taken its place.

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -207,5 +208,40 @@ func TestAutoLooksOnceForMany(t *testing.T) {
 	wg.Wait()
 	if n := server.lists.Load(); n != 1 {
 		t.Errorf("it looked %d times", n)
+	}
+}
+
+// TestAutoSpeaksOllamasOwnAPI finds an Ollama and asks it with the context that
+// its own API can be told.
+func TestAutoSpeaksOllamasOwnAPI(t *testing.T) {
+	t.Parallel()
+	answers := ollamaAnswers()
+	bodies := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch r.URL.Path {
+		case "/api/chat":
+			bodies <- string(body)
+			io.WriteString(w, `{"message":{"role":"assistant","content":"I am here"},"done":true,"done_reason":"stop"}`+"\n")
+		case "/api/show":
+			var asked struct{ Model string }
+			_ = json.Unmarshal(body, &asked)
+			io.WriteString(w, answers["/api/show "+asked.Model])
+		default:
+			io.WriteString(w, answers[r.URL.Path])
+		}
+	}))
+	t.Cleanup(server.Close)
+	where := nowhere()
+	where.Ollama = server.Listener.Addr().String()
+	auto := NewAuto(AutoOptions{Where: where, Streaming: true})
+	t.Cleanup(auto.Close)
+	expect(t, auto, "I am here")
+	if body := <-bodies; !strings.Contains(body, `"model":"qwen3:8b"`) || !strings.Contains(body, `"num_ctx":16384`) {
+		t.Errorf("asked with %s", body)
+	}
+	want := llm.Capabilities{ContextLength: 16_384, Tools: llm.Supported, Vision: llm.Unsupported, Reasoning: llm.Supported}
+	if got := auto.Capabilities(t.Context()); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

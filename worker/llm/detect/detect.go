@@ -31,6 +31,9 @@ const (
 	vllmAddress     = "127.0.0.1:8000"
 )
 
+// ollamaProvider is Ollama's name in model.provider.
+const ollamaProvider = "ollama"
+
 // Options says where to look: IP address and port of each kind of server. Empty
 // is the address that it uses by default; "-" leaves it out.
 type Options struct {
@@ -119,7 +122,7 @@ func Local(ctx context.Context, opts Options) (Found, bool, error) {
 func (o Options) probes() ([]probe, error) {
 	const compatible = "openai-compatible"
 	all := []probe{
-		{"ollama", "Ollama", orDefault(o.Ollama, ollamaAddress), lookOllama},
+		{ollamaProvider, "Ollama", orDefault(o.Ollama, ollamaAddress), lookOllama},
 		{compatible, "llama.cpp", orDefault(o.LlamaCPP, llamaCPPAddress), lookLlamaCPP},
 		{compatible, "LM Studio", orDefault(o.LMStudio, lmStudioAddress), lookLMStudio},
 		{compatible, "vLLM", orDefault(o.VLLM, vllmAddress), lookVLLM},

@@ -56,7 +56,7 @@ const (
 	hermesModels  = `{"object":"list","data":[{"id":"alice","object":"model","created":1,"owned_by":"hermes"}]}`
 )
 
-func ollama() map[string]string {
+func ollamaAnswers() map[string]string {
 	return map[string]string{
 		"/api/version":                      `{"version":"0.12.3"}`,
 		"/api/tags":                         ollamaTags,
@@ -68,7 +68,7 @@ func ollama() map[string]string {
 
 func TestLocalServersAreFound(t *testing.T) {
 	t.Parallel()
-	old := ollama()
+	old := ollamaAnswers()
 	for path := range old {
 		if strings.HasPrefix(path, "/api/show") {
 			old[path] = `{"model_info":{"x.context_length":8192}}`
@@ -81,12 +81,12 @@ func TestLocalServersAreFound(t *testing.T) {
 		want    Found // without address
 	}{
 		{
-			"Ollama", func(o *Options) *string { return &o.Ollama }, ollama(),
+			"Ollama", func(o *Options) *string { return &o.Ollama }, ollamaAnswers(),
 			Found{Provider: "ollama", Name: "Ollama", Model: "qwen3:8b", ContextLength: 16384, Tools: true},
 		},
 		{
 			"Ollama without a model for tools", func(o *Options) *string { return &o.Ollama },
-			map[string]string{"/api/version": `{"version":"1"}`, "/api/tags": ollamaTags, "/api/show gemma3:4b": ollama()["/api/show gemma3:4b"]},
+			map[string]string{"/api/version": `{"version":"1"}`, "/api/tags": ollamaTags, "/api/show gemma3:4b": ollamaAnswers()["/api/show gemma3:4b"]},
 			Found{Provider: "ollama", Name: "Ollama", Model: "gemma3:4b", ContextLength: 131072},
 		},
 		{
@@ -166,7 +166,7 @@ func TestTheOrderIsFixed(t *testing.T) {
 	t.Parallel()
 	opts := Options{
 		Timeout:  10 * time.Second,
-		Ollama:   at(t, ollama()),
+		Ollama:   at(t, ollamaAnswers()),
 		LlamaCPP: at(t, map[string]string{"/v1/models": llamaModels}),
 		LMStudio: at(t, map[string]string{"/api/v1/models": studioModels}),
 		VLLM:     at(t, map[string]string{"/v1/models": vllmModels}),
@@ -240,7 +240,7 @@ func TestALookCanBeBrokenOff(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
 	opts := nowhere()
-	opts.Ollama = at(t, ollama())
+	opts.Ollama = at(t, ollamaAnswers())
 	if _, ok, err := Local(ctx, opts); ok || !errors.Is(err, gone) {
 		t.Errorf("Local = %v, %v, want the context's cause", ok, err)
 	}

@@ -5,103 +5,23 @@ import (
 	"fmt"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
-
-// maxAnswer is how many bytes one answer may have, its thinking and tool calls
-// included. It guards the memory against a model that never stops.
-const maxAnswer = 32 << 20
 
 // answer is a message while it comes in.
 type answer struct {
+	upstream.Answer
 	origin string
-	emit   func(llm.Event) error
-	// buffered reports whether another event of the upstream waits already.
-	buffered func() bool
-	// owed says that the last event promised more. When the upstream then falls
-	// silent without anything to show, an empty text keeps the promise.
-	owed bool
 
-	scanner        scanner
-	text, thinking pieces
+	scanner scanner
 	// named is the thinking that came as reasoning_content, which some providers
 	// want back under that name.
-	named   pieces
+	named   upstream.Pieces
 	details details
 	extra   json.RawMessage
 	tools   toolCalls
 	usage   llm.Usage
 	finish  llm.Finish
-	size    int
-}
-
-// plain takes in the text of a chunk that has nothing else.
-func (a *answer) plain(literal []byte) error {
-	if len(a.text.high) > 0 {
-		return a.say(literal)
-	}
-	if len(literal) <= 2 {
-		return nil
-	}
-	a.text.add(literal[1 : len(literal)-1])
-	return a.show(llm.Text{JSON: literal, More: a.buffered()}, len(literal))
-}
-
-// say takes in a piece of text.
-func (a *answer) say(literal []byte) error {
-	literal = a.text.take(literal)
-	if len(literal) <= 2 {
-		return nil
-	}
-	return a.show(llm.Text{JSON: literal, More: a.buffered()}, len(literal))
-}
-
-// think takes in a piece of thinking.
-func (a *answer) think(literal []byte) error {
-	literal = a.thinking.take(literal)
-	if len(literal) <= 2 {
-		return nil
-	}
-	return a.show(llm.Reasoning{JSON: literal, More: a.buffered()}, len(literal))
-}
-
-// show hands an event out.
-func (a *answer) show(event llm.Event, size int) error {
-	switch e := event.(type) {
-	case llm.Text:
-		a.owed = e.More
-	case llm.Reasoning:
-		a.owed = e.More
-	case llm.Retry:
-	}
-	if err := a.grow(size); err != nil {
-		return err
-	}
-	return a.hand(event)
-}
-
-// hand calls emit, and marks its error.
-func (a *answer) hand(event llm.Event) error {
-	if err := a.emit(event); err != nil {
-		return &emitError{err}
-	}
-	return nil
-}
-
-// settle is called when a chunk has been dealt with. See owed.
-func (a *answer) settle() error {
-	if !a.owed || a.buffered() {
-		return nil
-	}
-	a.owed = false
-	return a.hand(llm.Text{JSON: []byte(`""`)})
-}
-
-func (a *answer) grow(size int) error {
-	a.size += size
-	if a.size > maxAnswer {
-		return &llm.Error{Class: llm.Malformed, Message: fmt.Sprintf("the model's answer is longer than %d MiB", maxAnswer>>20)}
-	}
-	return nil
 }
 
 // take takes in a decoded chunk, or a whole answer, that tells of no error.
@@ -121,7 +41,7 @@ func (a *answer) take(c chunk) error {
 				return err
 			}
 		}
-		if err := a.takeFinish(str(choice.FinishReason)); err != nil {
+		if err := a.takeFinish(upstream.Str(choice.FinishReason)); err != nil {
 			return err
 		}
 	}
@@ -136,17 +56,17 @@ func (a *answer) takeDelta(d *delta) error {
 	for _, content := range []json.RawMessage{d.Content, d.Refusal} {
 		var err error
 		switch {
-		case absent(content):
+		case upstream.Absent(content):
 		case content[0] == '"':
-			err = a.say(content)
+			err = a.Say(content)
 		default:
-			err = parts(content, a.say, a.think)
+			err = parts(content, a.Say, a.Think)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if !absent(d.ExtraContent) {
+	if !upstream.Absent(d.ExtraContent) {
 		a.extra = d.ExtraContent
 	}
 	calls := d.ToolCalls
@@ -154,10 +74,10 @@ func (a *answer) takeDelta(d *delta) error {
 		calls = append(calls, toolDelta{Index: json.RawMessage("0"), Function: *d.FunctionCall})
 	}
 	size := a.tools.add(calls)
-	if len(a.tools.calls) > maxToolCalls {
-		return &llm.Error{Class: llm.Malformed, Message: fmt.Sprintf("the model made more than %d tool calls at once", maxToolCalls)}
+	if len(a.tools.calls) > upstream.MaxToolCalls {
+		return &llm.Error{Class: llm.Malformed, Message: fmt.Sprintf("the model made more than %d tool calls at once", upstream.MaxToolCalls)}
 	}
-	return a.grow(size)
+	return a.Grow(size)
 }
 
 // takeThinking takes in the model's thinking. Some servers send it under two
@@ -165,14 +85,14 @@ func (a *answer) takeDelta(d *delta) error {
 func (a *answer) takeThinking(d *delta) error {
 	readable := a.details.add(d.ReasoningDetails)
 	switch {
-	case isText(d.ReasoningContent):
-		a.named.add(d.ReasoningContent[1 : len(d.ReasoningContent)-1])
-		return a.think(d.ReasoningContent)
-	case isText(d.Reasoning):
-		return a.think(d.Reasoning)
+	case upstream.IsText(d.ReasoningContent):
+		a.named.Add(d.ReasoningContent[1 : len(d.ReasoningContent)-1])
+		return a.Think(d.ReasoningContent)
+	case upstream.IsText(d.Reasoning):
+		return a.Think(d.Reasoning)
 	}
 	for _, literal := range readable {
-		if err := a.think(literal); err != nil {
+		if err := a.Think(literal); err != nil {
 			return err
 		}
 	}
@@ -201,8 +121,8 @@ func (a *answer) takeFinish(reason string) error {
 // partial returns what has come so far, for an answer that failed. Tool calls
 // are left out, because half a call must never run.
 func (a *answer) partial() llm.Message {
-	m := llm.Message{Role: llm.Assistant, Reasoning: a.thinking.text(), Origin: a.origin, Usage: a.usage}
-	if text := a.text.text(); text != "" {
+	m := llm.Message{Role: llm.Assistant, Reasoning: a.Thinking(), Origin: a.origin, Usage: a.usage}
+	if text := a.Text(); text != "" {
 		m.Parts = []llm.Part{{Text: text}}
 	}
 	return m
@@ -231,8 +151,8 @@ func (a *answer) message() (llm.Message, error) {
 // extras are the fields that the provider wants back.
 func (a *answer) extras() map[string]json.RawMessage {
 	extras := make(map[string]json.RawMessage)
-	if named := a.named.text(); named != "" {
-		extras["reasoning_content"] = appendQuoted(nil, named)
+	if named := a.named.Text(); named != "" {
+		extras["reasoning_content"] = upstream.AppendQuoted(nil, named)
 	}
 	if raw := a.details.json(); raw != nil {
 		extras["reasoning_details"] = raw

@@ -1,12 +1,11 @@
 package openaichat
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
-	"strconv"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 // chunk is one event of a stream, or a whole answer. Servers disagree about the
@@ -34,10 +33,10 @@ type choice struct {
 
 // failed reports whether the chunk tells of an error.
 func (c chunk) failed() bool {
-	if isError(c.Error) || str(c.Object) == "error" {
+	if isError(c.Error) || upstream.Str(c.Object) == "error" {
 		return true
 	}
-	if len(c.Choices) == 0 && absent(c.Usage) && (isText(c.Message) || !absent(c.Detail)) {
+	if len(c.Choices) == 0 && upstream.Absent(c.Usage) && (upstream.IsText(c.Message) || !upstream.Absent(c.Detail)) {
 		return true
 	}
 	return slices.ContainsFunc(c.Choices, func(c choice) bool { return isError(c.Error) })
@@ -45,7 +44,7 @@ func (c chunk) failed() bool {
 
 // isError reports whether an error field says something. An empty object does.
 func isError(raw json.RawMessage) bool {
-	return !absent(raw) && string(raw) != `""` && string(raw) != "false"
+	return !upstream.Absent(raw) && string(raw) != `""` && string(raw) != "false"
 }
 
 // delta is what a chunk adds to the message, or the message itself.
@@ -99,49 +98,20 @@ type usage struct {
 // tokens reads a usage object. The zero Usage means that there was none.
 func tokens(raw json.RawMessage) llm.Usage {
 	var u usage
-	if absent(raw) || json.Unmarshal(raw, &u) != nil {
+	if upstream.Absent(raw) || json.Unmarshal(raw, &u) != nil {
 		return llm.Usage{}
 	}
 	return llm.Usage{
-		Input:     number(u.Prompt),
-		Output:    number(u.Completion),
-		Cached:    max(number(u.PromptDetails.Cached), number(u.CacheHit)),
-		Reasoning: number(u.CompletionDetails.Reasoning),
+		Input:     upstream.Number(u.Prompt),
+		Output:    upstream.Number(u.Completion),
+		Cached:    max(upstream.Number(u.PromptDetails.Cached), upstream.Number(u.CacheHit)),
+		Reasoning: upstream.Number(u.CompletionDetails.Reasoning),
 	}
-}
-
-// absent reports whether a field is missing or null.
-func absent(raw json.RawMessage) bool {
-	return len(raw) == 0 || string(raw) == "null"
-}
-
-// isText reports whether raw is a string literal with something in it.
-func isText(raw json.RawMessage) bool { return len(raw) > 2 && raw[0] == '"' }
-
-// str returns a field that should be a string; numbers come as they are written.
-func str(raw json.RawMessage) string {
-	switch {
-	case absent(raw):
-		return ""
-	case raw[0] == '"':
-		return unquote(raw)
-	default:
-		return string(raw)
-	}
-}
-
-// number returns a count, or 0 when raw is none.
-func number(raw json.RawMessage) int {
-	n, err := strconv.ParseFloat(string(bytes.Trim(raw, `"`)), 64)
-	if err != nil || n < 0 || n > 1<<40 {
-		return 0
-	}
-	return int(n)
 }
 
 // first reports whether the choice is the one that counts: requests ask for one
 // answer, and servers that send more number them.
-func (c choice) first() bool { return number(c.Index) == 0 }
+func (c choice) first() bool { return upstream.Number(c.Index) == 0 }
 
 // parts takes the text and the thinking out of a content that is a list. Their
 // literals are handed to the two functions.
@@ -149,7 +119,7 @@ func parts(raw json.RawMessage, text, thinking func(literal []byte) error) error
 	var list []json.RawMessage
 	_ = json.Unmarshal(raw, &list) // what is no list has no parts
 	for _, element := range list {
-		if isText(element) {
+		if upstream.IsText(element) {
 			if err := text(element); err != nil {
 				return err
 			}
@@ -169,13 +139,13 @@ func parts(raw json.RawMessage, text, thinking func(literal []byte) error) error
 // handOut gives a part's literals to the function that wants them.
 func (p part) handOut(text, thinking func(literal []byte) error) error {
 	switch {
-	case isText(p.Thinking):
+	case upstream.IsText(p.Thinking):
 		return thinking(p.Thinking)
-	case !absent(p.Thinking):
+	case !upstream.Absent(p.Thinking):
 		return parts(p.Thinking, thinking, thinking)
-	case isText(p.Text) && (p.Type == "thinking" || p.Type == "reasoning"):
+	case upstream.IsText(p.Text) && (p.Type == "thinking" || p.Type == "reasoning"):
 		return thinking(p.Text)
-	case isText(p.Text):
+	case upstream.IsText(p.Text):
 		return text(p.Text)
 	default:
 		return nil

@@ -1,6 +1,10 @@
 package openaichat
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"hermes/worker/llm/upstream"
+)
 
 // details gathers OpenRouter's reasoning_details: a list of objects of which a
 // stream sends pieces, and which the provider wants back whole and in order.
@@ -10,13 +14,13 @@ type details []map[string]json.RawMessage
 // JSON string literals.
 func (d *details) add(raw json.RawMessage) [][]byte {
 	var list []map[string]json.RawMessage
-	if absent(raw) || json.Unmarshal(raw, &list) != nil {
+	if upstream.Absent(raw) || json.Unmarshal(raw, &list) != nil {
 		return nil
 	}
 	var readable [][]byte
 	for _, detail := range list {
 		for _, key := range []string{"text", "summary"} {
-			if isText(detail[key]) {
+			if upstream.IsText(detail[key]) {
 				readable = append(readable, detail[key])
 			}
 		}
@@ -32,16 +36,16 @@ func (d *details) add(raw json.RawMessage) [][]byte {
 // continues reports whether a detail is a further piece of the one before it.
 // Encrypted details are never in pieces.
 func continues(before, detail map[string]json.RawMessage) bool {
-	kind := str(detail["type"])
-	return kind == str(before["type"]) && (kind == "reasoning.text" || kind == "reasoning.summary") &&
-		str(detail["index"]) == str(before["index"])
+	kind := upstream.Str(detail["type"])
+	return kind == upstream.Str(before["type"]) && (kind == "reasoning.text" || kind == "reasoning.summary") &&
+		upstream.Str(detail["index"]) == upstream.Str(before["index"])
 }
 
 // merge joins texts, and takes over whatever else the piece has to say.
 func merge(into, detail map[string]json.RawMessage) {
 	for key, value := range detail {
 		switch {
-		case absent(value):
+		case upstream.Absent(value):
 		case (key == "text" || key == "summary") && len(into[key]) > 1 && into[key][0] == '"' && value[0] == '"':
 			into[key] = append(into[key][:len(into[key])-1], value[1:]...)
 		default:

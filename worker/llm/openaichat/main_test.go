@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -107,7 +108,7 @@ func stream(chunks ...string) string {
 
 // content makes a chunk with text.
 func content(text string) string {
-	return deltaChunk(`{"content":` + string(appendQuoted(nil, text)) + `}`)
+	return deltaChunk(`{"content":` + string(upstream.AppendQuoted(nil, text)) + `}`)
 }
 
 // deltaChunk makes a chunk around a delta.

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 // maxModels bounds a list of models; OpenRouter's has about 1 MB.
@@ -26,8 +26,8 @@ type target struct {
 func (c *Client) aim(model string) *target {
 	return &target{
 		model:        model,
-		origin:       c.name + "/" + model,
-		newMaxTokens: c.address.Hostname() == "api.openai.com" && reasons(model),
+		origin:       c.server.Name + "/" + model,
+		newMaxTokens: c.server.Base.Hostname() == "api.openai.com" && reasons(model),
 	}
 }
 
@@ -53,7 +53,7 @@ func (c *Client) resolve(ctx context.Context) (*target, error) {
 	}
 	i := slices.IndexFunc(models, converses)
 	if i < 0 {
-		return nil, &llm.Error{Class: llm.NoModel, Message: c.host() + " lists no model to talk to; set model.default"}
+		return nil, &llm.Error{Class: llm.NoModel, Message: c.server.Host() + " lists no model to talk to; set model.default"}
 	}
 	c.target.CompareAndSwap(nil, c.aim(models[i]))
 	return c.target.Load(), nil
@@ -61,51 +61,44 @@ func (c *Client) resolve(ctx context.Context) (*target, error) {
 
 // converses tells by its name whether a model is one to talk to.
 func converses(model string) bool {
-	return !mentions(strings.ToLower(model), []string{"embed", "rerank", "whisper", "tts", "moderation", "dall-e", "image", "bge-"})
+	return !upstream.Mentions(strings.ToLower(model), []string{"embed", "rerank", "whisper", "tts", "moderation", "dall-e", "image", "bge-"})
 }
 
 // Models asks the server for the ids of its models, in its own order. The error
 // is an *llm.Error unless ctx has ended.
 func (c *Client) Models(ctx context.Context) ([]string, error) {
-	if c.invalid != nil {
-		return nil, c.invalid
-	}
-	watched, watch := newWatch(ctx, c.idleTimeout)
-	defer watch.stop()
-	address := *c.address
-	if quirks(c.quirks.Load())&barePath != 0 {
-		address = *c.bare
-	}
-	address.Path = path.Join(path.Dir(path.Dir(address.Path)), "models")
-	get, err := http.NewRequestWithContext(watched, http.MethodGet, address.String(), http.NoBody)
+	list, err := c.list(ctx)
 	if err != nil {
-		return nil, c.broken(ctx, watch, err, "cannot ask "+c.host())
+		return nil, upstream.Plainly(err)
 	}
-	c.sign(get)
-	resp, err := c.http.Do(get)
-	if err != nil {
-		return nil, c.redacted(c.broken(ctx, watch, err, "cannot reach "+c.host()))
-	}
-	defer resp.Body.Close()
-	body := &watchedBody{Reader: resp.Body, watch: watch}
-	if resp.StatusCode/100 != 2 {
-		return nil, c.redacted(c.refused(resp, body))
-	}
-	raw, err := io.ReadAll(io.LimitReader(body, maxModels))
-	if err != nil {
-		return nil, c.redacted(c.broken(ctx, watch, err, "the answer of "+c.host()+" broke off"))
-	}
-	var list struct {
-		Data []struct {
-			ID string `json:"id"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(raw, &list) != nil || list.Data == nil {
-		return nil, c.redacted(malformed(raw))
-	}
-	models := make([]string, 0, len(list.Data))
-	for _, model := range list.Data {
+	models := make([]string, 0, len(list))
+	for _, model := range list {
 		models = append(models, model.ID)
 	}
 	return models, nil
+}
+
+// list asks the server for its models.
+func (c *Client) list(ctx context.Context) ([]listed, error) {
+	if c.server.Invalid != nil {
+		return nil, c.server.Invalid
+	}
+	get, err := c.request(ctx, http.MethodGet, "/models", http.NoBody, quirks(c.quirks.Load()))
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Data []listed `json:"data"`
+	}
+	err = c.server.Ask(get, func(body io.Reader) error {
+		raw, err := io.ReadAll(io.LimitReader(body, maxModels))
+		if err != nil {
+			return err
+		}
+		if json.Unmarshal(raw, &list) != nil || list.Data == nil {
+			return upstream.Malformed(raw)
+		}
+		return nil
+	})
+	return list.Data, err
 }

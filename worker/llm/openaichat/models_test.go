@@ -44,7 +44,7 @@ func TestWithoutAModelTheFirstListedIsUsed(t *testing.T) {
 				}
 				io.WriteString(w, stream(content("a"), finish("stop")))
 			})
-			client := New(Options{BaseURL: server.host() + "/v1", APIKey: "sk-0123456789", Name: "p"})
+			client := New(Options{BaseURL: server.server.Host() + "/v1", APIKey: "sk-0123456789", Name: "p"})
 			t.Cleanup(client.Close)
 			for range 2 {
 				_, message, err := ask(t, client, llm.Request{})

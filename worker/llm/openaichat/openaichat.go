@@ -13,174 +13,71 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"hermes/worker/llm"
 	"hermes/worker/llm/sse"
+	"hermes/worker/llm/upstream"
 )
 
-const (
-	// headerTimeout is how long a server may take until it begins to answer.
-	// Local models first read the whole prompt, which takes minutes on a slow
-	// machine.
-	headerTimeout = 10 * time.Minute
-	// idleTimeout is how long an answer may pause.
-	idleTimeout = 5 * time.Minute
-	// drainTimeout is how long the end of a stream is waited for, so that its
-	// connection can be used again.
-	drainTimeout = 50 * time.Millisecond
-	// maxLessons bounds how often a refused request is sent anew.
-	maxLessons = 3
-)
+// maxLessons bounds how often a refused request is sent anew.
+const maxLessons = 3
 
-// Options says where a model is.
-type Options struct {
-	// BaseURL is the address of the API, which most often ends in /v1. When it
-	// is a host alone, /v1 is tried first.
-	BaseURL string
-	// Model is the model's id. When it is empty, the first one that the server
-	// lists is used.
-	Model  string
-	APIKey string // sent as a bearer token; empty sends none
-	// Streaming asks for the answer in pieces.
-	Streaming bool
-	// Name of the provider. Together with Model it says to whom provider
-	// fields of a message may be sent back. Default: the host.
-	Name string
-	// Version of hermes, part of the user agent.
-	Version string
-	// HTTP is the client to use, NewHTTP() if nil. Its redirect policy is
-	// replaced.
-	HTTP *http.Client
-	// HeaderTimeout and IdleTimeout bound how long a server may be silent
-	// before and within its answer. Default: 10 and 5 minutes.
-	HeaderTimeout, IdleTimeout time.Duration
-	// Now is the clock, time.Now if nil.
-	Now func() time.Time
-}
+// Options says where a model is. BaseURL most often ends in /v1; when it is a
+// host alone, /v1 is tried first. The key is sent as a bearer token.
+type Options = upstream.Options
 
 // Client is an llm.Client. It may be used by many goroutines at once.
 type Client struct {
-	name, key, agent string
-	address          *url.URL // of chat completions
-	bare             *url.URL // the same without the guessed /v1
-	invalid          error    // what is wrong with the base URL
-	streaming        bool
-	guessedPath      bool // see barePath
-	http             *http.Client
-	headerTimeout    time.Duration
-	idleTimeout      time.Duration
-	now              func() time.Time
+	server *upstream.Server
+	// path of the API below the server's address; chat completions and models are
+	// below that. With guessed, it is a guess; see barePath.
+	path      string
+	guessed   bool
+	streaming bool
+	context   int // of the model, as it was set
+	lookup    *upstream.Lookup
 
 	target  atomic.Pointer[target] // nil until the model is known
 	quirks  atomic.Uint32          // what has been learned
 	readers sync.Pool              // of *sse.Reader
 }
 
-var _ llm.Client = (*Client)(nil)
+var (
+	_ llm.Client  = (*Client)(nil)
+	_ llm.Capable = (*Client)(nil)
+)
 
 // New makes a Client. It opens no connection; a base URL that is none shows when
 // the Client is used.
 func New(opts Options) *Client {
-	c := &Client{
-		name: opts.Name, key: opts.APIKey, agent: "hermes", streaming: opts.Streaming,
-		headerTimeout: headerTimeout, idleTimeout: idleTimeout, now: time.Now,
+	c := &Client{server: upstream.NewServer(opts), streaming: opts.Streaming, context: opts.ContextLength}
+	if c.server.Base != nil {
+		c.server.Base.Path = strings.TrimSuffix(c.server.Base.Path, "/chat/completions")
+		if c.server.Base.Path == "" {
+			c.guessed, c.path = true, "/v1"
+		}
+		if opts.Model != "" {
+			c.target.Store(c.aim(opts.Model))
+		}
 	}
-	if opts.Version != "" {
-		c.agent = "hermes/" + opts.Version
-	}
-	if opts.HeaderTimeout > 0 {
-		c.headerTimeout = opts.HeaderTimeout
-	}
-	if opts.IdleTimeout > 0 {
-		c.idleTimeout = opts.IdleTimeout
-	}
-	if opts.Now != nil {
-		c.now = opts.Now
-	}
-	base := opts.HTTP
-	if base == nil {
-		base = NewHTTP()
-	}
-	client := *base
-	client.CheckRedirect = sameHost
-	c.http = &client
-	c.locate(opts.BaseURL)
-	if c.name == "" && c.address != nil {
-		c.name = c.address.Host
-	}
-	if opts.Model != "" && c.address != nil {
-		c.target.Store(c.aim(opts.Model))
-	}
+	c.lookup = upstream.NewLookup(c.server.Now, upstream.LookAgain, c.look)
 	c.readers.New = func() any { return sse.NewReader(nil) }
 	return c
 }
 
-// NewHTTP makes the HTTP client that a Client uses when it is given none. It has
-// a pool of connections of its own, so several Clients may share one.
-func NewHTTP() *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	return &http.Client{Transport: &http.Transport{
-		DialContext:         dialer.DialContext,
-		ForceAttemptHTTP2:   true,
-		DisableCompression:  true, // a compressor in between holds back what should flow
-		MaxIdleConns:        64,
-		MaxIdleConnsPerHost: 32,
-		IdleConnTimeout:     90 * time.Second,
-		TLSHandshakeTimeout: 10 * time.Second,
-	}}
-}
-
 // Close gives up the connections that are idle. The Client stays usable.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// sameHost follows a redirect only to the scheme and host that the key was meant
-// for, and only if the request stays what it is.
-func sameHost(req *http.Request, via []*http.Request) error {
-	first := via[0]
-	if len(via) > 3 || req.Method != first.Method || req.URL.Scheme != first.URL.Scheme || req.URL.Host != first.URL.Host {
-		return http.ErrUseLastResponse
-	}
-	return nil
-}
-
-// locate reads the base URL.
-func (c *Client) locate(base string) {
-	u, err := url.Parse(strings.TrimSpace(base))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		c.invalid = &llm.Error{Class: llm.BadRequest, Message: "model.base_url is no address of the form https://host/v1"}
-		return
-	}
-	u.Fragment = ""
-	path := strings.TrimRight(u.Path, "/")
-	path = strings.TrimSuffix(path, "/chat/completions")
-	c.bare = withPath(u, path+"/chat/completions")
-	c.address = c.bare
-	if path == "" {
-		c.guessedPath = true
-		c.address = withPath(u, "/v1/chat/completions")
-	}
-}
-
-func withPath(u *url.URL, path string) *url.URL {
-	moved := *u
-	moved.Path, moved.RawPath = path, ""
-	return &moved
-}
+func (c *Client) Close() { c.server.Close() }
 
 // Stream asks the model. See llm.Client. When ctx ends, the upstream's
 // connection is closed at once and the error wraps ctx's cause.
 func (c *Client) Stream(ctx context.Context, req llm.Request, emit func(llm.Event) error) (llm.Message, error) {
-	if c.invalid != nil {
-		return llm.Message{}, c.invalid
+	if c.server.Invalid != nil {
+		return llm.Message{}, c.server.Invalid
 	}
 	to, err := c.resolve(ctx)
 	if err != nil {
@@ -193,83 +90,41 @@ func (c *Client) Stream(ctx context.Context, req llm.Request, emit func(llm.Even
 			c.quirks.Or(uint32(known))
 			return message, nil
 		}
-		if refused, ok := errors.AsType[*refusal](err); ok && lessons < maxLessons {
-			if learned := c.learn(known, req, refused.err); learned != known {
+		if refused, ok := errors.AsType[*upstream.RefusedError](err); ok && lessons < maxLessons {
+			if learned := c.learn(known, req, refused.Err); learned != known {
 				known = learned
 				continue
 			}
 		}
-		return message, c.redacted(err)
+		return message, upstream.Plainly(err)
 	}
-}
-
-// redacted takes the key out of an error. What is no *llm.Error is the caller's
-// own: its emit's, or its context's.
-func (c *Client) redacted(err error) error {
-	failed, ok := errors.AsType[*llm.Error](err)
-	if !ok {
-		return err
-	}
-	failed.Message, failed.Code = redact(failed.Message, c.key), redact(failed.Code, c.key)
-	return failed
 }
 
 // attempt sends the request once.
 func (c *Client) attempt(ctx context.Context, to *target, req llm.Request, known quirks, emit func(llm.Event) error) (llm.Message, error) {
-	watched, watch := newWatch(ctx, c.headerTimeout)
-	defer watch.stop()
-	post, err := c.post(watched, c.encode(to, req, known), known)
+	post, err := c.request(ctx, http.MethodPost, "/chat/completions", bytes.NewReader(c.encode(to, req, known)), known)
 	if err != nil {
-		return llm.Message{}, fmt.Errorf("make request: %w", err)
+		return llm.Message{}, err
 	}
-	resp, err := c.http.Do(post)
-	if err != nil {
-		return llm.Message{}, c.broken(ctx, watch, err, "cannot reach "+c.host())
-	}
-	defer resp.Body.Close()
-	watch.limit = c.idleTimeout
-	body := &watchedBody{Reader: resp.Body, watch: watch}
-	if resp.StatusCode/100 != 2 {
-		return llm.Message{}, c.refused(resp, body)
-	}
-	a := &answer{origin: to.origin, emit: emit, buffered: func() bool { return false }}
-	if err := c.receive(a, body); err != nil {
-		return a.partial(), c.broken(ctx, watch, err, "the answer of "+c.host()+" broke off")
-	}
-	watch.limit = drainTimeout
-	_, _ = io.CopyN(io.Discard, body, 4<<10)
-	return a.message()
-}
-
-// post makes the HTTP request.
-func (c *Client) post(ctx context.Context, body []byte, known quirks) (*http.Request, error) {
-	address := c.address
-	if known&barePath != 0 {
-		address = c.bare
-	}
-	post, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	c.sign(post)
-	post.Header.Set("Content-Type", "application/json")
 	if c.streaming {
 		post.Header.Set("Accept", "text/event-stream")
 	}
-	// An empty list is not sent, but lets the transport try again when a kept
-	// connection turns out to be dead before anything was answered.
-	post.Header["Idempotency-Key"] = nil
-	return post, nil
-}
-
-// sign sets the headers that all requests have.
-func (c *Client) sign(req *http.Request) {
-	req.Header.Set("User-Agent", c.agent)
-	req.Header.Set("Accept", "application/json")
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
+	a := &answer{origin: to.origin}
+	a.Emit, a.Buffered = emit, func() bool { return false }
+	if err := c.server.Do(post, func(body io.Reader) error { return c.receive(a, body) }); err != nil {
+		return a.partial(), err
 	}
+	return a.message()
 }
 
-// host is the server's address as messages show it: without path, user and query.
-func (c *Client) host() string { return c.address.Scheme + "://" + c.address.Host }
+// request makes an HTTP request of a path of the API.
+func (c *Client) request(ctx context.Context, method, path string, body io.Reader, known quirks) (*http.Request, error) {
+	if known&barePath == 0 {
+		path = c.path + path
+	}
+	req, err := c.server.NewRequest(ctx, method, path, body)
+	if err == nil && c.server.Key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.server.Key)
+	}
+	return req, err
+}

@@ -17,6 +17,7 @@ import (
 
 	"hermes/worker/llm"
 	"hermes/worker/llm/llmtest"
+	"hermes/worker/llm/upstream"
 )
 
 func TestWithoutStreamingTheTextComesAtOnce(t *testing.T) {
@@ -298,7 +299,7 @@ func TestAnAnswerWithoutEndIsCut(t *testing.T) {
 		}
 		return nil
 	})
-	if e := failed(t, err); e.Class != llm.Malformed || !strings.Contains(e.Message, "longer than 32 MiB") || size > maxAnswer {
+	if e := failed(t, err); e.Class != llm.Malformed || !strings.Contains(e.Message, "longer than 32 MiB") || size > upstream.MaxAnswer {
 		t.Errorf("after %d bytes the error is %v", size, err)
 	}
 }

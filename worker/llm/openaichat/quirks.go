@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 // quirks are what a client has learned about its server by being refused. They
@@ -26,17 +27,17 @@ const (
 // returns known unchanged when there is nothing to learn.
 func (c *Client) learn(known quirks, req llm.Request, refused *llm.Error) quirks {
 	words := strings.ToLower(refused.Message + " " + refused.Code)
-	if refused.Status == http.StatusNotFound && c.guessedPath && !strings.Contains(words, "model") {
+	if refused.Status == http.StatusNotFound && c.guessed && !strings.Contains(words, "model") {
 		return known | barePath
 	}
 	if refused.Status != http.StatusBadRequest && refused.Status != http.StatusUnprocessableEntity {
 		return known
 	}
-	unknownField := mentions(words, []string{
+	unknownField := upstream.Mentions(words, []string{
 		"unsupported", "not supported", "not support", "unknown", "unrecognized", "unexpected", "extra", "not permitted", "not allowed",
 	})
 	switch {
-	case req.MaxTokens > 0 && unknownField && mentions(words, []string{"max_tokens", "max_completion_tokens"}):
+	case req.MaxTokens > 0 && unknownField && upstream.Mentions(words, []string{"max_tokens", "max_completion_tokens"}):
 		return known | otherMaxTokens
 	case c.streaming && strings.Contains(words, "stream_options"):
 		return known | noStreamOptions

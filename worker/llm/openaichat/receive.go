@@ -4,23 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
 
-	"hermes/worker/llm"
 	"hermes/worker/llm/sse"
+	"hermes/worker/llm/upstream"
 )
-
-// emitError marks an error of emit, which is handed back as it is.
-type emitError struct{ err error }
-
-func (e *emitError) Error() string { return e.err.Error() }
-
-func (e *emitError) Unwrap() error { return e.err }
-
-// errEarly is the error of an answer that stops before its end.
-var errEarly = errors.New("the model's answer ended early")
 
 // receive reads the body of an answer. What it is shows in its first byte, not
 // in the headers: some servers answer a stream request with one JSON object,
@@ -37,20 +25,13 @@ func (c *Client) receive(a *answer, body io.Reader) error {
 	}()
 	first, err := reader.Peek()
 	if err != nil {
-		return early(err)
+		return upstream.Early(err)
 	}
 	switch first[0] {
 	case '{', '[':
 		return c.whole(a, io.MultiReader(bytes.NewReader(first), body))
 	case '<':
-		page, err := io.ReadAll(io.LimitReader(io.MultiReader(bytes.NewReader(first), body), maxFailure))
-		if err != nil {
-			return err
-		}
-		return &llm.Error{
-			Class:   llm.Malformed,
-			Message: fmt.Sprintf("%s answered with %s; model.base_url must be the address of an API", c.host(), read(page).message),
-		}
+		return c.server.Page(io.MultiReader(bytes.NewReader(first), body))
 	default:
 		return c.events(a, reader)
 	}
@@ -58,42 +39,42 @@ func (c *Client) receive(a *answer, body io.Reader) error {
 
 // whole reads an answer that is one JSON object.
 func (c *Client) whole(a *answer, body io.Reader) error {
-	raw, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	raw, err := io.ReadAll(io.LimitReader(body, upstream.MaxAnswer+1))
 	if err != nil {
-		return early(err)
+		return upstream.Early(err)
 	}
-	if len(raw) > maxAnswer {
-		return a.grow(len(raw))
+	if len(raw) > upstream.MaxAnswer {
+		return a.Grow(len(raw))
 	}
 	var answered chunk
 	switch err := json.NewDecoder(bytes.NewReader(raw)).Decode(&answered); {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return errEarly
+		return upstream.ErrEarly
 	case err != nil && raw[0] == '[', err == nil && answered.failed():
 		return c.told(raw)
 	case err != nil:
-		return malformed(raw)
+		return upstream.Malformed(raw)
 	case len(answered.Choices) == 0:
-		return malformed(raw)
+		return upstream.Malformed(raw)
 	}
 	return a.take(answered)
 }
 
 // events reads an answer that is a stream.
 func (c *Client) events(a *answer, reader *sse.Reader) error {
-	a.buffered = reader.Buffered
+	a.Buffered = reader.Buffered
 	for {
 		event, err := reader.Next()
 		if err != nil && event.Data == nil {
-			if a.finish != "" && ended(err) {
+			if a.finish != "" && upstream.Ended(err) {
 				return nil // no [DONE], but the model has finished
 			}
-			return early(err)
+			return upstream.Early(err)
 		}
 		if done, failure := c.event(a, event, err != nil); done || failure != nil {
 			return failure
 		}
-		if err := a.settle(); err != nil {
+		if err := a.Settle(); err != nil {
 			return err
 		}
 	}
@@ -106,7 +87,7 @@ func (c *Client) event(a *answer, event sse.Event, cut bool) (bool, error) {
 		return false, c.told(event.Data)
 	}
 	if literal, ok := plainContent(&a.scanner, event.Data); ok {
-		return false, a.plain(literal)
+		return false, a.Plain(literal)
 	}
 	data := bytes.TrimSpace(event.Data)
 	switch string(data) {
@@ -120,9 +101,9 @@ func (c *Client) event(a *answer, event sse.Event, cut bool) (bool, error) {
 	case err != nil && cut && a.finish != "":
 		return true, nil
 	case err != nil && cut:
-		return false, errEarly
+		return false, upstream.ErrEarly
 	case err != nil:
-		return false, malformed(data)
+		return false, upstream.Malformed(data)
 	case piece.failed():
 		return false, c.told(data)
 	}
@@ -131,49 +112,5 @@ func (c *Client) event(a *answer, event sse.Event, cut bool) (bool, error) {
 
 // told makes an error of one that the server tells of inside its answer.
 func (c *Client) told(body []byte) error {
-	return failure(0, nil, body, c.now())
+	return upstream.Failure(0, nil, body, c.server.Now())
 }
-
-// refusal is the error of a request that was answered with a status of failure,
-// and so before anything was emitted.
-type refusal struct{ err *llm.Error }
-
-func (r *refusal) Error() string { return r.err.Error() }
-
-func (r *refusal) Unwrap() error { return r.err }
-
-// refused makes an error of an answer whose status is not one of success.
-func (c *Client) refused(resp *http.Response, body io.Reader) error {
-	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		target := "elsewhere"
-		if location, err := resp.Location(); err == nil {
-			target = "to " + location.Scheme + "://" + location.Host + location.Path
-		}
-		return &refusal{&llm.Error{
-			Class: llm.BadRequest, Status: resp.StatusCode,
-			Message: oneLine(c.host() + " redirects " + target + ", which is not followed with a key; set model.base_url to the right address"),
-		}}
-	}
-	raw, err := io.ReadAll(io.LimitReader(body, maxFailure))
-	if err != nil {
-		raw = nil // the status says enough
-	}
-	return &refusal{failure(resp.StatusCode, resp.Header, raw, c.now())}
-}
-
-// malformed is the error of an event or answer that is not what it should be.
-func malformed(data []byte) error {
-	const shown = 100
-	data = data[:min(len(data), shown)]
-	return &llm.Error{Class: llm.Malformed, Message: "the model server broke its protocol: " + oneLine(string(data))}
-}
-
-// early says that a body ended before the answer did.
-func early(err error) error {
-	if ended(err) {
-		return errEarly
-	}
-	return err
-}
-
-func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }

@@ -1,12 +1,10 @@
 package openaichat
 
 import (
-	"encoding/json"
-	"math"
 	"slices"
-	"strconv"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 // replayed are the fields of a message that go back to where they came from.
@@ -15,86 +13,40 @@ func replayed() []string {
 	return []string{"extra_content", "reasoning_content", "reasoning_details"}
 }
 
-// encoder writes a request. Keys come in a fixed order, and equal requests give
-// equal bytes, so that the provider's cache of prefixes can work.
+// encoder writes a request.
 type encoder struct {
-	b     []byte
+	upstream.Encoder
 	to    *target
 	known quirks
 }
 
 // encode returns the body of a request.
 func (c *Client) encode(to *target, req llm.Request, known quirks) []byte {
-	e := encoder{b: make([]byte, 0, size(req)), to: to, known: known}
-	e.raw(`{"model":`).text(to.model).raw(`,"messages":[`)
-	for i, m := range req.Messages {
-		if i > 0 {
-			e.raw(",")
-		}
-		e.message(m)
-	}
-	e.raw("]")
+	e := encoder{upstream.NewEncoder(req), to, known}
+	e.Raw(`{"model":`).Text(to.model).Raw(`,"messages":`)
+	e.List(len(req.Messages), func(i int) { e.message(req.Messages[i]) })
 	e.tools(req)
 	e.sampling(req)
 	if c.streaming {
-		e.raw(`,"stream":true`)
+		e.Raw(`,"stream":true`)
 		if known&noStreamOptions == 0 {
-			e.raw(`,"stream_options":{"include_usage":true}`)
+			e.Raw(`,"stream_options":{"include_usage":true}`)
 		}
 	}
-	return e.raw("}").b
-}
-
-// size guesses how long a request will be, a little too long for most.
-func size(req llm.Request) int {
-	n := 1024
-	for _, m := range req.Messages {
-		n += 128 + len(m.Reasoning)
-		for _, p := range m.Parts {
-			n += 64 + len(p.Text) + len(p.Text)/16 + len(p.ImageURL)
-		}
-		for _, call := range m.ToolCalls {
-			n += 128 + len(call.Arguments) + len(call.Arguments)/8
-		}
-	}
-	for _, t := range req.Tools {
-		n += 128 + len(t.Description) + len(t.Parameters)
-	}
-	return n
-}
-
-func (e *encoder) raw(s string) *encoder {
-	e.b = append(e.b, s...)
-	return e
-}
-
-func (e *encoder) text(s string) *encoder {
-	e.b = appendQuoted(e.b, s)
-	return e
-}
-
-func (e *encoder) json(raw json.RawMessage) *encoder {
-	e.b = append(e.b, raw...)
-	return e
+	return e.Raw("}").B
 }
 
 func (e *encoder) message(m llm.Message) {
-	e.raw(`{"role":`).text(string(m.Role))
+	e.Raw(`{"role":`).Text(string(m.Role))
 	if m.Role == llm.Tool {
-		e.raw(`,"tool_call_id":`).text(m.ToolCallID)
+		e.Raw(`,"tool_call_id":`).Text(m.ToolCallID)
 	}
-	e.raw(`,"content":`)
+	e.Raw(`,"content":`)
 	e.content(m)
 	own := m.Origin != "" && m.Origin == e.to.origin
 	if len(m.ToolCalls) > 0 {
-		e.raw(`,"tool_calls":[`)
-		for i, call := range m.ToolCalls {
-			if i > 0 {
-				e.raw(",")
-			}
-			e.call(call, own)
-		}
-		e.raw("]")
+		e.Raw(`,"tool_calls":`)
+		e.List(len(m.ToolCalls), func(i int) { e.call(m.ToolCalls[i], own) })
 	}
 	if own {
 		for _, key := range replayed() {
@@ -102,11 +54,11 @@ func (e *encoder) message(m llm.Message) {
 				continue
 			}
 			if raw := m.Extras[key]; len(raw) > 0 {
-				e.raw(",").text(key).raw(":").json(raw)
+				e.Raw(",").Text(key).Raw(":").JSON(raw)
 			}
 		}
 	}
-	e.raw("}")
+	e.Raw("}")
 }
 
 // content writes a string where it can: many servers take a list of parts from
@@ -115,98 +67,82 @@ func (e *encoder) content(m llm.Message) {
 	images := slices.ContainsFunc(m.Parts, func(p llm.Part) bool { return p.ImageURL != "" })
 	switch {
 	case !images && len(m.Parts) == 0 && len(m.ToolCalls) > 0:
-		e.raw("null")
+		e.Raw("null")
 	case !images && (len(m.Parts) < 2 || m.Role != llm.User):
-		e.text(m.Text())
+		e.Text(m.Text())
 	default:
-		e.raw("[")
-		for i, p := range m.Parts {
-			if i > 0 {
-				e.raw(",")
-			}
-			e.part(p)
-		}
-		e.raw("]")
+		e.List(len(m.Parts), func(i int) { e.part(m.Parts[i]) })
 	}
 }
 
 func (e *encoder) part(p llm.Part) {
 	if p.ImageURL == "" {
-		e.raw(`{"type":"text","text":`).text(p.Text).raw("}")
+		e.Raw(`{"type":"text","text":`).Text(p.Text).Raw("}")
 		return
 	}
-	e.raw(`{"type":"image_url","image_url":{"url":`).text(p.ImageURL)
+	e.Raw(`{"type":"image_url","image_url":{"url":`).Text(p.ImageURL)
 	if p.Detail != "" {
-		e.raw(`,"detail":`).text(p.Detail)
+		e.Raw(`,"detail":`).Text(p.Detail)
 	}
-	e.raw("}}")
+	e.Raw("}}")
 }
 
 func (e *encoder) call(call llm.ToolCall, own bool) {
-	e.raw(`{"id":`).text(call.ID).raw(`,"type":"function","function":{"name":`).text(call.Name)
-	e.raw(`,"arguments":`).text(call.Arguments).raw("}")
+	e.Raw(`{"id":`).Text(call.ID).Raw(`,"type":"function","function":{"name":`).Text(call.Name)
+	e.Raw(`,"arguments":`).Text(call.Arguments).Raw("}")
 	if own {
 		for _, key := range toolExtras() {
 			if raw := call.Extras[key]; len(raw) > 0 {
-				e.raw(",").text(key).raw(":").json(raw)
+				e.Raw(",").Text(key).Raw(":").JSON(raw)
 			}
 		}
 	}
-	e.raw("}")
+	e.Raw("}")
 }
 
 func (e *encoder) tools(req llm.Request) {
 	if len(req.Tools) == 0 {
 		return
 	}
-	e.raw(`,"tools":[`)
-	for i, t := range req.Tools {
-		if i > 0 {
-			e.raw(",")
-		}
-		e.raw(`{"type":"function","function":{"name":`).text(t.Name).raw(`,"description":`).text(t.Description)
-		e.raw(`,"parameters":`)
+	e.Raw(`,"tools":`)
+	e.List(len(req.Tools), func(i int) {
+		t := req.Tools[i]
+		e.Raw(`{"type":"function","function":{"name":`).Text(t.Name).Raw(`,"description":`).Text(t.Description)
+		e.Raw(`,"parameters":`)
 		if len(t.Parameters) == 0 {
-			e.raw(`{"type":"object","properties":{}}`)
+			e.Raw(`{"type":"object","properties":{}}`)
 		} else {
-			e.json(t.Parameters)
+			e.JSON(t.Parameters)
 		}
-		e.raw("}}")
-	}
-	e.raw("]")
+		e.Raw("}}")
+	})
 	switch choice := req.ToolChoice; choice {
 	case "":
 	case "auto", "none", "required":
-		e.raw(`,"tool_choice":`).text(choice)
+		e.Raw(`,"tool_choice":`).Text(choice)
 	default:
-		e.raw(`,"tool_choice":{"type":"function","function":{"name":`).text(choice).raw("}}")
+		e.Raw(`,"tool_choice":{"type":"function","function":{"name":`).Text(choice).Raw("}}")
 	}
 }
 
 func (e *encoder) sampling(req llm.Request) {
-	e.float("temperature", req.Temperature)
-	e.float("top_p", req.TopP)
+	e.Float("temperature", req.Temperature)
+	e.Float("top_p", req.TopP)
 	if req.MaxTokens > 0 {
-		e.raw(",").text(e.maxTokens()).raw(":").raw(strconv.Itoa(req.MaxTokens))
+		e.Raw(",").Text(e.maxTokens()).Raw(":").Int(req.MaxTokens)
 	}
 	if len(req.Stop) > 0 {
-		e.raw(`,"stop":[`)
-		for i, stop := range req.Stop {
-			if i > 0 {
-				e.raw(",")
-			}
-			e.text(stop)
-		}
-		e.raw("]")
+		e.Raw(`,"stop":`)
+		e.List(len(req.Stop), func(i int) { e.Text(req.Stop[i]) })
 	}
 	if req.ReasoningEffort != "" {
-		e.raw(`,"reasoning_effort":`).text(req.ReasoningEffort)
+		e.Raw(`,"reasoning_effort":`).Text(req.ReasoningEffort)
 	}
 	if len(req.ResponseFormat) > 0 {
-		e.raw(`,"response_format":`).json(req.ResponseFormat)
+		e.Raw(`,"response_format":`).JSON(req.ResponseFormat)
 	}
 	if req.User != "" {
-		e.raw(`,"user":`).text(req.User)
+		e.Raw(`,"user":`).Text(req.User)
 	}
 }
 
@@ -217,12 +153,4 @@ func (e *encoder) maxTokens() string {
 		return "max_completion_tokens"
 	}
 	return "max_tokens"
-}
-
-func (e *encoder) float(key string, value *float64) {
-	if value == nil || math.IsNaN(*value) || math.IsInf(*value, 0) {
-		return
-	}
-	e.raw(",").text(key).raw(":")
-	e.b = strconv.AppendFloat(e.b, *value, 'g', -1, 64)
 }

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
 
 func TestPlainContentKnowsOrdinaryChunks(t *testing.T) {
@@ -85,21 +86,21 @@ func agree(t interface {
 		t.Fatalf("%q: plain, but an error", data)
 	}
 	got := ""
-	a := &answer{buffered: func() bool { return false }, emit: func(event llm.Event) error {
+	a := &answer{Answer: upstream.Answer{Buffered: func() bool { return false }, Emit: func(event llm.Event) error {
 		text, ok := event.(llm.Text)
 		if !ok {
 			t.Fatalf("%q: plain, but emits %T", data, event)
 		}
-		got += unquote(text.JSON)
+		got += upstream.Unquote(text.JSON)
 		return nil
-	}}
+	}}}
 	if err := a.take(decoded); err != nil {
 		t.Fatalf("%q: plain, but %v", data, err)
 	}
-	if got != want || a.text.text() != want {
+	if got != want || a.Text() != want {
 		t.Fatalf("%q: plain content is %q, the full decoder has %q", data, want, got)
 	}
-	if a.finish != "" || a.usage != (llm.Usage{}) || len(a.tools.calls) > 0 || a.extras() != nil || a.thinking.text() != "" {
+	if a.finish != "" || a.usage != (llm.Usage{}) || len(a.tools.calls) > 0 || a.extras() != nil || a.Thinking() != "" {
 		t.Fatalf("%q: plain, but the full decoder finds more: %+v", data, a)
 	}
 }
@@ -115,29 +116,6 @@ func FuzzScan(f *testing.F) {
 	f.Add([]byte(finish("stop")))
 	f.Add([]byte(`{"choices":[{"delta":{"content":"a"},"index":0,"message":null,"error":null,"logprobs":{"a":[1.5e3,true]}}],"usage":null,"error":null,"message":"x","detail":1}`))
 	f.Fuzz(func(t *testing.T, data []byte) { agree(t, data) })
-}
-
-func FuzzQuote(f *testing.F) {
-	for _, s := range []string{"", "a\"b\\c\n\r\t\x00\x1f", "ä😀\u2028<&>", "\xff\xc3(", "\ufffd"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		literal := appendQuoted(nil, s)
-		var got, want string
-		if err := json.Unmarshal(literal, &got); err != nil {
-			t.Fatalf("%q is no JSON string: %v", literal, err)
-		}
-		plain, err := json.Marshal(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(plain, &want); err != nil {
-			t.Fatal(err)
-		}
-		if got != want {
-			t.Fatalf("%q comes back as %q", want, got)
-		}
-	})
 }
 
 // TestPlainContentAgreesWithTheFullDecoder builds chunks out of the keys and

@@ -6,10 +6,8 @@ import (
 	"slices"
 
 	"hermes/worker/llm"
+	"hermes/worker/llm/upstream"
 )
-
-// maxToolCalls is how many calls one message may make.
-const maxToolCalls = 256
 
 // toolCalls gathers the tool calls of a message out of their pieces.
 type toolCalls struct {
@@ -20,7 +18,7 @@ type toolCalls struct {
 type toolCall struct {
 	index     int // as the server numbers it, -1 when it does not
 	id, name  string
-	arguments pieces
+	arguments upstream.Pieces
 	extras    map[string]json.RawMessage
 }
 
@@ -32,7 +30,7 @@ func (t *toolCalls) add(deltas []toolDelta) int {
 		if len(deltas) > 1 {
 			position = i
 		}
-		id, name := str(d.ID), str(d.Function.Name)
+		id, name := upstream.Str(d.ID), upstream.Str(d.Function.Name)
 		call := t.find(d.Index, id, name, position)
 		if call == nil {
 			call = t.begin(d.Index)
@@ -55,9 +53,9 @@ func (t *toolCalls) add(deltas []toolDelta) int {
 // OpenAI numbers calls, and names each in its first piece only. Others leave
 // the number out, or give every call the number 0; then the id tells.
 func (t *toolCalls) find(index json.RawMessage, id, name string, position int) *toolCall {
-	if !absent(index) {
+	if !upstream.Absent(index) {
 		for _, call := range slices.Backward(t.calls) {
-			if call.index != number(index) {
+			if call.index != upstream.Number(index) {
 				continue
 			}
 			if id != "" && call.id != "" && id != call.id && name != "" {
@@ -86,8 +84,8 @@ func (t *toolCalls) find(index json.RawMessage, id, name string, position int) *
 
 func (t *toolCalls) begin(index json.RawMessage) *toolCall {
 	call := &toolCall{index: -1}
-	if !absent(index) {
-		call.index = number(index)
+	if !upstream.Absent(index) {
+		call.index = upstream.Number(index)
 	}
 	t.calls = append(t.calls, call)
 	return call
@@ -97,18 +95,18 @@ func (t *toolCalls) begin(index json.RawMessage) *toolCall {
 // itself.
 func (c *toolCall) append(arguments json.RawMessage) {
 	switch {
-	case absent(arguments):
+	case upstream.Absent(arguments):
 	case arguments[0] == '"':
-		c.arguments.add(arguments[1 : len(arguments)-1])
+		c.arguments.Add(arguments[1 : len(arguments)-1])
 	default:
-		literal := appendQuoted(nil, string(arguments))
-		c.arguments.add(literal[1 : len(literal)-1])
+		literal := upstream.AppendQuoted(nil, string(arguments))
+		c.arguments.Add(literal[1 : len(literal)-1])
 	}
 }
 
 // keep remembers a field that the provider wants back.
 func (c *toolCall) keep(key string, value json.RawMessage) {
-	if absent(value) {
+	if upstream.Absent(value) {
 		return
 	}
 	if c.extras == nil {
@@ -128,7 +126,7 @@ func (t *toolCalls) done() []llm.ToolCall {
 	var calls []llm.ToolCall
 	seen := make(map[string]bool)
 	for _, c := range t.calls {
-		arguments := c.arguments.text()
+		arguments := c.arguments.Text()
 		if c.name == "" && c.id == "" && arguments == "" {
 			continue
 		}

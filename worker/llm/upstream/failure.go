@@ -1,4 +1,4 @@
-package openaichat
+package upstream
 
 import (
 	"encoding/json"
@@ -26,12 +26,13 @@ const (
 // said is what a server said about a failure.
 type said struct {
 	message, code, kind string
-	status              int // where the body names one
+	request             string // the server's name for the request
+	status              int    // where the body names one
 }
 
-// failure makes an error of an answer that is none. Status is 0 when the
+// Failure makes an error of an answer that is none. Status is 0 when the
 // failure was told inside an answer that had begun well.
-func failure(status int, header http.Header, body []byte, now time.Time) *llm.Error {
+func Failure(status int, header http.Header, body []byte, now time.Time) *llm.Error {
 	s := read(body)
 	if status == 0 {
 		status = s.status
@@ -42,6 +43,7 @@ func failure(status int, header http.Header, body []byte, now time.Time) *llm.Er
 		Code:       s.code,
 		Message:    s.message,
 		RetryAfter: retryAfter(header, now),
+		RequestID:  requestID(header.Get("Request-Id"), header.Get("X-Request-Id"), s.request),
 	}
 	if e.Code == "" {
 		e.Code = s.kind
@@ -58,13 +60,16 @@ func failure(status int, header http.Header, body []byte, now time.Time) *llm.Er
 // errorBody is any of the shapes in which servers report errors.
 type errorBody struct {
 	Error   json.RawMessage `json:"error"` // an object like this one, or a text
-	Choices []choice        `json:"choices"`
+	Choices []struct {
+		Error json.RawMessage `json:"error"`
+	} `json:"choices"`
 	Message json.RawMessage `json:"message"`
 	Msg     json.RawMessage `json:"msg"`    // an element of FastAPI's detail
 	Detail  json.RawMessage `json:"detail"` // a text, or a list
 	Code    json.RawMessage `json:"code"`   // a word, or an HTTP status
 	Type    json.RawMessage `json:"type"`
-	Status  json.RawMessage `json:"status"` // Google's word for a code
+	Status  json.RawMessage `json:"status"`     // Google's word for a code
+	Request json.RawMessage `json:"request_id"` // Anthropic
 	// Metadata is where OpenRouter puts the words of the provider behind it.
 	Metadata struct {
 		Raw json.RawMessage `json:"raw"`
@@ -75,23 +80,23 @@ type errorBody struct {
 func read(body []byte) said {
 	text := strings.TrimSpace(string(body))
 	if s, ok := readJSON([]byte(text), 0); ok {
-		s.message = oneLine(s.message)
+		s.message = OneLine(s.message)
 		return s
 	}
 	if strings.HasPrefix(text, "<") {
-		return said{message: oneLine(readHTML(text))}
+		return said{message: OneLine(readHTML(text))}
 	}
-	return said{message: oneLine(text)}
+	return said{message: OneLine(text)}
 }
 
 // readJSON reads an object, a list of them, or a string.
 func readJSON(raw json.RawMessage, depth int) (said, bool) {
-	if depth > 3 || !json.Valid(raw) || absent(raw) {
+	if depth > 3 || !json.Valid(raw) || Absent(raw) {
 		return said{}, false
 	}
 	switch raw[0] {
 	case '"':
-		return said{message: unquote(raw)}, true
+		return said{message: Unquote(raw)}, true
 	case '[':
 		return readList(raw, depth)
 	case '{':
@@ -129,8 +134,8 @@ func readObject(raw json.RawMessage, depth int) (said, bool) {
 	if json.Unmarshal(raw, &body) != nil {
 		return said{}, false
 	}
-	own := said{kind: str(body.Type)}
-	for _, code := range []string{str(body.Status), str(body.Code)} {
+	own := said{kind: Str(body.Type)}
+	for _, code := range []string{Str(body.Status), Str(body.Code)} {
 		n, err := strconv.Atoi(code)
 		switch {
 		case err != nil && code != "":
@@ -150,7 +155,8 @@ func readObject(raw json.RawMessage, depth int) (said, bool) {
 		if s.status == 0 {
 			s.status = own.status
 		}
-		if provider := str(body.Metadata.Raw); provider != "" {
+		s.request = Str(body.Request)
+		if provider := Str(body.Metadata.Raw); provider != "" {
 			s.message += ": " + read([]byte(provider)).message
 		}
 		return s, true
@@ -178,8 +184,8 @@ func readHTML(page string) string {
 	return "an HTML page"
 }
 
-// oneLine makes one line of bounded length of any text.
-func oneLine(text string) string {
+// OneLine makes one line of bounded length of any text.
+func OneLine(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	text = strings.Map(func(r rune) rune {
 		switch {
@@ -203,13 +209,13 @@ func oneLine(text string) string {
 func classify(status int, s said) llm.Class {
 	words := strings.ToLower(s.code + " " + s.kind + " " + s.message)
 	switch {
-	case mentions(words, billingWords()):
+	case Mentions(words, billingWords()):
 		return llm.Billing
-	case status != http.StatusTooManyRequests && mentions(words, overflowWords()):
+	case status != http.StatusTooManyRequests && Mentions(words, overflowWords()):
 		return llm.Overflow
-	case mentions(words, filterWords()):
+	case Mentions(words, filterWords()):
 		return llm.ContentFilter
-	case strings.Contains(words, "api key") && mentions(words, []string{"invalid", "incorrect", "not valid", "expired"}):
+	case strings.Contains(words, "api key") && Mentions(words, []string{"invalid", "incorrect", "not valid", "expired"}):
 		return llm.Auth
 	}
 	switch status {
@@ -225,11 +231,11 @@ func classify(status int, s said) llm.Class {
 		return llm.BadRequest
 	}
 	switch {
-	case mentions(words, []string{"rate_limit", "rate limit", "too many requests"}):
+	case Mentions(words, []string{"rate_limit", "rate limit", "too many requests"}):
 		return llm.RateLimit
-	case status >= 500, mentions(words, []string{"overloaded", "server_error"}):
+	case status >= 500, Mentions(words, []string{"overloaded", "server_error"}):
 		return llm.Overloaded
-	case status == 0 && mentions(words, []string{"invalid_request", "bad_request", "not found", "not_found"}):
+	case status == 0 && Mentions(words, []string{"invalid_request", "bad_request", "not found", "not_found"}):
 		return llm.BadRequest
 	case status == 0:
 		return llm.Overloaded // an answer that had begun well failed: the server's fault
@@ -238,14 +244,15 @@ func classify(status int, s said) llm.Class {
 	}
 }
 
-func mentions(text string, words []string) bool {
+// Mentions reports whether a text has one of the words in it.
+func Mentions(text string, words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
 }
 
 func billingWords() []string {
 	return []string{
 		"insufficient_quota", "billing_hard_limit", "billing_not_active", "insufficient balance",
-		"credit balance", "insufficient credits", "insufficient funds", "payment required",
+		"credit balance", "insufficient credits", "insufficient funds", "payment required", "billing_error", "api usage limits",
 	}
 }
 
@@ -256,7 +263,7 @@ func overflowWords() []string {
 	return []string{
 		"context_length_exceeded", "maximum context length", "context length exceeded", "exceeds the context",
 		"context window", "exceed_context_size", "exceeds the available context size", "prompt is too long",
-		"exceeds the maximum number of tokens", "maximum prompt length", "reduce the length of the messages",
+		"exceeds the maximum number of tokens", "maximum prompt length", "reduce the length of the messages", "exceed context limit",
 		"input is too long", "when context the overflows", "when the context overflows", "max_prompt_tokens_exceeded",
 		"too large for model with",
 	}
@@ -264,6 +271,20 @@ func overflowWords() []string {
 
 func filterWords() []string {
 	return []string{"content_filter", "content_policy", "content filter", "content policy", "content management policy", "flagged by", "was flagged"}
+}
+
+// requestID returns the first of the ids that is one: it is shown and logged, so
+// nothing else may come in with it.
+func requestID(ids ...string) string {
+	for _, id := range ids {
+		strange := strings.ContainsFunc(id, func(r rune) bool {
+			return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '_' && r != '-'
+		})
+		if id != "" && len(id) <= 128 && !strange {
+			return id
+		}
+	}
+	return ""
 }
 
 // retryAfter reads how long a server asks to wait: milliseconds, seconds or a

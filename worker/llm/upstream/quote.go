@@ -1,4 +1,4 @@
-package openaichat
+package upstream
 
 import (
 	"bytes"
@@ -8,10 +8,10 @@ import (
 
 const hex = "0123456789abcdef"
 
-// appendQuoted appends s as a JSON string literal. Bytes that are no UTF-8
+// AppendQuoted appends s as a JSON string literal. Bytes that are no UTF-8
 // become U+FFFD. It is written here because requests repeat a long history and
 // encoding/json would escape <, > and & in it.
-func appendQuoted(dst []byte, s string) []byte {
+func AppendQuoted(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	kept := 0 // s up to here is in dst
 	for i := 0; i < len(s); {
@@ -52,18 +52,18 @@ func appendEscaped(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
 }
 
-// pieces gathers a text that arrives as JSON string literals. They stay escaped
+// Pieces gathers a text that arrives as JSON string literals. They stay escaped
 // until the text is complete, because most of them only pass through.
-type pieces struct {
+type Pieces struct {
 	raw  []byte // an opening quote, and the pieces
 	high []byte // a high surrogate at the end of a piece, which waits for its other half
 }
 
-// take adds a valid JSON string literal and returns the literal to hand on: the
+// Take adds a valid JSON string literal and returns the literal to hand on: the
 // same, unless its bytes are no text on their own. The result is valid as long
 // as the argument, and may be shorter than three bytes, which means that there
 // is nothing to hand on.
-func (p *pieces) take(literal []byte) []byte {
+func (p *Pieces) Take(literal []byte) []byte {
 	inner := literal[1 : len(literal)-1]
 	if len(p.high) > 0 || bytes.Contains(inner, []byte(`\u`)) || !utf8.Valid(inner) {
 		inner = append(p.high, inner...)
@@ -72,31 +72,34 @@ func (p *pieces) take(literal []byte) []byte {
 			whole -= len(`\ud83d`)
 		}
 		p.high = bytes.Clone(inner[whole:])
-		literal = appendQuoted(nil, unquote(append(append([]byte{'"'}, inner[:whole]...), '"')))
+		literal = AppendQuoted(nil, Unquote(append(append([]byte{'"'}, inner[:whole]...), '"')))
 		inner = literal[1 : len(literal)-1]
 	}
-	p.add(inner)
+	p.Add(inner)
 	return literal
 }
 
-// add adds what is clean already.
-func (p *pieces) add(inner []byte) {
+// Add adds what is clean already.
+func (p *Pieces) Add(inner []byte) {
 	if p.raw == nil {
 		p.raw = append(make([]byte, 0, 1024), '"')
 	}
 	p.raw = append(p.raw, inner...)
 }
 
-// text returns the whole text.
-func (p *pieces) text() string {
+// Pending reports whether half a character waits for its other half.
+func (p *Pieces) Pending() bool { return len(p.high) > 0 }
+
+// Text returns the whole text.
+func (p *Pieces) Text() string {
 	if len(p.high) > 0 {
 		p.high = nil
-		p.add([]byte("\ufffd"))
+		p.Add([]byte("\ufffd"))
 	}
 	if len(p.raw) < 2 {
 		return ""
 	}
-	return unquote(append(p.raw, '"'))
+	return Unquote(append(p.raw, '"'))
 }
 
 // endsHigh reports whether the inside of a literal ends with the escape of a
@@ -117,8 +120,8 @@ func endsHigh(inner []byte) bool {
 	return backslashes%2 == 0
 }
 
-// unquote decodes a JSON string literal. What is none gives nothing.
-func unquote(literal []byte) string {
+// Unquote decodes a JSON string literal. What is none gives nothing.
+func Unquote(literal []byte) string {
 	var s string
 	if json.Unmarshal(literal, &s) != nil {
 		return ""

@@ -1,4 +1,4 @@
-package openaichat
+package upstream
 
 import (
 	"context"
@@ -18,6 +18,16 @@ import (
 
 // errSilent is the cause when a server has said nothing for too long.
 var errSilent = errors.New("the model server is silent")
+
+// ErrEarly is the error of an answer that stops before its end.
+var ErrEarly = errors.New("the model's answer ended early")
+
+// EmitError marks an error of emit, which is handed back as it is.
+type EmitError struct{ Err error }
+
+func (e *EmitError) Error() string { return e.Err.Error() }
+
+func (e *EmitError) Unwrap() error { return e.Err }
 
 // watch cancels a request whose server is silent for longer than its limit.
 type watch struct {
@@ -57,9 +67,9 @@ func (b *watchedBody) Read(p []byte) (int, error) {
 
 // broken makes the error of a request that failed on its way. What had been
 // classified already, and what emit returned, stays as it is.
-func (c *Client) broken(ctx context.Context, w *watch, err error, what string) error {
-	if emitted, ok := errors.AsType[*emitError](err); ok {
-		return emitted.err
+func broken(ctx context.Context, w *watch, err error, what string) error {
+	if emitted, ok := errors.AsType[*EmitError](err); ok {
+		return emitted.Err
 	}
 	if _, ok := errors.AsType[*llm.Error](err); ok {
 		return err
@@ -73,7 +83,7 @@ func (c *Client) broken(ctx context.Context, w *watch, err error, what string) e
 	if outer, ok := errors.AsType[*url.Error](err); ok {
 		err = outer.Err // the outer error repeats the whole URL
 	}
-	return &llm.Error{Class: llm.Network, Message: oneLine(what + ": " + reason(err)), Err: err}
+	return &llm.Error{Class: llm.Network, Message: OneLine(what + ": " + reason(err)), Err: err}
 }
 
 // reason says in a few words why a connection failed.
@@ -102,3 +112,14 @@ func reason(err error) string {
 		return err.Error()
 	}
 }
+
+// Early says that a body ended before the answer did. Other errors stay.
+func Early(err error) error {
+	if Ended(err) {
+		return ErrEarly
+	}
+	return err
+}
+
+// Ended reports whether a read failed because there is no more.
+func Ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
