@@ -15,12 +15,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
 
 // limit bounds the whole run.
-const limit = 170 * time.Second
+const limit = 230 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,24 +38,26 @@ func main() {
 // options are the command line.
 type options struct {
 	hermes  string
+	store   string
 	json    bool
 	workers int
 }
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
-	if len(args) == 1 && args[0] == upstreamWord {
-		return serveUpstream(ctx, out)
+	if known, err := serveChild(ctx, args, out); known {
+		return err
 	}
 	var opts options
 	flags := flag.NewFlagSet("benchmark", flag.ContinueOnError)
 	flags.StringVar(&opts.hermes, "hermes", "bin/hermes", "the binary to measure")
+	flags.StringVar(&opts.store, "store-test", "", "the compiled tests of worker/store, whose benchmark is run; without it there is no such figure")
 	flags.BoolVar(&opts.json, "json", false, "print JSON")
 	flags.IntVar(&opts.workers, "workers", 50, "idle workers whose memory is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || opts.workers < 2 {
-		return errors.New("usage: benchmark [--json] [--hermes FILE] [--workers N]")
+		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--workers N]")
 	}
 	report, err := measure(ctx, opts, func(text string) { fmt.Fprintln(progress, "..", text) })
 	if err != nil {
@@ -82,7 +85,7 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 
-	up, err := startUpstream(ctx)
+	up, err := startChild(ctx, upstreamWord)
 	if err != nil {
 		return r, err
 	}
@@ -96,12 +99,21 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 	if err := h.create(ctx, 1); err != nil {
 		return r, err
 	}
+	if _, err := h.run(ctx, "-p", h.names[0], "config", "set", "api_server.max_concurrent_runs", strconv.Itoa(streams)); err != nil {
+		return r, err
+	}
 	if err := measureOne(ctx, &h, &r, say); err != nil {
 		return r, err
 	}
 	say("worker start")
 	if r.Start, err = measureStarts(ctx, &h); err != nil {
 		return r, err
+	}
+	if opts.store != "" {
+		say("store")
+		if r.Store, err = measureStore(ctx, opts.store); err != nil {
+			return r, err
+		}
 	}
 	say(fmt.Sprintf("%d workers", opts.workers))
 	if err := h.create(ctx, opts.workers); err != nil {
@@ -127,11 +139,11 @@ func measureOne(ctx context.Context, h *hermes, r *report, say func(string)) err
 		}
 		defer p.close()
 		say("requests")
-		if r.Request, err = p.requests(ctx); err != nil {
+		if r.Request, err = p.requests(ctx, hello(false), false); err != nil {
 			return err
 		}
-		say("streams")
-		if r.Chunk, err = p.streams(ctx); err != nil {
+		say("a long stream")
+		if r.Chunk, err = p.long(ctx); err != nil {
 			return err
 		}
 		say("memory after use")
@@ -139,9 +151,58 @@ func measureOne(ctx context.Context, h *hermes, r *report, say func(string)) err
 		if err := pause(ctx, 10*time.Second); err != nil {
 			return err
 		}
-		r.Used, err = g.memory(ctx)
-		return err
+		if r.Used, err = g.memory(ctx); err != nil {
+			return err
+		}
+		if err := p.measureFirsts(ctx, r, say); err != nil {
+			return err
+		}
+		return p.measureStreams(ctx, server{p.hermes, g.workers[0]}, r, say)
 	})
+}
+
+// measureFirsts does what is left of requests one after the other: how soon
+// their answers begin, and what a stored chain before them costs.
+func (p *pair) measureFirsts(ctx context.Context, r *report, say func(string)) (err error) {
+	say("first text of a stream")
+	if r.First, err = p.requests(ctx, hello(true), true); err != nil {
+		return err
+	}
+	say("a chain of responses")
+	for _, stream := range []bool{false, true} {
+		q, err := p.chain(ctx, stream)
+		if err != nil {
+			return err
+		}
+		took, err := p.requests(ctx, q, stream)
+		if err != nil {
+			return err
+		}
+		if stream {
+			r.ChainFirst = took
+		} else {
+			r.Chain = took
+		}
+	}
+	return nil
+}
+
+// measureStreams runs many streams at once, through hermes and the relay.
+func (p *pair) measureStreams(ctx context.Context, hermes server, r *report, say func(string)) (err error) {
+	other, err := startChild(ctx, relayWord, p.direct.url)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, other.stop()) }()
+	relay := server{target{url: other.url}, other.cmd.Process.Pid}
+	r.Streams = streams
+	say(fmt.Sprintf("%d streams, chat", streams))
+	if r.ChatStreams, err = chatLoad().concurrent(ctx, relay, hermes); err != nil {
+		return err
+	}
+	say(fmt.Sprintf("%d streams, responses", streams))
+	r.ResponseStreams, err = responsesLoad().concurrent(ctx, relay, hermes)
+	return err
 }
 
 // machine says what the figures were made on.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,9 +17,9 @@ const (
 	requestRounds = 15
 	requestsEach  = 40
 	warmUp        = 100
-	// streamRounds streams of chunks on either side.
-	streamRounds = 15
-	chunks       = 1000
+	// longRounds streams of chunks on either side.
+	longRounds = 15
+	chunks     = 1000
 )
 
 // compared is one measurement on both sides. Times are in microseconds.
@@ -34,6 +35,8 @@ type compared struct {
 type pair struct {
 	client         *http.Client
 	direct, hermes target
+	answer         bytes.Buffer // the current one
+	piece          []byte       // what is read of it at once
 }
 
 type target struct{ url, key string }
@@ -51,17 +54,53 @@ func (h *hermes) pair(ctx context.Context, name string) (*pair, error) {
 		client: &http.Client{Transport: &http.Transport{DisableCompression: true}},
 		direct: target{h.upstream, upstreamKey},
 		hermes: target{"http://127.0.0.1:" + port, key},
+		piece:  make([]byte, 64<<10),
 	}, nil
 }
 
 func (p *pair) close() { p.client.CloseIdleConnections() }
 
-// requests measures a question and its short answer, in one piece.
-func (p *pair) requests(ctx context.Context) (compared, error) {
+// question is a request for a short answer, the same for both sides or in the
+// words of the API that each of them is asked by.
+type question struct {
+	direct, hermes request
+	// answer is in the answer, and the first text of its stream.
+	answer string
+	// after is done with an answer of hermes when nobody waits, if it is set.
+	after func(answer []byte) error
+}
+
+type request struct{ path, body string }
+
+const (
+	chatPath      = "/v1/chat/completions"
+	responsesPath = "/v1/responses"
+)
+
+// hello is a question without a history.
+func hello(stream bool) question {
+	r := request{chatPath, fmt.Sprintf(`{"model":"m","stream":%t,"messages":[{"role":"user","content":"say hello"}]}`, stream)}
+	return question{direct: r, hermes: r, answer: "hello"}
+}
+
+// requests measures a question, asked often: until the whole answer is there, or
+// until the first of its text is.
+func (p *pair) requests(ctx context.Context, q question, first bool) (compared, error) {
 	ask := func(to target) (time.Duration, error) {
-		return p.ask(ctx, to, `{"model":"m","messages":[{"role":"user","content":"say hello"}]}`, func(body []byte) bool {
-			return bytes.Contains(body, []byte(`"content":"hello"`))
-		})
+		r := q.direct
+		if to == p.hermes {
+			r = q.hermes
+		}
+		took, err := p.ask(ctx, to, r, func(took timing, body []byte) (time.Duration, bool) {
+			if first {
+				return took.first, took.first > 0
+			}
+			return took.whole, bytes.Contains(body, []byte(q.answer))
+		}, q.answer)
+		if err == nil && to == p.hermes && q.after != nil {
+			err = q.after(p.answer.Bytes())
+		}
+		return took, err
 	}
 	for range warmUp {
 		for _, to := range []target{p.direct, p.hermes} {
@@ -73,20 +112,20 @@ func (p *pair) requests(ctx context.Context) (compared, error) {
 	return p.compare(requestRounds, requestsEach, ask)
 }
 
-// streams measures a stream of many chunks, by the chunk.
-func (p *pair) streams(ctx context.Context) (compared, error) {
-	body := fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":"stream %d 8"}]}`, chunks)
+// long measures a stream of many chunks, by the chunk.
+func (p *pair) long(ctx context.Context) (compared, error) {
+	r := request{chatPath, fmt.Sprintf(`{"model":"m","stream":true,"messages":[{"role":"user","content":"stream %d 8"}]}`, chunks)}
 	last := fmt.Appendf(nil, "%d ", chunks-1)
 	ask := func(to target) (time.Duration, error) {
-		return p.ask(ctx, to, body, func(body []byte) bool {
-			return bytes.Count(body, []byte("\ndata: ")) >= chunks && bytes.Contains(body, last) &&
+		return p.ask(ctx, to, r, func(took timing, body []byte) (time.Duration, bool) {
+			return took.whole, bytes.Count(body, []byte("\ndata: ")) >= chunks && bytes.Contains(body, last) &&
 				bytes.HasSuffix(bytes.TrimSpace(body), []byte("data: [DONE]"))
-		})
+		}, "")
 	}
 	if _, err := ask(p.hermes); err != nil {
 		return compared{}, err
 	}
-	c, err := p.compare(streamRounds, 1, ask)
+	c, err := p.compare(longRounds, 1, ask)
 	return compared{c.Direct / chunks, c.Hermes / chunks, c.Added / chunks}, err
 }
 
@@ -114,30 +153,61 @@ func (p *pair) compare(rounds, each int, ask func(target) (time.Duration, error)
 	return compared{median(direct), median(hermes), median(added)}, nil
 }
 
-// ask sends a chat completion, reads the answer to its end, and says how long
-// that took.
-func (p *pair) ask(ctx context.Context, to target, body string, right func([]byte) bool) (time.Duration, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.url+"/v1/chat/completions", strings.NewReader(body))
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("Authorization", "Bearer "+to.key)
-	request.Header.Set("Content-Type", "application/json")
+// timing is when an answer came.
+type timing struct {
+	first time.Duration // what was looked for in it, 0 if it never came
+	whole time.Duration
+}
+
+// ask sends a request and reads its answer to the end. Right says how long that
+// took, and whether it is the answer to the request.
+func (p *pair) ask(ctx context.Context, to target, r request, right func(timing, []byte) (time.Duration, bool), first string) (time.Duration, error) {
 	began := time.Now()
-	response, err := p.client.Do(request)
+	response, err := to.do(ctx, p.client, http.MethodPost, r)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(response.Body)
-	took := time.Since(began)
+	var took timing
+	p.answer.Reset()
+	for {
+		n, err := response.Body.Read(p.piece)
+		p.answer.Write(p.piece[:n])
+		if took.first == 0 && first != "" && bytes.Contains(p.answer.Bytes(), []byte(first)) {
+			took.first = time.Since(began)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return 0, fmt.Errorf("read answer: %w", err)
+		}
+	}
+	took.whole = time.Since(began)
+	d, ok := right(took, p.answer.Bytes())
+	if !ok {
+		return 0, fmt.Errorf("%s answered: %.500s", to.url, p.answer.Bytes())
+	}
+	return d, nil
+}
+
+// do sends a request. The answer's status is one of success.
+func (t target) do(ctx context.Context, client *http.Client, method string, r request) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, t.url+r.path, strings.NewReader(r.body))
 	if err != nil {
-		return 0, fmt.Errorf("read answer: %w", err)
+		return nil, err
 	}
-	if response.StatusCode != http.StatusOK || !right(answer) {
-		return 0, fmt.Errorf("%s answered %s: %.500s", to.url, response.Status, answer)
+	request.Header.Set("Authorization", "Bearer "+t.key)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
 	}
-	return took, nil
+	if response.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(response.Body, 500))
+		return nil, errors.Join(fmt.Errorf("%s answered %s: %s", t.url, response.Status, text), err, response.Body.Close())
+	}
+	return response, nil
 }
 
 func median(values []float64) float64 {

@@ -12,11 +12,20 @@ type report struct {
 	Machine string   `json:"machine"`
 	Request compared `json:"request"`
 	Chunk   compared `json:"chunk"`
-	Start   float64  `json:"start_us"`
-	One     memory   `json:"one_worker_bytes"`
-	Used    memory   `json:"one_worker_used_bytes"`
-	Workers int      `json:"workers"`
-	Many    memory   `json:"workers_bytes"`
+	// First is the time to the first text of a stream. Chain and ChainFirst are
+	// of a response that follows a stored chain.
+	First           compared `json:"first_text"`
+	Chain           compared `json:"chain"`
+	ChainFirst      compared `json:"chain_first_text"`
+	Streams         int      `json:"streams"`
+	ChatStreams     relayed  `json:"streams_chat"`
+	ResponseStreams relayed  `json:"streams_responses"`
+	Store           stored   `json:"store"`
+	Start           float64  `json:"start_us"`
+	One             memory   `json:"one_worker_bytes"`
+	Used            memory   `json:"one_worker_used_bytes"`
+	Workers         int      `json:"workers"`
+	Many            memory   `json:"workers_bytes"`
 }
 
 // print writes the report as a table, with what is aimed at.
@@ -28,11 +37,21 @@ func (r report) print(out io.Writer) error {
 	row("", "direct", "hermes", "added", "aim")
 	row("request, not streamed", ms(r.Request.Direct), ms(r.Request.Hermes), ms(r.Request.Added), "< 1 ms")
 	row(fmt.Sprintf("chunk of a stream of %d", chunks), us(r.Chunk.Direct), us(r.Chunk.Hermes), us(r.Chunk.Added), "< 60 µs")
+	row("first text of a stream", ms(r.First.Direct), ms(r.First.Hermes), ms(r.First.Added), "< 1 ms")
+	row(fmt.Sprintf("response after %d stored turns", chainTurns), ms(r.Chain.Direct), ms(r.Chain.Hermes), ms(r.Chain.Added), "")
+	row("first text of its stream", ms(r.ChainFirst.Direct), ms(r.ChainFirst.Hermes), ms(r.ChainFirst.Added), "")
+	if r.Store.Hermes > 0 {
+		row(fmt.Sprintf("store, put 20 KB and evict (bare driver: %s)", ms(r.Store.Driver)), "", ms(r.Store.Hermes), "", "< 1.5 ms")
+	}
 	row("worker, start to READY", "", ms(r.Start), "", "< 40 ms")
 	row("PSS, 1 idle worker", "", mb(r.One.Worker), "", "")
 	row("PSS, the same, 10 s after its turns", "", mb(r.Used.Worker), "", "")
 	row(fmt.Sprintf("PSS, each of %d idle workers", r.Workers), "", mb(r.Many.Worker), "", "< 6 MB")
 	row(fmt.Sprintf("PSS, their supervisor (of 1: %s)", mb(r.One.Supervisor)), "", mb(r.Many.Supervisor), "", "")
+	row("", "", "", "", "")
+	row(fmt.Sprintf("CPU of one of %d streams, by the chunk", r.Streams), "relay", "hermes", "ratio", "aim")
+	row("chat completions", us(r.ChatStreams.Relay), us(r.ChatStreams.Hermes), fmt.Sprintf("%.2f", r.ChatStreams.Ratio), "<= 1.0")
+	row("responses", us(r.ResponseStreams.Relay), us(r.ResponseStreams.Hermes), fmt.Sprintf("%.2f", r.ResponseStreams.Ratio), "<= 1.0")
 	if err := table.Flush(); err != nil {
 		return err
 	}

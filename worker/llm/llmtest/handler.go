@@ -38,6 +38,10 @@ type Reply struct {
 	Gate <-chan struct{}
 	// Gap is a pause before each chunk of content.
 	Gap time.Duration
+	// Extra is put in front of the choices of each event of a stream: members of
+	// an object that mean nothing here, each with a comma after it, as providers
+	// send them.
+	Extra string
 	// Burst sends all events in one write, as a proxy in between might.
 	Burst bool
 

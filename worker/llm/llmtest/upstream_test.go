@@ -99,6 +99,17 @@ func TestUpstreamStreamsLikeAProvider(t *testing.T) {
 			},
 		},
 		{
+			name:  "with what providers add",
+			reply: llmtest.Reply{Chunks: []string{"a"}, Extra: `"service_tier":"default",`, Prompt: 3, Completion: 2},
+			want: []string{
+				`"service_tier":"default","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}`,
+				`"service_tier":"default","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}`,
+				`"service_tier":"default","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}`,
+				`"service_tier":"default","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}`,
+				`data: [DONE]`,
+			},
+		},
+		{
 			name:  "cut in the middle",
 			reply: llmtest.Reply{Chunks: []string{"a"}, Cut: true},
 			want: []string{

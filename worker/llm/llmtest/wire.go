@@ -51,7 +51,7 @@ func (a *answering) stream() bool {
 		return a.write(a.reply.Raw)
 	}
 	a.prefix = `data: {"id":"` + a.id() + `","object":"chat.completion.chunk","created":` +
-		strconv.Itoa(created) + `,"model":` + string(quote(a.call.Model)) + `,`
+		strconv.Itoa(created) + `,"model":` + string(quote(a.call.Model)) + `,` + a.reply.Extra
 	ok := a.delta(`{"role":"assistant","content":""}`, "null")
 	for _, piece := range a.reply.Reasoning {
 		ok = ok && a.delta(`{"reasoning_content":`+string(quote(piece))+`}`, "null")
