@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -241,7 +242,11 @@ func TestJobsOutputIsBounded(t *testing.T) {
 	set, dir := newSet(t)
 	open := gate(t, dir, "gate")
 	id := background(t.Context(), t, set, "head -c 3000000 /dev/urandom; read x <gate; yes | head -c 10000000; printf 'ü\\n'", false)
-	eventually(t, "the random part has come", func() bool { return set.jobs.running[id].command.output.view(1).received > 1_000_000 })
+	live, _, problem := set.jobs.find(t.Context(), id)
+	if problem != "" {
+		t.Fatal(problem)
+	}
+	eventually(t, "the random part has come", func() bool { return live.command.output.view(1).received > 1_000_000 })
 	first := processCall(t, set, "poll", id, nil)
 	open()
 	second := processCall(t, set, "wait", id, nil)
@@ -297,19 +302,35 @@ func TestJobsNeedTheToolThatFollowsThem(t *testing.T) {
 // disk is where records of jobs are kept, for as long as it does not fail.
 type disk struct {
 	memoryJobs
+
+	failing   sync.Mutex // guards what follows
 	put, read error
 }
 
+// fail makes the disk fail from now on, or not any more.
+func (d *disk) fail(put, read error) {
+	d.failing.Lock()
+	defer d.failing.Unlock()
+	d.put, d.read = put, read
+}
+
+// failures are what it fails with now.
+func (d *disk) failures() (put, read error) {
+	d.failing.Lock()
+	defer d.failing.Unlock()
+	return d.put, d.read
+}
+
 func (d *disk) PutJob(ctx context.Context, job Job) error {
-	if d.put != nil {
-		return d.put
+	if put, _ := d.failures(); put != nil {
+		return put
 	}
 	return d.memoryJobs.PutJob(ctx, job)
 }
 
 func (d *disk) Jobs(ctx context.Context) ([]Job, error) {
-	if d.read != nil {
-		return nil, d.read
+	if _, read := d.failures(); read != nil {
+		return nil, read
 	}
 	return d.memoryJobs.Jobs(ctx)
 }
@@ -363,7 +384,7 @@ func TestJobsWhenTheDiskFails(t *testing.T) {
 	set := onDisk(t, records)
 	defer set.Close()
 	expect(t, processCall(t, set, "list", "", nil), false, "There are no background jobs.")
-	records.put = errors.New("the disk is full")
+	records.fail(errors.New("the disk is full"), nil)
 	got := call(t.Context(), t, set, "terminal", args{"command": "sleep 98758.5", "background": true})
 	expect(t, got, true, "The command was stopped right away. It could not be recorded as a background job: the disk is full.")
 	got = call(t.Context(), t, set, "terminal", args{"command": "echo begun; sleep 98758.5", "timeout": 1})
@@ -371,8 +392,7 @@ func TestJobsWhenTheDiskFails(t *testing.T) {
 	if left := living(t, "98758.5"); left != nil {
 		t.Errorf("still there: %q", left)
 	}
-	records.put = nil
-	records.read = errors.New("cannot read")
+	records.fail(nil, errors.New("cannot read"))
 	id := background(t.Context(), t, set, "sleep 98758.5", false)
 	got = processCall(t, set, "list", "", nil)
 	expect(t, got, true, id+"  running for ")
@@ -389,7 +409,7 @@ func TestAnEndThatCannotBeRecordedIsKept(t *testing.T) {
 	open := gate(t, set.workspace.dir("."), "gate")
 	id := background(t.Context(), t, set, "read x <gate; echo words; exit 5", false)
 	eventually(t, "it waits", func() bool { return len(living(t, "read x <gate; echo words")) == 1 })
-	records.put = errors.New("the disk is full")
+	records.fail(errors.New("the disk is full"), nil)
 	open()
 	like(t, processCall(t, set, "wait", id, nil), false, "words\n\\["+id+": exit code 5 after TIME\\]\n")
 	expect(t, processCall(t, set, "list", "", nil), false, id+"  exit code 5")
