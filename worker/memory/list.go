@@ -18,13 +18,15 @@ type Operation struct {
 	OldText string `json:"old_text"`
 }
 
-// Refused is an error that says, in sentences for a model, why operations cannot
+// RefusedError is an error that says, in sentences for a model, why operations cannot
 // be made as they are.
-type Refused struct{ Text string }
+type RefusedError struct{ Text string }
 
-func (r *Refused) Error() string { return r.Text }
+func (r *RefusedError) Error() string { return r.Text }
 
-func refused(format string, args ...any) *Refused { return &Refused{fmt.Sprintf(format, args...)} }
+func refused(format string, args ...any) *RefusedError {
+	return &RefusedError{fmt.Sprintf(format, args...)}
+}
 
 // entry is an entry of a list.
 type entry struct {
@@ -69,7 +71,7 @@ func (l *list) texts() []string {
 }
 
 // do makes one operation.
-func (l *list) do(operation Operation, limit int, outcome *Outcome) *Refused {
+func (l *list) do(operation Operation, limit int, outcome *Outcome) *RefusedError {
 	content, problem := clean(operation.Content, limit)
 	switch operation.Action {
 	case "add":
@@ -114,7 +116,7 @@ func (l *list) do(operation Operation, limit int, outcome *Outcome) *Refused {
 }
 
 // clean makes an entry of what a model wants to save.
-func clean(content string, limit int) (string, *Refused) {
+func clean(content string, limit int) (string, *RefusedError) {
 	content = strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(content, "\ufffd"), "\r\n", "\n"))
 	switch parts := newList(content).entries; {
 	case content == "", len(parts) == 0:
@@ -137,7 +139,7 @@ func (l *list) has(content string) bool {
 }
 
 // find returns the one entry that is, or else that holds, a text.
-func (l *list) find(text string) (int, *Refused) {
+func (l *list) find(text string) (int, *RefusedError) {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if text == "" {
 		return 0, refused("The argument old_text is missing: it is a part of the entry that is meant.")

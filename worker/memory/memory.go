@@ -90,7 +90,7 @@ type Outcome struct {
 	Entries, Characters, Limit int
 }
 
-// Apply makes all operations or none. An error of type *Refused says what is
+// Apply makes all operations or none. An error of type *RefusedError says what is
 // wrong with them; any other one, that the files could not be used.
 func (m *Memory) Apply(ctx context.Context, target Target, operations []Operation) (Outcome, error) {
 	m.mu.Lock()
@@ -132,7 +132,7 @@ func (m *Memory) apply(ctx context.Context, target Target, operations []Operatio
 	text := list.text()
 	outcome.Entries, outcome.Characters, outcome.Limit = len(list.entries), utf8.RuneCountInString(text), limit
 	if outcome.Characters > limit {
-		return Outcome{}, false, &Refused{Text: fmt.Sprintf("What these operations save has %d characters, and all of %s may have %d. Say it in fewer words.",
+		return Outcome{}, false, &RefusedError{Text: fmt.Sprintf("What these operations save has %d characters, and all of %s may have %d. Say it in fewer words.",
 			outcome.Characters, target.file(), limit)}
 	}
 	if outcome.Added+outcome.Replaced+outcome.Removed+len(outcome.Archived) == 0 {
@@ -215,7 +215,7 @@ type state struct {
 func (m *Memory) changed(file state) bool {
 	now, err := os.Lstat(file.path)
 	if err != nil || file.info == nil {
-		return !(os.IsNotExist(err) && file.info == nil)
+		return file.info != nil || !os.IsNotExist(err)
 	}
 	return !os.SameFile(now, file.info) || now.Size() != file.info.Size() || !now.ModTime().Equal(file.info.ModTime())
 }

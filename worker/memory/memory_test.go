@@ -150,12 +150,10 @@ func (m modelled) apply(operations []memory.Operation, limit int) (modelled, boo
 // Batches do what they do to a model, or nothing; what has to go is in the archive.
 func TestBatchesProperty(t *testing.T) {
 	t.Parallel()
-	base := t.TempDir()
+	base, runs := t.TempDir(), 0
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp(base, "")
-		if err != nil {
-			t.Fatal(err)
-		}
+		runs++
+		dir := filepath.Join(base, fmt.Sprint(runs))
 		const limit = 30
 		m := memory.New(memory.Options{Dir: dir, Limit: limit, Now: func() time.Time { return time.Unix(0, 0) }})
 		var want modelled
@@ -169,7 +167,7 @@ func TestBatchesProperty(t *testing.T) {
 			}), 1, 4).Draw(t, "operations")
 			next, possible := want.apply(operations, limit)
 			_, err := m.Apply(t.Context(), memory.Notes, operations)
-			if _, refused := errors.AsType[*memory.Refused](err); possible != (err == nil) || err != nil && !refused {
+			if _, refused := errors.AsType[*memory.RefusedError](err); possible != (err == nil) || err != nil && !refused {
 				t.Fatalf("%+v on %q: possible %v, %v", operations, want.entries, possible, err)
 			}
 			want = next
