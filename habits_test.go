@@ -10,6 +10,8 @@ import (
 
 	"hermes/configs"
 	"hermes/supervisor/sandbox"
+	"hermes/worker/memory"
+	"hermes/worker/skills"
 	"hermes/worker/tools"
 )
 
@@ -125,7 +127,10 @@ func hasMethod(file *ast.File, name string) bool {
 // in its table; here they are held against the tools that there are.
 func TestSettingsNameEveryTool(t *testing.T) {
 	t.Parallel()
-	set, err := tools.NewSet(tools.Options{Workspace: t.TempDir(), Sandbox: sandbox.New(sandbox.Options{})})
+	set, err := tools.NewSet(tools.Options{
+		Workspace: t.TempDir(), Sandbox: sandbox.New(sandbox.Options{}),
+		Memory: memory.New(memory.Options{Dir: t.TempDir()}), Skills: skills.New(t.TempDir()),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ type Config struct {
 	Model          Model     `mapstructure:"model" json:"model"`
 	FallbackModels []Model   `mapstructure:"fallback_models" json:"fallback_models"`
 	Agent          Agent     `mapstructure:"agent" json:"agent"`
+	Memory         Memory    `mapstructure:"memory" json:"memory"`
 	Terminal       Terminal  `mapstructure:"terminal" json:"terminal"`
 	Web            Web       `mapstructure:"web" json:"web"`
 	Display        Display   `mapstructure:"display" json:"display"`
@@ -49,6 +50,12 @@ type Agent struct {
 	MaxIterations int      `mapstructure:"max_iterations" json:"max_iterations"`
 	Tools         []string `mapstructure:"tools" json:"tools"` // names, or the one word all
 	Approvals     string   `mapstructure:"approvals" json:"approvals"`
+}
+
+// Memory is how long the files of the agent's memory may be, in characters.
+type Memory struct {
+	Limit     int `mapstructure:"limit" json:"limit"`
+	UserLimit int `mapstructure:"user_limit" json:"user_limit"`
 }
 
 // Terminal is what the terminal tool is told.

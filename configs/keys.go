@@ -161,12 +161,20 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "agent.tools", Kind: Words, Default: "all",
-			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files", "web_search", "web_extract"},
+			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files", "web_search", "web_extract", "memory", "skills_list", "skill_view", "skill_manage"},
 			Help:    "Which tools the agent has; [] is none.",
 		},
 		{
 			Key: "agent.approvals", Kind: Enum, Default: "deny", Allowed: []string{"deny"}, Unused: true,
 			Help: "What happens to a command that would need a person's consent.",
+		},
+		{
+			Key: "memory.limit", Kind: Int, Default: "4000", Min: 200, Max: 100_000,
+			Help: "Characters of memories/MEMORY.md; the oldest entries beyond go to ARCHIVE.jsonl.",
+		},
+		{
+			Key: "memory.user_limit", Kind: Int, Default: "2000", Min: 200, Max: 100_000,
+			Help: "Characters of memories/USER.md, what the agent knows of the person.",
 		},
 		{
 			Key: "terminal.timeout", Kind: Duration, Default: "180s", Min: int64(time.Second), Max: int64(24 * time.Hour),

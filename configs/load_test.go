@@ -74,6 +74,7 @@ func TestDefaults(t *testing.T) {
 		Model:          Model{Provider: "auto", Streaming: true},
 		FallbackModels: []Model{},
 		Agent:          Agent{MaxIterations: 90, Tools: []string{"all"}, Approvals: "deny"},
+		Memory:         Memory{Limit: 4000, UserLimit: 2000},
 		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy"},
 		Web:            Web{Search: "auto", AllowPrivate: []string{}, Ports: []string{"80", "443"}},
 		Display:        Display{ToolProgress: "auto"},

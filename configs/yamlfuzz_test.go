@@ -3,6 +3,7 @@ package configs
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -63,7 +64,7 @@ func drawValue(t *rapid.T, k Key) string {
 	case Bool:
 		return rapid.SampledFrom([]string{"true", "false"}).Draw(t, "bool")
 	case Int, Port:
-		return rapid.SampledFrom([]string{"16", "100", "999"}).Draw(t, "int")
+		return rapid.SampledFrom([]string{strconv.FormatInt(max(16, k.Min), 10), "999"}).Draw(t, "int")
 	case Size:
 		return rapid.SampledFrom([]string{"64MiB", "100000000"}).Draw(t, "size")
 	case Duration:

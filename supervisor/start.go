@@ -45,6 +45,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 			DrainTimeout:      c.APIServer.DrainTimeout,
 		},
 		Agent:        handoff.Agent{MaxIterations: c.Agent.MaxIterations, Tools: c.Agent.Tools},
+		Memory:       handoff.Memory{Limit: c.Memory.Limit, UserLimit: c.Memory.UserLimit},
 		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
 		Web:          newWeb(loaded),
 		Limits:       handoff.Limits{TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},

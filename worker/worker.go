@@ -4,8 +4,9 @@
 // when the supervisor says so or is gone.
 //
 // Its subpackages: api (HTTP), agent (a turn), llm (models), tools (what an
-// agent can do), store (SQLite), openai (wire types), pdf (documents), web (search and
-// pages). Nothing below this package can see a second profile.
+// agent can do), memory and skills (what it keeps), store (SQLite), openai (wire
+// types), pdf (documents), web (search and pages). Nothing below this package can see
+// a second profile.
 package worker
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,7 +25,9 @@ import (
 	"hermes/supervisor/sandbox"
 	"hermes/worker/agent"
 	"hermes/worker/api"
+	"hermes/worker/memory"
 	"hermes/worker/pdf"
+	"hermes/worker/skills"
 	"hermes/worker/store"
 	"hermes/worker/tools"
 	"hermes/worker/web"
@@ -124,6 +128,10 @@ func build(opts Options) (*worker, error) {
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.sandbox = sandbox.New(sandbox.Options{})
 
+	remembered := memory.New(memory.Options{
+		Dir: start.Paths.Memories, Limit: start.Memory.Limit, UserLimit: start.Memory.UserLimit,
+	})
+	library := skills.New(start.Paths.Skills)
 	var err error
 	w.web, err = web.New(web.Options{
 		Search: start.Web.Search, SearXNG: start.Web.SearXNGURL, Keys: start.Web.Keys,
@@ -137,6 +145,8 @@ func build(opts Options) (*worker, error) {
 		Workspace:       start.Paths.Workspace,
 		Home:            start.Paths.Home,
 		Sandbox:         w.sandbox,
+		Memory:          remembered,
+		Skills:          library,
 		TerminalTimeout: start.Terminal.Timeout,
 		Web:             w.web,
 		Enabled:         start.Agent.Tools,
@@ -151,7 +161,8 @@ func build(opts Options) (*worker, error) {
 		Client:        w.models.client,
 		Tools:         w.tools,
 		Recorder:      recorder{w.store},
-		Prompt:        agent.NewPrompt(agent.PromptOptions{SoulPath: start.Paths.Soul, WorkspacePath: start.Paths.Workspace}),
+		Prompt:        w.prompt(remembered, library),
+		Prompts:       prompts{w.store},
 		MaxIterations: start.Agent.MaxIterations,
 		Model:         w.models.name,
 		Redact:        redact,
@@ -186,6 +197,17 @@ func build(opts Options) (*worker, error) {
 		Log:               opts.Log,
 	})
 	return w, nil
+}
+
+// prompt is the agent's system prompt. An index of skills that no tool can read
+// would be of no use.
+func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *agent.Prompt {
+	paths := w.opts.Start.Paths
+	opts := agent.PromptOptions{SoulPath: paths.Soul, WorkspacePath: paths.Workspace, Memory: remembered.Snapshot, Log: w.opts.Log}
+	if slices.Contains(toolNames(w.tools), "skill_view") {
+		opts.Skills = library.Index
+	}
+	return agent.NewPrompt(opts)
 }
 
 // pdfReader is what reads PDF documents, nil if nothing can.

@@ -42,6 +42,7 @@ type Start struct {
 	Model    Model    `json:"model"`
 	Fallback []Model  `json:"fallback,omitempty"`
 	Agent    Agent    `json:"agent"`
+	Memory   Memory   `json:"memory"`
 	Terminal Terminal `json:"terminal"`
 	Web      Web      `json:"web"`
 	Limits   Limits   `json:"limits"`
@@ -99,6 +100,12 @@ type Model struct {
 type Agent struct {
 	MaxIterations int      `json:"max_iterations"`
 	Tools         []string `json:"tools"` // names, or the one word all
+}
+
+// Memory is how long the files of the agent's memory may be, in characters.
+type Memory struct {
+	Limit     int `json:"limit"`
+	UserLimit int `json:"user_limit"`
 }
 
 // Terminal is what the terminal tool is told.

@@ -67,7 +67,7 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	if turn.SessionID == "" {
 		turn.SessionID = a.opts.NewID()
 	}
-	l := a.newLoop(turn, emit)
+	l := a.newLoop(ctx, turn, emit)
 	ctx = tools.WithTurn(ctx, tools.Turn{SessionID: turn.SessionID, RunID: l.result.RunID})
 	if err := l.begin(ctx, turn); err != nil {
 		return l.result, l.redacted(err)
@@ -89,10 +89,10 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	return l.result, l.redacted(err)
 }
 
-func (a *Agent) newLoop(turn Turn, emit func(Event) error) *loop {
+func (a *Agent) newLoop(ctx context.Context, turn Turn, emit func(Event) error) *loop {
 	system := turn.System
 	if a.opts.Prompt != nil {
-		system = a.opts.Prompt.Text(turn.System)
+		system = a.prompt(ctx, turn)
 	}
 	l := a.newBareLoop(turn, system, emit)
 	if l.result.RunID = turn.RunID; l.result.RunID == "" {
@@ -100,6 +100,21 @@ func (a *Agent) newLoop(turn Turn, emit func(Event) error) *loop {
 	}
 	l.specs = slices.Concat(a.opts.Tools.Specs(), l.specs)
 	return l
+}
+
+// prompt is the system prompt of a turn: that of its session, and the client's
+// instructions.
+func (a *Agent) prompt(ctx context.Context, turn Turn) string {
+	if a.opts.Prompts == nil {
+		return a.opts.Prompt.Text(turn.System)
+	}
+	text, err := a.opts.Prompts.SessionPrompt(ctx, turn.SessionID, a.opts.Prompt.own)
+	if err != nil {
+		// The record of the turn meets the same database, and decides.
+		a.opts.Log.Warn("prompt of the session is not kept", "session_id", turn.SessionID, "error", err)
+		return a.opts.Prompt.Text(turn.System)
+	}
+	return withInstructions(text, turn.System)
 }
 
 // newBareLoop makes a loop without anything of the agent.

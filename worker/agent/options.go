@@ -37,6 +37,9 @@ type Options struct {
 	// Prompt is the agent's own part of the system prompt. Nil leaves only what
 	// the client sends.
 	Prompt *Prompt
+	// Prompts keeps Prompt for each session as its first turn had it. Nil makes it
+	// anew for each turn.
+	Prompts Prompts
 	// MaxIterations is how many times a turn asks the model at most. In the
 	// last of them no tools are offered. 0 means DefaultMaxIterations.
 	MaxIterations int

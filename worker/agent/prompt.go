@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	_ "embed"
 	"log/slog"
 	"path/filepath"
@@ -30,6 +31,9 @@ type PromptOptions struct {
 	// WorkspacePath is the directory that tools work in. Its AGENTS.md holds
 	// the instructions of the project there.
 	WorkspacePath string
+	// Skills and Memory return sections of the prompt, empty if there is nothing to
+	// say: the index of the skills, and what is remembered. Nil leaves them out.
+	Skills, Memory func() (string, error)
 	// OS is the operating system that tools run on, by default this one.
 	OS string
 	// Now is the clock, by default time.Now. Only its date gets into the
@@ -39,15 +43,26 @@ type PromptOptions struct {
 	Log *slog.Logger
 }
 
+// Prompts keeps the prompt that each session began with, so that all of its turns
+// have the same bytes, whatever changes meanwhile: memory, skills, files, the date.
+type Prompts interface {
+	// SessionPrompt returns the prompt of a session. The first call for it keeps
+	// what fresh makes; when two come at once, both get the same.
+	SessionPrompt(ctx context.Context, sessionID string, fresh func() string) (string, error)
+}
+
 // Prompt is the agent's system prompt. It goes from what never changes to what
 // changes often, because an upstream caches the part that two requests have in
-// common: identity, rules, environment, project instructions, and last the
-// instructions of the client. Its bytes stay the same until one of the files or
-// the date changes. It may be used by many goroutines at once.
+// common: identity, rules, environment, index of the skills, memory, project
+// instructions, and last the instructions of the client. Its bytes stay the same
+// until one of the files or the date changes; within a session not even then, see
+// Prompts. It may be used by many goroutines at once.
 type Prompt struct {
-	os        string
-	workspace string
-	now       func() time.Time
+	os             string
+	workspace      string
+	now            func() time.Time
+	skills, memory func() (string, error)
+	log            *slog.Logger
 
 	mu     sync.Mutex // guards what follows
 	soul   document
@@ -65,7 +80,7 @@ func NewPrompt(opts PromptOptions) *Prompt {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Prompt{os: opts.OS, workspace: opts.WorkspacePath, now: opts.Now}
+	p := &Prompt{os: opts.OS, workspace: opts.WorkspacePath, now: opts.Now, skills: opts.Skills, memory: opts.Memory, log: opts.Log}
 	if opts.SoulPath != "" {
 		p.soul = document{dir: filepath.Dir(opts.SoulPath), name: filepath.Base(opts.SoulPath), log: opts.Log}
 	}
@@ -78,7 +93,10 @@ func NewPrompt(opts PromptOptions) *Prompt {
 // Text returns the prompt with the client's own instructions, which may be
 // empty, as its last part. The files are looked at, and read if they have
 // changed.
-func (p *Prompt) Text(client string) string {
+func (p *Prompt) Text(client string) string { return withInstructions(p.own(), client) }
+
+// own is the agent's own part of the prompt.
+func (p *Prompt) own() string {
 	p.mu.Lock()
 	soul, agents := p.soul.read(), p.agents.read()
 	p.mu.Unlock()
@@ -86,13 +104,34 @@ func (p *Prompt) Text(client string) string {
 		soul = strings.TrimSpace(defaultIdentity)
 	}
 	sections := []string{soul, strings.TrimSpace(rules), p.environment()}
+	for _, part := range []struct {
+		name string
+		text func() (string, error)
+	}{{"skills", p.skills}, {"memory", p.memory}} {
+		if part.text == nil {
+			continue
+		}
+		text, err := part.text()
+		if err != nil { // the agent should answer without it
+			p.log.Warn("part of the prompt left out", "part", part.name, "error", err)
+		}
+		if text != "" {
+			sections = append(sections, text)
+		}
+	}
 	if agents != "" {
 		sections = append(sections, "# Project instructions\n\nFrom AGENTS.md in your workspace.\n\n"+agents)
 	}
-	if client = strings.TrimSpace(client); client != "" {
-		sections = append(sections, "# Instructions for this conversation\n\n"+client)
-	}
 	return strings.Join(sections, "\n\n")
+}
+
+// withInstructions adds the client's own instructions. They are no part of what a
+// session keeps: a client may send others with each request.
+func withInstructions(prompt, client string) string {
+	if client = strings.TrimSpace(client); client != "" {
+		prompt += "\n\n# Instructions for this conversation\n\n" + client
+	}
+	return prompt
 }
 
 func (p *Prompt) environment() string {

@@ -2,6 +2,8 @@ package agent_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -26,9 +28,22 @@ func promptIn(t *testing.T) (*agent.Prompt, string, *bytes.Buffer) {
 		SoulPath:      filepath.Join(dir, "SOUL.md"),
 		WorkspacePath: filepath.Join(dir, "workspace"),
 		OS:            "linux",
+		Skills:        section(filepath.Join(dir, "index")),
+		Memory:        section(filepath.Join(dir, "memory")),
 		Now:           func() time.Time { return time.Date(2026, 11, 23, 4, 5, 6, 7, time.UTC) },
 		Log:           slog.New(slog.NewTextHandler(&log, nil)),
 	}), dir, &log
+}
+
+// section makes a part of the prompt of a file, if there is one.
+func section(path string) func() (string, error) {
+	return func() (string, error) {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil
+		}
+		return string(text), err
+	}
 }
 
 func write(t *testing.T, text string, path ...string) {
@@ -57,10 +72,12 @@ func TestPromptGoesFromStableToVolatile(t *testing.T) {
 	prompt, dir, log := promptIn(t)
 	write(t, "You are Marvin.\n", dir, "SOUL.md")
 	write(t, "Use tabs.\n", dir, "workspace", "AGENTS.md")
+	write(t, "# Skills", dir, "index")
+	write(t, "# Memory", dir, "memory")
 	text := prompt.Text("Speak like a pirate.")
 	inOrder(t, text,
 		"You are Marvin.\n\n# How you work\n",
-		"\n\n# Environment\n\n- Operating system: linux\n- Workspace: "+filepath.Join(dir, "workspace")+"\n- Date: Monday, 2026-11-23\n\n",
+		"\n\n# Environment\n\n- Operating system: linux\n- Workspace: "+filepath.Join(dir, "workspace")+"\n- Date: Monday, 2026-11-23\n\n# Skills\n\n# Memory\n\n",
 		"# Project instructions\n", "Use tabs.\n\n",
 		"# Instructions for this conversation\n\nSpeak like a pirate.",
 	)
@@ -71,6 +88,18 @@ func TestPromptGoesFromStableToVolatile(t *testing.T) {
 		t.Error("the prompt tells the time of day")
 	}
 	if log.Len() > 0 {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func TestPromptLeavesOutWhatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	prompt, dir, log := promptIn(t)
+	if err := os.Mkdir(filepath.Join(dir, "memory"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	inOrder(t, prompt.Text(""), "You are Hermes", "# Environment")
+	if !strings.Contains(log.String(), "part=memory") {
 		t.Errorf("log: %s", log)
 	}
 }

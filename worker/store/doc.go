@@ -12,6 +12,7 @@
 //   - What the turns of chats truly were whose clients show and send back less
 //     (PutChatTurn).
 //   - Background jobs, with the last of their output (PutJob).
+//   - The system prompt that each session began with (PutSessionPrompt).
 //
 // # What a crash loses
 //

@@ -109,7 +109,7 @@ func TestShIsEnoughForTheWorkingDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	set, err := NewSet(Options{Workspace: dir, Sandbox: box, Environ: []string{"PATH=" + bin}})
+	set, err := NewSet(kept(Options{Workspace: dir, Sandbox: box, Environ: []string{"PATH=" + bin}}))
 	if err != nil {
 		t.Fatal(err)
 	}

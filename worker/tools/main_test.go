@@ -14,6 +14,8 @@ import (
 
 	"hermes/supervisor/sandbox"
 	"hermes/worker/llm"
+	"hermes/worker/memory"
+	"hermes/worker/skills"
 )
 
 // box is the one Sandbox of the test process, which is a subreaper like a worker.
@@ -31,12 +33,20 @@ func TestMain(m *testing.M) {
 func newSet(t *testing.T) (set *Set, dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "workspace")
-	set, err := NewSet(Options{Workspace: dir, Home: filepath.Join(t.TempDir(), "home"), Sandbox: box})
+	set, err := NewSet(kept(Options{Workspace: dir, Home: filepath.Join(t.TempDir(), "home"), Sandbox: box}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(set.Close)
 	return set, dir
+}
+
+// kept are options with a memory and skills, which lie beside the workspace.
+func kept(opts Options) Options {
+	dir := filepath.Dir(opts.Workspace)
+	opts.Memory = memory.New(memory.Options{Dir: filepath.Join(dir, "memories")})
+	opts.Skills = skills.New(filepath.Join(dir, "skills"))
+	return opts
 }
 
 // call runs a tool with arguments given as any JSON value, or as text.

@@ -48,6 +48,14 @@ func alias(name string) string {
 		return "web_search"
 	case "webfetch", "fetch", "fetchurl", "readurl", "openurl", "readwebpage", "browse", "visit":
 		return "web_extract"
+	case "remember", "savememory", "memorymanage":
+		return "memory"
+	case "skill", "viewskill", "readskill", "loadskill":
+		return "skill_view"
+	case "listskills", "skilllist":
+		return "skills_list"
+	case "manageskill", "skillsmanage":
+		return "skill_manage"
 	default:
 		return ""
 	}

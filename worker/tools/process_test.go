@@ -290,7 +290,7 @@ func TestOnlySoManyJobsRun(t *testing.T) {
 
 func TestJobsNeedTheToolThatFollowsThem(t *testing.T) {
 	t.Parallel()
-	set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: []string{"terminal"}})
+	set, err := NewSet(kept(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: []string{"terminal"}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func (d *disk) Jobs(ctx context.Context) ([]Job, error) {
 // onDisk makes all tools with records of jobs that outlive them.
 func onDisk(t *testing.T, records JobRecords) *Set {
 	t.Helper()
-	set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Jobs: records, Log: slog.New(slog.DiscardHandler)})
+	set, err := NewSet(kept(Options{Workspace: t.TempDir(), Sandbox: box, Jobs: records, Log: slog.New(slog.DiscardHandler)}))
 	if err != nil {
 		t.Fatal(err)
 	}

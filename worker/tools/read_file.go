@@ -115,6 +115,7 @@ func (t *readFile) listing(path string) string {
 type page struct {
 	path          string
 	offset, limit int
+	bare          bool // without the numbers of lines
 
 	text  strings.Builder
 	lines int  // of the file, as far as it was read
@@ -162,7 +163,11 @@ func (p *page) add(line line) {
 		p.cut = true
 		return
 	}
-	fmt.Fprintf(&p.text, "%d|%s\n", p.lines, text)
+	if p.bare {
+		p.text.WriteString(text + "\n")
+	} else {
+		fmt.Fprintf(&p.text, "%d|%s\n", p.lines, text)
+	}
 	p.shown++
 }
 

@@ -268,7 +268,7 @@ func TestSearchDoesNotTrustRipgrep(t *testing.T) {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(t.TempDir(), "workspace")
-			set, err := NewSet(Options{Workspace: dir, Sandbox: box, Environ: []string{"PATH=" + bin + ":/usr/bin:/bin"}})
+			set, err := NewSet(kept(Options{Workspace: dir, Sandbox: box, Environ: []string{"PATH=" + bin + ":/usr/bin:/bin"}}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,7 +292,7 @@ func TestSearchEndsWithItsTurn(t *testing.T) {
 	if err := errors.Join(os.Chmod(filepath.Join(bin, "rg"), 0o755), syscall.Mkfifo(fifo, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Environ: []string{"PATH=" + bin + ":/usr/bin:/bin"}})
+	set, err := NewSet(kept(Options{Workspace: t.TempDir(), Sandbox: box, Environ: []string{"PATH=" + bin + ":/usr/bin:/bin"}}))
 	if err != nil {
 		t.Fatal(err)
 	}

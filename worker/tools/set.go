@@ -15,13 +15,16 @@ import (
 
 	"hermes/supervisor/sandbox"
 	"hermes/worker/llm"
+	"hermes/worker/memory"
+	"hermes/worker/skills"
 	"hermes/worker/web"
 )
 
 // All is the name that stands for every tool in Options.Enabled.
 const All = "all"
 
-// Options say what a Set works with. Workspace and Sandbox are needed.
+// Options say what a Set works with. Workspace, Sandbox,
+// Memory and Skills are needed.
 type Options struct {
 	// Workspace is the directory that the tools work in. It is made if it is
 	// missing.
@@ -30,6 +33,9 @@ type Options struct {
 	// workspace.
 	Home    string
 	Sandbox *sandbox.Sandbox
+	// Memory and Skills are what the tools of these names work with.
+	Memory *memory.Memory
+	Skills *skills.Library
 	// TerminalTimeout ends a command that asks for no timeout of its own. 0 means
 	// three minutes.
 	TerminalTimeout time.Duration
@@ -74,6 +80,9 @@ func NewSet(opts Options) (*Set, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
+	if opts.Memory == nil || opts.Skills == nil {
+		return nil, errors.New("tools need a memory and skills")
+	}
 	if opts.Environ == nil {
 		opts.Environ = os.Environ()
 	}
@@ -99,6 +108,7 @@ func (s *Set) add(opts Options) error {
 	if err != nil {
 		return err
 	}
+	files := &skillFiles{library: opts.Skills}
 	all := []Tool{
 		terminal,
 		process,
@@ -108,6 +118,10 @@ func (s *Set) add(opts Options) error {
 		newSearchFiles(opts, s.workspace),
 		newWebSearch(opts),
 		newWebExtract(opts, s.workspace),
+		newMemory(opts.Memory),
+		newSkillsList(opts.Skills),
+		newSkillView(files),
+		newSkillManage(files),
 	}
 	slices.SortFunc(all, func(a, b Tool) int { return cmp.Compare(a.Spec().Name, b.Spec().Name) })
 	names := make([]string, len(all))

@@ -42,7 +42,7 @@ func TestSpecsAreShortAndStable(t *testing.T) {
 	if commands/4 > 450 {
 		t.Errorf("terminal and process take %d tokens of each request, more than 450", commands/4)
 	}
-	if want := []string{"patch", "process", "read_file", "search_files", "terminal", "web_extract", "web_search", "write_file"}; !slices.Equal(names, want) {
+	if want := []string{"memory", "patch", "process", "read_file", "search_files", "skill_manage", "skill_view", "skills_list", "terminal", "web_extract", "web_search", "write_file"}; !slices.Equal(names, want) {
 		t.Errorf("the tools are %q, want %q", names, want)
 	}
 }
@@ -54,17 +54,17 @@ func TestEnabled(t *testing.T) {
 		enabled []string
 		want    string // names, or a part of the error
 	}{
-		{"nothing said", nil, "patch process read_file search_files terminal web_extract web_search write_file"},
-		{"all", []string{"all"}, "patch process read_file search_files terminal web_extract web_search write_file"},
-		{"all and one", []string{"terminal", "all"}, "patch process read_file search_files terminal web_extract web_search write_file"},
+		{"nothing said", nil, "memory patch process read_file search_files skill_manage skill_view skills_list terminal web_extract web_search write_file"},
+		{"all", []string{"all"}, "memory patch process read_file search_files skill_manage skill_view skills_list terminal web_extract web_search write_file"},
+		{"all and one", []string{"terminal", "all"}, "memory patch process read_file search_files skill_manage skill_view skills_list terminal web_extract web_search write_file"},
 		{"some", []string{"terminal", "read_file"}, "read_file terminal"},
 		{"none", []string{}, ""},
-		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are patch, process, read_file, search_files, terminal, web_extract, web_search, write_file, or all`},
+		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are memory, patch, process, read_file, search_files, skill_manage, skill_view, skills_list, terminal, web_extract, web_search, write_file, or all`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: test.enabled})
+			set, err := NewSet(kept(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: test.enabled}))
 			if err != nil {
 				if err.Error() != test.want {
 					t.Errorf("error %q, want %q", err, test.want)
@@ -86,14 +86,14 @@ func TestEnabled(t *testing.T) {
 func TestNewSetMakesWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	set, err := NewSet(Options{Workspace: filepath.Join(dir, "a", "work"), Home: filepath.Join(dir, "b", "home"), Sandbox: box})
+	set, err := NewSet(kept(Options{Workspace: filepath.Join(dir, "a", "work"), Home: filepath.Join(dir, "b", "home"), Sandbox: box}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer set.Close()
 	expect(t, call(t.Context(), t, set, "terminal", args{"command": "pwd; cd && pwd"}), false, "/a/work\n")
 	put(t, dir, "file", "")
-	if _, err := NewSet(Options{Workspace: filepath.Join(dir, "file"), Sandbox: box}); err == nil || !strings.Contains(err.Error(), "make workspace: ") {
+	if _, err := NewSet(kept(Options{Workspace: filepath.Join(dir, "file"), Sandbox: box})); err == nil || !strings.Contains(err.Error(), "make workspace: ") {
 		t.Errorf("a workspace that is a file: %v", err)
 	}
 }
@@ -113,9 +113,9 @@ func TestToolNames(t *testing.T) {
 		{"process_manage", ""},
 		{"WebSearch", ""},
 		{"web_fetch", ""},
-		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are patch, process, read_file, search_files, terminal, web_extract, web_search, write_file."},
+		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are memory, patch, process, read_file, search_files, skill_manage, skill_view, skills_list, terminal, web_extract, web_search, write_file."},
 		{"write_fil", "Did you mean write_file?"},
-		{"browser_open", "There is no tool browser_open. The tools are patch, process, read_file, search_files, terminal, web_extract, web_search, write_file."},
+		{"browser_open", "There is no tool browser_open. The tools are memory, patch, process, read_file, search_files, skill_manage, skill_view, skills_list, terminal, web_extract, web_search, write_file."},
 		{"", "There is no tool . The tools are"},
 		{strings.Repeat("x", 10_000), "…. The tools are"},
 	}
@@ -128,7 +128,7 @@ func TestToolNames(t *testing.T) {
 			}
 		})
 	}
-	none, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: []string{}})
+	none, err := NewSet(kept(Options{Workspace: t.TempDir(), Sandbox: box, Enabled: []string{}}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +168,15 @@ func TestDescribe(t *testing.T) {
 		{"web_extract", `{"urls":"https://go.dev/doc"}`, "📄 https://go.dev/doc"},
 		{"web_extract", `{"urls":["https://go.dev/doc","https://go.dev"]}`, "📄 https://go.dev/doc + 1 more"},
 		{"web_extract", `{"urls":[]}`, "📄 web_extract"},
+		{"memory", `{"target":"user","action":"add","content":"Likes green tea in the morning, and coffee"}`, `🧠 +user: "Likes green tea in the mo…"`},
+		{"memory", `{"target":"memory","operations":[{"action":"Remove","old_text":"x"},{"action":"add","content":"y"}]}`, `🧠 -memory: "x" + 1 more`},
+		{"memory", `{"target":"memory","operations":"[{\"action\":\"replace\",\"old_text\":\"x\",\"content\":\"y\"}]"}`, `🧠 ~memory: "y"`},
+		{"skills_list", `{}`, "📚 all skills"},
+		{"skills_list", `{"category":"writing"}`, "📚 writing"},
+		{"skill_view", `{"name":"letters"}`, "📚 letters"},
+		{"load_skill", `{"name":"letters","file_path":"references/a.md"}`, "📚 letters → references/a.md"},
+		{"skill_manage", `{"action":"create","name":"letters","content":"x"}`, "📝 create letters"},
+		{"skill_manage", `{"action":"write_file","name":"letters","file_path":"assets/a"}`, "📝 write_file letters → assets/a"},
 		{"no_such", `{"a":1}`, "⚡ no_such"},
 	}
 	for _, test := range tests {

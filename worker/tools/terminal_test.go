@@ -67,10 +67,10 @@ func TestTerminalKeepsHeadAndTail(t *testing.T) {
 func TestTerminalEnvironment(t *testing.T) {
 	t.Parallel()
 	dir, home := t.TempDir(), filepath.Join(t.TempDir(), "home")
-	set, err := NewSet(Options{
+	set, err := NewSet(kept(Options{
 		Workspace: dir, Home: home, Sandbox: box,
 		Environ: []string{"PATH=/usr/bin:/bin", "TZ=Asia/Tokyo", "OPENAI_API_KEY=sesame", "API_SERVER_KEY=sesame", "HOME=/root", "BASH_ENV=/x", "LD_PRELOAD=", "HERMES_HOME=/x"},
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestTerminalFindsAShell(t *testing.T) {
 		if path == "" {
 			environ = nil
 		}
-		set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Environ: environ})
+		set, err := NewSet(kept(Options{Workspace: t.TempDir(), Sandbox: box, Environ: environ}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ func newWebSet(t *testing.T, handler http.HandlerFunc) (set *Set, dir, base stri
 	}
 	t.Cleanup(client.Close)
 	dir = filepath.Join(t.TempDir(), "workspace")
-	set, err = NewSet(Options{Workspace: dir, Sandbox: box, Web: client})
+	set, err = NewSet(kept(Options{Workspace: dir, Sandbox: box, Web: client}))
 	if err != nil {
 		t.Fatal(err)
 	}

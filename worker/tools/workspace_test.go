@@ -82,7 +82,7 @@ func TestPathsIntoTheWorkspace(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(base, "work")
-	set, err := NewSet(Options{Workspace: dir, Sandbox: box})
+	set, err := NewSet(kept(Options{Workspace: dir, Sandbox: box}))
 	if err != nil {
 		t.Fatal(err)
 	}

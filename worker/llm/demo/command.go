@@ -79,6 +79,7 @@ var (
 	written   = regexp.MustCompile("^(`[^`]+`|\"[^\"]+\"|[^\\s:]+)[ \t]*:[ \t]?")
 	fence     = regexp.MustCompile("(?s)^\\s*(```+)[^\n]*\n(.*?)\n?[ \t]*(?:```+)[ \t]*(?:\n|$)")
 	backticks = regexp.MustCompile("(?s)^[ \t]*(?:``([^`].*?)``|`([^`]+)`)(?:[ \t,;.]|and\\b|then\\b)*")
+	recall    = regexp.MustCompile(`^(?i:please[ \t]+)?(?i:what do you remember)(?i:[ \t]+(?:about|of) me)?[ \t]*[?.!]*[ \t]*(?:\n|$)`)
 	filesWord = regexp.MustCompile(`^(?i)(?:all[ \t]+)?(?:the[ \t]+)?files$`)
 )
 
@@ -121,6 +122,11 @@ func parseOne(text string) (found []command, rest string) {
 			found[i].fields = append([]field{{name: "target", value: "memory"}, {name: "action", value: "add"}}, found[i].fields...)
 		}
 		return found, ""
+	case "what":
+		if m := recall.FindStringIndex(text); m != nil {
+			return []command{{verb: "recall"}}, text[m[1]:]
+		}
+		return nil, text
 	case "help":
 		return []command{{verb: "help"}}, below
 	default:

@@ -94,6 +94,7 @@ func guess(m llm.Message) int {
 // turn is what a request asks for, and how far it has been done.
 type turn struct {
 	said     string // by the user
+	prompt   string // of the system
 	commands []command
 	rest     string // of what was said, behind the commands
 	tools    []llm.ToolSpec
@@ -105,6 +106,9 @@ type turn struct {
 // results behind it.
 func newTurn(req llm.Request) *turn {
 	t := &turn{tools: req.Tools, results: make(map[int]string), messages: len(req.Messages)}
+	if len(req.Messages) > 0 && req.Messages[0].Role == llm.System {
+		t.prompt = req.Messages[0].Text()
+	}
 	begin := lastSaid(req)
 	if begin < 0 {
 		return t

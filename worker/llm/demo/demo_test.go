@@ -95,6 +95,8 @@ func TestCommandsCallTools(t *testing.T) {
 		{"replace", "replace old with new in a.txt", []string{`patch {"mode":"replace","path":"a.txt","old_string":"old","new_string":"new"}`}, "replace a.txt gave"},
 		{"replace in backticks", "replace `a with b\nin c` with `` in `my file`", []string{`patch {"mode":"replace","path":"my file","old_string":"a with b\nin c","new_string":""}`}, "result of patch"},
 		{"remember", "remember that I like tea", []string{`memory {"target":"memory","action":"add","content":"that I like tea"}`}, "remember that I like tea gave"},
+		{"what it remembers", "What do you remember?", nil, "I remember nothing yet."},
+		{"what it remembers, and more", "what do you remember about me\nread a", []string{`read_file {"path":"a"}`}, "I remember nothing yet."},
 		{"several lines", "run `pwd`\n\nread a\nlist", []string{`terminal {"command":"pwd"}`, `read_file {"path":"a"}`, `search_files {"pattern":"*","target":"files"}`}, "result of search_files"},
 		{"help", "help", nil, "- replace A with B in FILE"},
 		{"a question", "What is the\nmeaning of life?", nil, "I did not understand: “What is the meaning of life?”"},
@@ -186,6 +188,17 @@ func TestTheLastStep(t *testing.T) {
 		llm.TextMessage(llm.User, "run `pwd`\nread a"), asked, result, llm.TextMessage(llm.User, "This turn has reached its limit."),
 	}}, func(llm.Event) error { return nil })
 	if err != nil || !strings.Contains(message.Text(), "```\n/work\n```") || !strings.Contains(message.Text(), "read a was not done") {
+		t.Errorf("reply is %q, %v", message.Text(), err)
+	}
+}
+
+func TestItRemembersWhatThePromptSays(t *testing.T) {
+	t.Parallel()
+	prompt := "You are Hermes.\n\n# Memory\n\nSaved earlier.\n\n- Likes tea.\n\n# Project instructions\n\nNone."
+	message, err := New(Options{}).Stream(t.Context(), llm.Request{Tools: allTools(), Messages: []llm.Message{
+		llm.TextMessage(llm.System, prompt), llm.TextMessage(llm.User, "what do you remember"),
+	}}, func(llm.Event) error { return nil })
+	if err != nil || !strings.Contains(message.Text(), "my memory held:\n\n```\nSaved earlier.\n\n- Likes tea.\n```") {
 		t.Errorf("reply is %q, %v", message.Text(), err)
 	}
 }

@@ -23,6 +23,7 @@ func usage() []struct{ tool, form string } {
 		{"search_files", "search TEXT"},
 		{"patch", "replace A with B in FILE"},
 		{"memory", "remember TEXT"},
+		{"memory", "what do you remember"},
 	}
 }
 
@@ -35,6 +36,8 @@ func (c *Client) reply(t *turn) string {
 		switch {
 		case cmd.verb == "help":
 			help = true
+		case cmd.verb == "recall":
+			b.WriteString(t.recalled() + "\n\n")
 		case done:
 			b.WriteString(cmd.title() + " gave:\n\n" + quote(result) + "\n\n")
 		case cmd.verb == "remember":
@@ -51,6 +54,16 @@ func (c *Client) reply(t *turn) string {
 	}
 	b.WriteString(c.notice())
 	return b.String()
+}
+
+// recalled says what the prompt tells of memory.
+func (t *turn) recalled() string {
+	_, section, found := strings.Cut(t.prompt, "\n# Memory\n")
+	if !found {
+		return "I remember nothing yet. What is saved in one session is known in the next."
+	}
+	section, _, _ = strings.Cut(section, "\n# ")
+	return "When this session began, my memory held:\n\n" + quote(strings.TrimSpace(section))
 }
 
 // title names a command in a reply.
