@@ -14,13 +14,19 @@ import (
 // answers at once, or with the stream that others can follow too.
 func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 	r := c.Request()
-	if s.live.background() >= s.gate.room() {
+	if !s.live.enterBackground(s.gate.room()) {
 		s.metrics.refused(refusedQueue)
 		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
 			"This agent is busy: %d responses are made in the background. Try again later.", s.gate.room())
 		f.retryAfter = queueRetry
 		return f
 	}
+	begun := false
+	defer func() {
+		if !begun {
+			s.live.leaveBackground()
+		}
+	}()
 	if err := s.withinQuota(r.Context()); err != nil {
 		return err
 	}
@@ -48,8 +54,10 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 	}
 	p.claim = nil // what follows is not part of the answer
 	p.log.add(p.encoder.begin(), false)
+	begun = true
 	s.working.Go(func() {
 		defer done()
+		defer s.live.leaveBackground()
 		defer s.live.remove(p)
 		p.runQueued(ctx, place)
 	})

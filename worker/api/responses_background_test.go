@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"hermes/worker/agent"
@@ -304,6 +306,29 @@ func TestTooManyInTheBackground(t *testing.T) {
 		if got := lastResponse(t, call(t, server, "GET", "/v1/responses/"+id+"?stream=true", "").body); got.Status != "completed" {
 			t.Errorf("it ended as %s", got.Status)
 		}
+	}
+}
+
+// The number holds too for requests that come at once.
+func TestAFloodInTheBackground(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	opts.MaxConcurrentRuns = 1
+	server := api.New(opts)
+	var accepted atomic.Int64
+	var clients sync.WaitGroup
+	for range 30 {
+		clients.Go(func() {
+			if call(t, server, "POST", "/v1/responses", `{"input":"x","background":true}`).status == http.StatusOK {
+				accepted.Add(1)
+			}
+		})
+	}
+	clients.Wait()
+	close(g.open)
+	if n := accepted.Load(); n != 2 {
+		t.Errorf("%d of 30 were accepted, and there is room for 2", n)
 	}
 }
 
