@@ -128,7 +128,7 @@ func (p *responseRun) stream(ctx context.Context, w http.ResponseWriter) error {
 		}
 	})
 	defer out.close()
-	if err := p.tell(p.encoder.begin(), true, out.send); err != nil {
+	if err := p.tell(p.first(), true, out.send); err != nil {
 		p.abandon(ctx)
 		return errGone
 	}

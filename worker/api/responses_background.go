@@ -53,7 +53,7 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 		s.opts.Log.Warn("answer was not kept for a repeated request", "request_id", p.turn.RequestID, "error", err)
 	}
 	p.claim = nil // what follows is not part of the answer
-	p.log.add(p.encoder.begin(), false)
+	p.log.add(p.first(), false)
 	begun = true
 	s.working.Go(func() {
 		defer done()
@@ -113,12 +113,12 @@ func (p *responseRun) leaveQueue(ctx context.Context, place *place) (leave func(
 	}
 	begun := p.encoder
 	if err := p.begin(ctx); err != nil {
-		p.encoder = begun
+		p.encodeWith(begun)
 		leave()
 		return nil, err
 	}
 	// The events before were made by the encoder that knew no instructions of
 	// turns before this one.
-	p.encoder.begin()
+	p.first()
 	return leave, nil
 }

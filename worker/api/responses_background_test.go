@@ -309,6 +309,17 @@ func TestTooManyInTheBackground(t *testing.T) {
 	}
 }
 
+// Who polls sees a turn of a conversation leave the queue, whatever the moment.
+func TestPollsWhileTheQueueIsLeft(t *testing.T) {
+	t.Parallel()
+	server := api.New(stored(t, fixed(says("x"))))
+	for i := range 20 {
+		url := "/v1/responses/" + respond(t, server, fmt.Sprintf(`{"input":"%d","background":true,"conversation":"c"}`, i)).ID
+		for decodeResponse(t, call(t, server, "GET", url, "").body).Status != "completed" {
+		}
+	}
+}
+
 // The number holds too for requests that come at once.
 func TestAFloodInTheBackground(t *testing.T) {
 	t.Parallel()

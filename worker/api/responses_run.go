@@ -196,8 +196,9 @@ func (p *responseRun) follow(ctx context.Context) ([]llm.Message, error) {
 
 // putBegin stores the response as in flight, unless it is not to be stored.
 func (p *responseRun) putBegin(ctx context.Context) error {
-	p.encoder = newResponseEncoder(p.opts)
-	p.record.Body = p.encoder.object()
+	encoder := newResponseEncoder(p.opts)
+	p.record.Body = encoder.object()
+	p.encodeWith(encoder)
 	if p.opts.response.Instructions != nil {
 		p.record.Instructions = *p.opts.response.Instructions
 	}
@@ -214,6 +215,20 @@ func (p *responseRun) putBegin(ctx context.Context) error {
 	err = p.s.opts.Store.PutResponse(ctx, p.record, store.Put{Keep: p.s.opts.StoredResponses, Update: p.put})
 	p.put = p.put || err == nil
 	return err
+}
+
+// encodeWith puts another encoder in, also while others look at the response.
+func (p *responseRun) encodeWith(encoder *responseEncoder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.encoder = encoder
+}
+
+// first returns the first events of the stream.
+func (p *responseRun) first() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.encoder.begin()
 }
 
 // run runs the turn, hands the events of the stream to send while they happen,
