@@ -10,10 +10,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"hermes/worker/agent"
 	"hermes/worker/api"
 	"hermes/worker/llm"
+	"hermes/worker/store"
 )
 
 // gated is a turn that says one thing, waits, and says another.
@@ -317,6 +319,40 @@ func TestPollsWhileTheQueueIsLeft(t *testing.T) {
 		url := "/v1/responses/" + respond(t, server, fmt.Sprintf(`{"input":"%d","background":true,"conversation":"c"}`, i)).ID
 		for decodeResponse(t, call(t, server, "GET", url, "").body).Status != "completed" {
 		}
+	}
+}
+
+// reading lets a test do something after a response was read and before it is used.
+type reading struct {
+	api.Store
+	after func()
+}
+
+func (r *reading) Response(ctx context.Context, id string) (store.Response, error) {
+	response, err := r.Store.Response(ctx, id)
+	r.after()
+	return response, err
+}
+
+// What a cancellation answers is the end, also if the turn ends by itself at the
+// same moment.
+func TestACancellationBesideTheEnd(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	disk := &reading{Store: opts.Store, after: func() {}}
+	opts.Store = disk
+	server := api.New(opts)
+	id := respond(t, server, `{"input":"x","background":true}`).ID
+	receive(t, g.began, "the turn")
+	disk.after = sync.OnceFunc(func() {
+		close(g.open)
+		<-g.ended
+		time.Sleep(100 * time.Millisecond) // until its end is stored
+	})
+	got := decodeResponse(t, call(t, server, "POST", "/v1/responses/"+id+"/cancel", "").body)
+	if got.Status != "cancelled" && got.Status != "completed" {
+		t.Errorf("the cancellation left it %s", got.Status)
 	}
 }
 

@@ -118,23 +118,22 @@ func (s *Server) deleteResponse(c echo.Context) error {
 // turn has ended, with its tools.
 func (s *Server) cancelResponse(c echo.Context) error {
 	ctx, id := c.Request().Context(), c.Param("id")
-	response, err := s.opts.Store.Response(ctx, id)
-	if err != nil {
-		return s.notStored(err, id)
-	}
-	if !response.Background {
-		return invalid("", codeNotBackground, "Only a response that is made with background: true can be cancelled. Close the connection of any other one to stop it.")
-	}
-	if p := s.live.get(id); p != nil {
+	// The run first: it goes only when its end is stored, and what is read of the
+	// store before that is out of date.
+	if p := s.live.get(id); p != nil && p.request.Background {
 		p.cancel(errStopped)
 		select {
 		case <-p.done:
 		case <-ctx.Done():
 			return errGone
 		}
-		if response, err = s.opts.Store.Response(ctx, id); err != nil {
-			return s.notStored(err, id)
-		}
+	}
+	response, err := s.opts.Store.Response(ctx, id)
+	if err != nil {
+		return s.notStored(err, id)
+	}
+	if !response.Background {
+		return invalid("", codeNotBackground, "Only a response that is made with background: true can be cancelled. Close the connection of any other one to stop it.")
 	}
 	writeBody(c.Response(), http.StatusOK, response.Body)
 	return nil
