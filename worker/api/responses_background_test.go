@@ -356,6 +356,43 @@ func TestACancellationBesideTheEnd(t *testing.T) {
 	}
 }
 
+// A turn that panics ends its response, and nothing else: not the process, and not
+// the line of its conversation.
+func TestAPanicEndsAResponse(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{``, `,"stream":true`, `,"background":true`, `,"background":true,"stream":true`} {
+		for _, acts := range []bool{true, false} {
+			ids := make(chan string, 1)
+			first := sync.OnceFunc(func() { panic("on purpose") })
+			server := api.New(stored(t, fixed(runs(func(_ context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
+				if acts {
+					emit(started("c1", "💻", "pwd"))
+				}
+				select {
+				case ids <- "resp_" + strings.TrimPrefix(turn.RunID, "run_"):
+					first()
+				default:
+				}
+				return answered("x"), nil
+			}))))
+			request := `{"input":"x","conversation":"c"` + how + `}`
+			got := call(t, server, "POST", "/v1/responses", request)
+			id := receive(t, ids, "the turn")
+			if how == "" && !acts {
+				if got.status != 500 {
+					t.Errorf("status %d: %s", got.status, got.body)
+				}
+			} else if end := lastResponse(t, call(t, server, "GET", "/v1/responses/"+id+"?stream=true", "").body); end.Status != "failed" {
+				t.Errorf("%s: it ended as %s", request, end.Status)
+			}
+			ids <- ""
+			if next := respond(t, server, `{"input":"y","conversation":"c"}`); next.Status != "completed" {
+				t.Errorf("the next one ended as %s", next.Status)
+			}
+		}
+	}
+}
+
 // The number holds too for requests that come at once.
 func TestAFloodInTheBackground(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -235,13 +236,11 @@ func (p *responseRun) first() []byte {
 // and stores the end before it returns its events. The failure is what a client
 // is told that waits for the whole, nil if there is something to show.
 func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bool) error) (last []byte, f *failure) {
-	result, err := p.runTurn(ctx, p.turn, func(event agent.Event) error {
+	result, err := p.runGuarded(ctx, func(event agent.Event) error {
 		if _, ok := event.(agent.ToolStarted); ok {
 			p.acted = true
 		}
-		p.mu.Lock()
-		events, more := p.encoder.event(event)
-		p.mu.Unlock()
+		events, more := p.encode(event)
 		if len(events) == 0 && more {
 			return nil
 		}
@@ -252,6 +251,26 @@ func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bo
 		p.log.add(last, true)
 	}
 	return last, f
+}
+
+// runGuarded runs the turn and makes an error of its panic: the response ends like
+// any other that has failed, and in the background the process goes on.
+func (p *responseRun) runGuarded(ctx context.Context, emit func(agent.Event) error) (result agent.Result, err error) {
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			p.s.opts.Log.Error("panic in a turn", "request_id", p.turn.RequestID, "run_id", p.turn.RunID,
+				"panic", fmt.Sprint(thrown), "stack", string(debug.Stack()))
+			result, err = agent.Result{}, internal(nil)
+		}
+	}()
+	return p.runTurn(ctx, p.turn, emit)
+}
+
+// encode returns the events of the stream that an event of the turn makes.
+func (p *responseRun) encode(event agent.Event) (events []byte, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.encoder.event(event)
 }
 
 // tell hands events to those who follow and to the client that asked.
