@@ -90,7 +90,7 @@ func (s *Server) runResponse(c echo.Context, p *responseRun) error {
 		return err
 	}
 	s.live.add(p)
-	defer s.live.remove(p)
+	defer s.ended(ctx, p)
 	if p.request.Stream {
 		return p.stream(ctx, c.Response())
 	}

@@ -58,7 +58,7 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 	s.working.Go(func() {
 		defer done()
 		defer s.live.leaveBackground()
-		defer s.live.remove(p)
+		defer s.ended(ctx, p)
 		p.runQueued(ctx, place)
 	})
 	if !p.request.Stream {

@@ -393,6 +393,50 @@ func TestAPanicEndsAResponse(t *testing.T) {
 	}
 }
 
+// A response that ends on a full disk has failed, for whoever asks, and is stored
+// so when there is room again.
+func TestAnEndOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, stop := range []bool{false, true} {
+		g := newGated()
+		opts := stored(t, fixed(runs(g.run)))
+		disk := &fullDisk{Store: opts.Store}
+		opts.Store = disk
+		server := api.New(opts)
+		url := "/v1/responses/" + respond(t, server, `{"input":"x","background":true,"conversation":"c"}`).ID
+		receive(t, g.began, "the turn")
+		disk.full.Store(true)
+		if stop {
+			if got := decodeResponse(t, call(t, server, "POST", url+"/cancel", "").body); got.Status != "failed" {
+				t.Errorf("the cancellation left it %s", got.Status)
+			}
+		} else {
+			close(g.open)
+		}
+		if last := lastResponse(t, call(t, server, "GET", url+"?stream=true", "").body); last.Status != "failed" {
+			t.Errorf("its stream ended with %s", last.Status)
+		}
+		if now := decodeResponse(t, call(t, server, "GET", url, "").body); now.Status != "failed" {
+			t.Errorf("on the full disk it is %s", now.Status)
+		}
+		disk.full.Store(false)
+		id := strings.TrimPrefix(url, "/v1/responses/")
+		for tries := 0; ; tries++ {
+			response, err := opts.Store.Response(t.Context(), id)
+			if err == nil && response.Status == "failed" {
+				break
+			}
+			if tries == 500 {
+				t.Fatalf("it stays stored as %s (%v)", response.Status, err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if now := decodeResponse(t, call(t, server, "GET", url, "").body); now.Status != "failed" || now.Error == nil {
+			t.Errorf("later it is %s", now.Status)
+		}
+	}
+}
+
 // The number holds too for requests that come at once.
 func TestAFloodInTheBackground(t *testing.T) {
 	t.Parallel()

@@ -22,9 +22,8 @@ func (l *live) add(p *responseRun) {
 // remove takes a run out whose end is stored.
 func (l *live) remove(p *responseRun) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.runs, p.record.ID)
-	l.mu.Unlock()
-	close(p.done)
 }
 
 func (l *live) get(id string) *responseRun {

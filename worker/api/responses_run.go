@@ -48,11 +48,12 @@ type responseRun struct {
 	put    bool           // it was stored
 	acted  bool           // a tool has begun
 	final  []byte         // the whole response, when it has ended
+	late   *store.Put     // how its end is to be stored, if that went wrong
 
 	mu      sync.Mutex // guards encoder
 	encoder *responseEncoder
 	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed when all is stored that will be
+	done    chan struct{} // closed when it has ended
 }
 
 // newRun makes a run of a request, or says what is wrong with it. It begins
@@ -308,6 +309,10 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 		f.final = p.acted
 		last = p.encoder.retract(responseError(f))
 		p.final = p.encoder.object()
+		if p.put {
+			p.record.Body, p.record.Outline, p.record.Status = p.final, p.encoder.outline, p.encoder.state.Status
+			p.late = &store.Put{Keep: p.s.opts.StoredResponses, Update: true, Head: p.acted && p.record.Conversation != ""}
+		}
 	}
 	return last, f
 }
