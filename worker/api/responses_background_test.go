@@ -437,6 +437,32 @@ func TestAnEndOnAFullDisk(t *testing.T) {
 	}
 }
 
+// While one process takes over from another, a response that waits in the old one
+// can be deleted in the new one.
+func TestADeletionByAnotherProcess(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	opts.MaxConcurrentRuns = 1
+	server := api.New(opts)
+	respond(t, server, `{"input":"x","background":true}`)
+	receive(t, g.began, "the turn")
+	id := respond(t, server, `{"input":"y","background":true,"conversation":"c"}`).ID
+	if err := opts.Store.DeleteResponse(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	close(g.open)
+	next := make(chan answer, 1)
+	go func() { next <- call(t, server, "POST", "/v1/responses", `{"input":"z","conversation":"c"}`) }()
+	if got := receive(t, next, "the next answer"); got.status != http.StatusOK {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+	receive(t, g.began, "the next turn")
+	if len(g.began) > 0 {
+		t.Error("the deleted one ran")
+	}
+}
+
 // The number holds too for requests that come at once.
 func TestAFloodInTheBackground(t *testing.T) {
 	t.Parallel()

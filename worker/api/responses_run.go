@@ -142,7 +142,7 @@ func (p *responseRun) begin(ctx context.Context) error {
 		}
 		// The head of a conversation may go between two calls. There is another
 		// one then, or none.
-		if p.record.Conversation == "" || !errors.Is(err, store.ErrNotFound) || ctx.Err() != nil {
+		if p.record.Conversation == "" || !errors.Is(err, store.ErrNotFound) || ctx.Err() != nil || p.deleted(ctx) {
 			return p.s.storeFailure(err)
 		}
 	}
@@ -152,6 +152,15 @@ func (p *responseRun) begin(ctx context.Context) error {
 	}
 	p.turn.History, p.turn.System = apartFromSystem(instructions, slices.Concat(past, p.added))
 	return nil
+}
+
+// deleted reports whether the response was put and is not stored any more.
+func (p *responseRun) deleted(ctx context.Context) bool {
+	if !p.put {
+		return false
+	}
+	_, err := p.s.opts.Store.Response(ctx, p.record.ID)
+	return errors.Is(err, store.ErrNotFound)
 }
 
 // checkInput makes sure that there is something to answer.
