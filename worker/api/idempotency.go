@@ -143,10 +143,16 @@ func (c *claim) begin(ctx context.Context, runID, responseID string) (*store.Ans
 			c.flight = mine
 			return nil, nil
 		}
+		stale := err == nil && claimed.State == store.ClaimRunning && claimed.Ours
+		if stale {
+			err = c.release(ctx)
+		}
 		c.s.flights.land(c.name(), mine)
 		switch {
 		case err != nil:
 			return nil, c.s.storeFailure(err)
+		case stale:
+			continue
 		case claimed.State == store.ClaimReplay:
 			return &claimed.Answer, nil
 		case claimed.State == store.ClaimConflict:
@@ -158,6 +164,18 @@ func (c *claim) begin(ctx context.Context, runID, responseID string) (*store.Ans
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// release ends a claim of this process that nobody works on, as no flight is open
+// for it: the disk was full when its own request wanted to end it.
+func (c *claim) release(ctx context.Context) error {
+	freed, err := c.s.opts.Store.ForgetIdempotent(ctx, c.claim.Scope, c.claim.Key)
+	if err != nil || freed {
+		return err
+	}
+	return c.s.opts.Store.FinishIdempotent(ctx, store.Finish{
+		Scope: c.claim.Scope, Key: c.claim.Key, Relaxed: c.claim.Scope == scopeRetry, Answer: SettleAnswer(c.claim),
+	})
 }
 
 func (c *claim) name() string { return c.claim.Scope + " " + c.claim.Key }

@@ -344,3 +344,56 @@ func TestKeysOfADeadProcess(t *testing.T) {
 		receive(t, first, "the first request")
 	}
 }
+
+// fullDisk is a store whose disk can be full.
+type fullDisk struct {
+	api.Store
+	full atomic.Bool
+}
+
+func (f *fullDisk) PutResponse(ctx context.Context, r store.Response, put store.Put) error {
+	if f.full.Load() {
+		return store.ErrFull
+	}
+	return f.Store.PutResponse(ctx, r, put)
+}
+
+func (f *fullDisk) FinishIdempotent(ctx context.Context, finish store.Finish) error {
+	if f.full.Load() {
+		return store.ErrFull
+	}
+	return f.Store.FinishIdempotent(ctx, finish)
+}
+
+func (f *fullDisk) ForgetIdempotent(ctx context.Context, scope, key string) (bool, error) {
+	if f.full.Load() {
+		return false, store.ErrFull
+	}
+	return f.Store.ForgetIdempotent(ctx, scope, key)
+}
+
+// A claim whose end could not be stored does not hold its key for as long as the
+// process lives. What ran before a tool began may run again, nothing else.
+func TestAKeyOutlivesAFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, request := range protectedRequests() {
+		for _, header := range []string{"Idempotency-Key: k", "X-Stainless-Retry-Count: 1"} {
+			var ran atomic.Int64
+			opts := stored(t, fixed(nil))
+			disk := &fullDisk{Store: opts.Store}
+			opts.Store = disk
+			opts.Agent = runs(func(context.Context, agent.Turn, func(agent.Event) error) (agent.Result, error) {
+				disk.full.Store(ran.Add(1) == 1)
+				return answered("done"), nil
+			})
+			server := api.New(opts)
+			call(t, server, "POST", request.path, request.whole, header)
+			disk.full.Store(false)
+			again := make(chan answer, 1)
+			go func() { again <- call(t, server, "POST", request.path, request.whole, header) }()
+			if got := receive(t, again, "the answer"); got.status != 200 || ran.Load() != 2 {
+				t.Errorf("%s, %s: %d runs, status %d: %s", request.name, header, ran.Load(), got.status, got.body)
+			}
+		}
+	}
+}

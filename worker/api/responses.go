@@ -90,7 +90,7 @@ func (s *Server) runResponse(c echo.Context, p *responseRun) error {
 		return err
 	}
 	s.live.add(p)
-	defer s.live.remove(p)
+	defer s.ended(ctx, p)
 	if p.request.Stream {
 		return p.stream(ctx, c.Response())
 	}
@@ -128,7 +128,7 @@ func (p *responseRun) stream(ctx context.Context, w http.ResponseWriter) error {
 		}
 	})
 	defer out.close()
-	if err := p.tell(p.encoder.begin(), true, out.send); err != nil {
+	if err := p.tell(p.first(), true, out.send); err != nil {
 		p.abandon(ctx)
 		return errGone
 	}

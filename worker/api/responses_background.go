@@ -14,13 +14,19 @@ import (
 // answers at once, or with the stream that others can follow too.
 func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 	r := c.Request()
-	if s.live.background() >= s.gate.room() {
+	if !s.live.enterBackground(s.gate.room()) {
 		s.metrics.refused(refusedQueue)
 		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
 			"This agent is busy: %d responses are made in the background. Try again later.", s.gate.room())
 		f.retryAfter = queueRetry
 		return f
 	}
+	begun := false
+	defer func() {
+		if !begun {
+			s.live.leaveBackground()
+		}
+	}()
 	if err := s.withinQuota(r.Context()); err != nil {
 		return err
 	}
@@ -47,10 +53,12 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 		s.opts.Log.Warn("answer was not kept for a repeated request", "request_id", p.turn.RequestID, "error", err)
 	}
 	p.claim = nil // what follows is not part of the answer
-	p.log.add(p.encoder.begin(), false)
+	p.log.add(p.first(), false)
+	begun = true
 	s.working.Go(func() {
 		defer done()
-		defer s.live.remove(p)
+		defer s.live.leaveBackground()
+		defer s.ended(ctx, p)
 		p.runQueued(ctx, place)
 	})
 	if !p.request.Stream {
@@ -105,12 +113,12 @@ func (p *responseRun) leaveQueue(ctx context.Context, place *place) (leave func(
 	}
 	begun := p.encoder
 	if err := p.begin(ctx); err != nil {
-		p.encoder = begun
+		p.encodeWith(begun)
 		leave()
 		return nil, err
 	}
 	// The events before were made by the encoder that knew no instructions of
 	// turns before this one.
-	p.encoder.begin()
+	p.first()
 	return leave, nil
 }

@@ -7,11 +7,15 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"hermes/worker/agent"
 	"hermes/worker/api"
 	"hermes/worker/llm"
+	"hermes/worker/store"
 )
 
 // gated is a turn that says one thing, waits, and says another.
@@ -304,6 +308,181 @@ func TestTooManyInTheBackground(t *testing.T) {
 		if got := lastResponse(t, call(t, server, "GET", "/v1/responses/"+id+"?stream=true", "").body); got.Status != "completed" {
 			t.Errorf("it ended as %s", got.Status)
 		}
+	}
+}
+
+// Who polls sees a turn of a conversation leave the queue, whatever the moment.
+func TestPollsWhileTheQueueIsLeft(t *testing.T) {
+	t.Parallel()
+	server := api.New(stored(t, fixed(says("x"))))
+	for i := range 20 {
+		url := "/v1/responses/" + respond(t, server, fmt.Sprintf(`{"input":"%d","background":true,"conversation":"c"}`, i)).ID
+		for decodeResponse(t, call(t, server, "GET", url, "").body).Status != "completed" {
+		}
+	}
+}
+
+// reading lets a test do something after a response was read and before it is used.
+type reading struct {
+	api.Store
+	after func()
+}
+
+func (r *reading) Response(ctx context.Context, id string) (store.Response, error) {
+	response, err := r.Store.Response(ctx, id)
+	r.after()
+	return response, err
+}
+
+// What a cancellation answers is the end, also if the turn ends by itself at the
+// same moment.
+func TestACancellationBesideTheEnd(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	disk := &reading{Store: opts.Store, after: func() {}}
+	opts.Store = disk
+	server := api.New(opts)
+	id := respond(t, server, `{"input":"x","background":true}`).ID
+	receive(t, g.began, "the turn")
+	disk.after = sync.OnceFunc(func() {
+		close(g.open)
+		<-g.ended
+		time.Sleep(100 * time.Millisecond) // until its end is stored
+	})
+	got := decodeResponse(t, call(t, server, "POST", "/v1/responses/"+id+"/cancel", "").body)
+	if got.Status != "cancelled" && got.Status != "completed" {
+		t.Errorf("the cancellation left it %s", got.Status)
+	}
+}
+
+// A turn that panics ends its response, and nothing else: not the process, and not
+// the line of its conversation.
+func TestAPanicEndsAResponse(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{``, `,"stream":true`, `,"background":true`, `,"background":true,"stream":true`} {
+		for _, acts := range []bool{true, false} {
+			ids := make(chan string, 1)
+			first := sync.OnceFunc(func() { panic("on purpose") })
+			server := api.New(stored(t, fixed(runs(func(_ context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
+				if acts {
+					emit(started("c1", "💻", "pwd"))
+				}
+				select {
+				case ids <- "resp_" + strings.TrimPrefix(turn.RunID, "run_"):
+					first()
+				default:
+				}
+				return answered("x"), nil
+			}))))
+			request := `{"input":"x","conversation":"c"` + how + `}`
+			got := call(t, server, "POST", "/v1/responses", request)
+			id := receive(t, ids, "the turn")
+			if how == "" && !acts {
+				if got.status != 500 {
+					t.Errorf("status %d: %s", got.status, got.body)
+				}
+			} else if end := lastResponse(t, call(t, server, "GET", "/v1/responses/"+id+"?stream=true", "").body); end.Status != "failed" {
+				t.Errorf("%s: it ended as %s", request, end.Status)
+			}
+			ids <- ""
+			if next := respond(t, server, `{"input":"y","conversation":"c"}`); next.Status != "completed" {
+				t.Errorf("the next one ended as %s", next.Status)
+			}
+		}
+	}
+}
+
+// A response that ends on a full disk has failed, for whoever asks, and is stored
+// so when there is room again.
+func TestAnEndOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, stop := range []bool{false, true} {
+		g := newGated()
+		opts := stored(t, fixed(runs(g.run)))
+		disk := &fullDisk{Store: opts.Store}
+		opts.Store = disk
+		server := api.New(opts)
+		url := "/v1/responses/" + respond(t, server, `{"input":"x","background":true,"conversation":"c"}`).ID
+		receive(t, g.began, "the turn")
+		disk.full.Store(true)
+		if stop {
+			if got := decodeResponse(t, call(t, server, "POST", url+"/cancel", "").body); got.Status != "failed" {
+				t.Errorf("the cancellation left it %s", got.Status)
+			}
+		} else {
+			close(g.open)
+		}
+		if last := lastResponse(t, call(t, server, "GET", url+"?stream=true", "").body); last.Status != "failed" {
+			t.Errorf("its stream ended with %s", last.Status)
+		}
+		if now := decodeResponse(t, call(t, server, "GET", url, "").body); now.Status != "failed" {
+			t.Errorf("on the full disk it is %s", now.Status)
+		}
+		disk.full.Store(false)
+		id := strings.TrimPrefix(url, "/v1/responses/")
+		for tries := 0; ; tries++ {
+			response, err := opts.Store.Response(t.Context(), id)
+			if err == nil && response.Status == "failed" {
+				break
+			}
+			if tries == 500 {
+				t.Fatalf("it stays stored as %s (%v)", response.Status, err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if now := decodeResponse(t, call(t, server, "GET", url, "").body); now.Status != "failed" || now.Error == nil {
+			t.Errorf("later it is %s", now.Status)
+		}
+	}
+}
+
+// While one process takes over from another, a response that waits in the old one
+// can be deleted in the new one.
+func TestADeletionByAnotherProcess(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	opts.MaxConcurrentRuns = 1
+	server := api.New(opts)
+	respond(t, server, `{"input":"x","background":true}`)
+	receive(t, g.began, "the turn")
+	id := respond(t, server, `{"input":"y","background":true,"conversation":"c"}`).ID
+	if err := opts.Store.DeleteResponse(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	close(g.open)
+	next := make(chan answer, 1)
+	go func() { next <- call(t, server, "POST", "/v1/responses", `{"input":"z","conversation":"c"}`) }()
+	if got := receive(t, next, "the next answer"); got.status != http.StatusOK {
+		t.Errorf("status %d: %s", got.status, got.body)
+	}
+	receive(t, g.began, "the next turn")
+	if len(g.began) > 0 {
+		t.Error("the deleted one ran")
+	}
+}
+
+// The number holds too for requests that come at once.
+func TestAFloodInTheBackground(t *testing.T) {
+	t.Parallel()
+	g := newGated()
+	opts := stored(t, fixed(runs(g.run)))
+	opts.MaxConcurrentRuns = 1
+	server := api.New(opts)
+	var accepted atomic.Int64
+	var clients sync.WaitGroup
+	for range 30 {
+		clients.Go(func() {
+			if call(t, server, "POST", "/v1/responses", `{"input":"x","background":true}`).status == http.StatusOK {
+				accepted.Add(1)
+			}
+		})
+	}
+	clients.Wait()
+	close(g.open)
+	if n := accepted.Load(); n != 2 {
+		t.Errorf("%d of 30 were accepted, and there is room for 2", n)
 	}
 }
 

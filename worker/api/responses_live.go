@@ -4,8 +4,9 @@ import "sync"
 
 // live knows the responses whose turns run in this process.
 type live struct {
-	mu   sync.Mutex // guards runs
-	runs map[string]*responseRun
+	mu         sync.Mutex // guards what follows
+	runs       map[string]*responseRun
+	background int // how many places in the background are taken
 }
 
 // add makes a run known, if its response is stored so that others can ask for it.
@@ -21,9 +22,8 @@ func (l *live) add(p *responseRun) {
 // remove takes a run out whose end is stored.
 func (l *live) remove(p *responseRun) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.runs, p.record.ID)
-	l.mu.Unlock()
-	close(p.done)
 }
 
 func (l *live) get(id string) *responseRun {
@@ -32,15 +32,20 @@ func (l *live) get(id string) *responseRun {
 	return l.runs[id]
 }
 
-// background counts the runs that no request waits for.
-func (l *live) background() int {
+// enterBackground takes one of the places for runs that no request waits for, if
+// one is left. LeaveBackground gives it back.
+func (l *live) enterBackground(places int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	n := 0
-	for _, p := range l.runs {
-		if p.request.Background {
-			n++
-		}
+	if l.background >= places {
+		return false
 	}
-	return n
+	l.background++
+	return true
+}
+
+func (l *live) leaveBackground() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.background--
 }

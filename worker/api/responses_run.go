@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -47,11 +48,12 @@ type responseRun struct {
 	put    bool           // it was stored
 	acted  bool           // a tool has begun
 	final  []byte         // the whole response, when it has ended
+	late   *store.Put     // how its end is to be stored, if that went wrong
 
 	mu      sync.Mutex // guards encoder
 	encoder *responseEncoder
 	cancel  context.CancelCauseFunc
-	done    chan struct{} // closed when all is stored that will be
+	done    chan struct{} // closed when it has ended
 }
 
 // newRun makes a run of a request, or says what is wrong with it. It begins
@@ -140,7 +142,7 @@ func (p *responseRun) begin(ctx context.Context) error {
 		}
 		// The head of a conversation may go between two calls. There is another
 		// one then, or none.
-		if p.record.Conversation == "" || !errors.Is(err, store.ErrNotFound) || ctx.Err() != nil {
+		if p.record.Conversation == "" || !errors.Is(err, store.ErrNotFound) || ctx.Err() != nil || p.deleted(ctx) {
 			return p.s.storeFailure(err)
 		}
 	}
@@ -150,6 +152,15 @@ func (p *responseRun) begin(ctx context.Context) error {
 	}
 	p.turn.History, p.turn.System = apartFromSystem(instructions, slices.Concat(past, p.added))
 	return nil
+}
+
+// deleted reports whether the response was put and is not stored any more.
+func (p *responseRun) deleted(ctx context.Context) bool {
+	if !p.put {
+		return false
+	}
+	_, err := p.s.opts.Store.Response(ctx, p.record.ID)
+	return errors.Is(err, store.ErrNotFound)
 }
 
 // checkInput makes sure that there is something to answer.
@@ -196,8 +207,9 @@ func (p *responseRun) follow(ctx context.Context) ([]llm.Message, error) {
 
 // putBegin stores the response as in flight, unless it is not to be stored.
 func (p *responseRun) putBegin(ctx context.Context) error {
-	p.encoder = newResponseEncoder(p.opts)
-	p.record.Body = p.encoder.object()
+	encoder := newResponseEncoder(p.opts)
+	p.record.Body = encoder.object()
+	p.encodeWith(encoder)
 	if p.opts.response.Instructions != nil {
 		p.record.Instructions = *p.opts.response.Instructions
 	}
@@ -216,17 +228,29 @@ func (p *responseRun) putBegin(ctx context.Context) error {
 	return err
 }
 
+// encodeWith puts another encoder in, also while others look at the response.
+func (p *responseRun) encodeWith(encoder *responseEncoder) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.encoder = encoder
+}
+
+// first returns the first events of the stream.
+func (p *responseRun) first() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.encoder.begin()
+}
+
 // run runs the turn, hands the events of the stream to send while they happen,
 // and stores the end before it returns its events. The failure is what a client
 // is told that waits for the whole, nil if there is something to show.
 func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bool) error) (last []byte, f *failure) {
-	result, err := p.runTurn(ctx, p.turn, func(event agent.Event) error {
+	result, err := p.runGuarded(ctx, func(event agent.Event) error {
 		if _, ok := event.(agent.ToolStarted); ok {
 			p.acted = true
 		}
-		p.mu.Lock()
-		events, more := p.encoder.event(event)
-		p.mu.Unlock()
+		events, more := p.encode(event)
 		if len(events) == 0 && more {
 			return nil
 		}
@@ -237,6 +261,26 @@ func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bo
 		p.log.add(last, true)
 	}
 	return last, f
+}
+
+// runGuarded runs the turn and makes an error of its panic: the response ends like
+// any other that has failed, and in the background the process goes on.
+func (p *responseRun) runGuarded(ctx context.Context, emit func(agent.Event) error) (result agent.Result, err error) {
+	defer func() {
+		if thrown := recover(); thrown != nil {
+			p.s.opts.Log.Error("panic in a turn", "request_id", p.turn.RequestID, "run_id", p.turn.RunID,
+				"panic", fmt.Sprint(thrown), "stack", string(debug.Stack()))
+			result, err = agent.Result{}, internal(nil)
+		}
+	}()
+	return p.runTurn(ctx, p.turn, emit)
+}
+
+// encode returns the events of the stream that an event of the turn makes.
+func (p *responseRun) encode(event agent.Event) (events []byte, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.encoder.event(event)
 }
 
 // tell hands events to those who follow and to the client that asked.
@@ -274,6 +318,10 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 		f.final = p.acted
 		last = p.encoder.retract(responseError(f))
 		p.final = p.encoder.object()
+		if p.put {
+			p.record.Body, p.record.Outline, p.record.Status = p.final, p.encoder.outline, p.encoder.state.Status
+			p.late = &store.Put{Keep: p.s.opts.StoredResponses, Update: true, Head: p.acted && p.record.Conversation != ""}
+		}
 	}
 	return last, f
 }

@@ -71,6 +71,9 @@ func (s *Server) replay(ctx context.Context, w http.ResponseWriter, p *responseR
 		if response, err = s.opts.Store.Response(ctx, response.ID); err != nil {
 			return errGone // it was deleted
 		}
+		if p.late != nil {
+			response = p.record
+		}
 	}
 	var body openai.Response
 	if err := json.Unmarshal(response.Body, &body); err != nil {
@@ -118,6 +121,17 @@ func (s *Server) deleteResponse(c echo.Context) error {
 // turn has ended, with its tools.
 func (s *Server) cancelResponse(c echo.Context) error {
 	ctx, id := c.Request().Context(), c.Param("id")
+	// The run first: it goes only when its end is stored, and what is read of the
+	// store before that is out of date.
+	p := s.live.get(id)
+	if p != nil && p.request.Background {
+		p.cancel(errStopped)
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return errGone
+		}
+	}
 	response, err := s.opts.Store.Response(ctx, id)
 	if err != nil {
 		return s.notStored(err, id)
@@ -125,16 +139,8 @@ func (s *Server) cancelResponse(c echo.Context) error {
 	if !response.Background {
 		return invalid("", codeNotBackground, "Only a response that is made with background: true can be cancelled. Close the connection of any other one to stop it.")
 	}
-	if p := s.live.get(id); p != nil {
-		p.cancel(errStopped)
-		select {
-		case <-p.done:
-		case <-ctx.Done():
-			return errGone
-		}
-		if response, err = s.opts.Store.Response(ctx, id); err != nil {
-			return s.notStored(err, id)
-		}
+	if p != nil && p.late != nil {
+		response.Body = p.final
 	}
 	writeBody(c.Response(), http.StatusOK, response.Body)
 	return nil
