@@ -11,6 +11,7 @@ import (
 	"hermes/configs"
 	"hermes/supervisor/sandbox"
 	"hermes/worker/memory"
+	"hermes/worker/policy"
 	"hermes/worker/skills"
 	"hermes/worker/tools"
 )
@@ -121,6 +122,34 @@ func hasMethod(file *ast.File, name string) bool {
 		fn, ok := decl.(*ast.FuncDecl)
 		return ok && fn.Recv != nil && fn.Name.Name == name
 	})
+}
+
+// configs cannot import worker/policy, so it checks rules by itself; here the two
+// are held against each other.
+func TestSettingsTakeTheRulesThatThePolicyTakes(t *testing.T) {
+	t.Parallel()
+	var classes []string
+	for _, info := range policy.Classes() {
+		if !info.Floor {
+			classes = append(classes, string(info.Class))
+		}
+	}
+	if got := configs.RuleClasses(); !slices.Equal(got, classes) {
+		t.Errorf("the rules of configs know %q, the policy has %q", got, classes)
+	}
+	rules := []string{"", "docker *", "git push --force*", "*-prod deploy", "a/b c=d:e @f %g +h ~/i", "*", "** x", "a\tb", "class:", "class:power", "class:x", "class:packages *"}
+	for _, class := range classes {
+		rules = append(rules, "class:"+class)
+	}
+	for _, c := range "\"'`\\$|&;<>(){}[]!#?^€" {
+		rules = append(rules, "x"+string(c)+"y")
+	}
+	for _, rule := range rules {
+		_, err := policy.New(policy.Options{Deny: []string{rule}})
+		if problem := configs.CheckRule(rule); (err == nil) != (problem == nil) {
+			t.Errorf("rule %q: the policy says %v, configs says %v", rule, err, problem)
+		}
+	}
 }
 
 // configs cannot import the tools, so the names that agent.tools may hold stand

@@ -46,7 +46,8 @@ var rooms = map[string]room{
 	"worker/memory":      {nil, "files of entries stand for themselves, whoever reads them"},
 	"worker/skills":      {nil, "files in a public format stand for themselves, whoever reads them"},
 	"worker/web":         {nil, "it fetches what others name, and knows nothing that a page could ask it for"},
-	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/memory", "worker/skills", "worker/web"}, "a tool knows neither turns nor requests"},
+	"worker/policy":      {nil, "what a command is, follows from its words alone; it reads and runs nothing"},
+	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/memory", "worker/policy", "worker/skills", "worker/web"}, "a tool knows neither turns nor requests"},
 	"worker/agent": {
 		[]string{"worker/llm", "worker/tools"},
 		"a turn knows neither HTTP nor SQL; its tests are a script and a list of events",
@@ -59,14 +60,17 @@ var rooms = map[string]room{
 		[]string{
 			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
 			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/memory", "worker/openai",
-			"worker/pdf", "worker/skills", "worker/store", "worker/tools", "worker/web",
+			"worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
 		},
 		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
 	},
 
 	"cmd/hermes": {
-		[]string{"configs", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf"},
-		"a command is words around the rooms below; what it talks to a worker, it talks over the API",
+		[]string{
+			"configs", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
+			"worker/policy", "worker/store",
+		},
+		"a command is words around the rooms below; what it talks to a worker, it talks over the API; it asks the policy as a worker does, and reads its log from the database, read-only",
 	},
 	"scripts/benchmark": {[]string{"supervisor/handoff", "worker/llm/llmtest"}, "it measures the binary from outside, and starts a worker as a supervisor does"},
 }
@@ -92,6 +96,7 @@ var walls = []wall{
 	{path: "github.com/spf13/viper", only: []string{"configs"}, why: "viper lower-cases keys and writes secrets; configs knows how to hold it"},
 	{path: "github.com/spf13/cobra", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
 	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
+	{path: "mvdan.cc/sh", only: []string{"worker/policy"}, why: "one place knows what a shell would do"},
 	{path: "net/http", not: []string{"worker/agent", "worker/store", "worker/llm/sse", "configs", "profiles"}, why: "this room knows no HTTP"},
 	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
 	{path: "testing", only: nil, why: "tests stay in tests"},

@@ -50,6 +50,9 @@ type Agent struct {
 	MaxIterations int      `mapstructure:"max_iterations" json:"max_iterations"`
 	Tools         []string `mapstructure:"tools" json:"tools"` // names, or the one word all
 	Approvals     string   `mapstructure:"approvals" json:"approvals"`
+	// Allow and Deny are rules about commands.
+	Allow []string `mapstructure:"allow" json:"allow"`
+	Deny  []string `mapstructure:"deny" json:"deny"`
 }
 
 // Memory is how long the files of the agent's memory may be, in characters.

@@ -165,8 +165,16 @@ func agentKeys() []Key {
 			Help:    "Which tools the agent has; [] is none.",
 		},
 		{
-			Key: "agent.approvals", Kind: Enum, Default: "deny", Allowed: []string{"deny"}, Unused: true,
-			Help: "What happens to a command that would need a person's consent.",
+			Key: "agent.approvals", Kind: Enum, Default: "deny", Allowed: []string{"deny", "allow"},
+			Help: "What happens to a command that a person would have to consent to, as nobody is there to be asked; what is never run stays so.",
+		},
+		{
+			Key: "agent.allow", Kind: Rules,
+			Help: "Rules for commands that run all the same: words like `apt install *`, or `class:packages`; a rule is about the whole command.",
+		},
+		{
+			Key: "agent.deny", Kind: Rules,
+			Help: "Rules for commands that never run, like `docker *` or `git push --force*`, also with other words between; they beat `agent.allow`.",
 		},
 		{
 			Key: "memory.limit", Kind: Int, Default: "4000", Min: 200, Max: 100_000,

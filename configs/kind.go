@@ -34,11 +34,14 @@ const (
 	Words     Kind = "words"      // []string, each one of Allowed
 	Places    Kind = "places"     // []string of CIDR ranges, hosts and hosts with a port
 	Ports     Kind = "ports"      // []string of ports
+	Rules     Kind = "rules"      // []string, each a rule about commands
 	Models    Kind = "model list" // []Model, edited by hand only
 )
 
 // list reports whether the kind holds several values.
-func (k Kind) list() bool { return k == Origins || k == Words || k == Places || k == Ports }
+func (k Kind) list() bool {
+	return k == Origins || k == Words || k == Places || k == Ports || k == Rules
+}
 
 // maxText bounds every text value, in bytes: enough for any URL, key or list
 // that a person sets, and short enough for one line.
@@ -97,6 +100,8 @@ func (k Key) parse(text string) (any, error) {
 		return parsePlaces(splitList(text))
 	case Ports:
 		return parsePorts(splitList(text))
+	case Rules:
+		return parseRules(splitList(text))
 	case Models:
 		return nil, errors.New("this list is edited by hand; `hermes config edit` opens the file")
 	}

@@ -81,6 +81,8 @@ func drawValue(t *rapid.T, k Key) string {
 		return rapid.SampledFrom([]string{"10.1.0.0/16", "wiki.lan:8080", "box"}).Draw(t, "place")
 	case Ports:
 		return rapid.SampledFrom([]string{"80", "8443"}).Draw(t, "port")
+	case Rules:
+		return rapid.SampledFrom([]string{"docker *", "git push --force*", "class:packages"}).Draw(t, "rule")
 	case EnvName:
 		return "SOME_KEY"
 	case ModelName:

@@ -30,7 +30,7 @@ EDITOR=/usr/bin/vim
 `)
 	h.write("alice", "config.yaml", `model: {provider: openai, default: gpt-5-mini, context_length: 1000}
 fallback_models: [{provider: demo}]
-agent: {max_iterations: 7, tools: [terminal]}
+agent: {max_iterations: 7, tools: [terminal], approvals: allow, allow: [apt update], deny: ["docker *"]}
 terminal: {timeout: 30s}
 web: {search: brave, searxng_url: "http://127.0.0.1:8888", allow_private: [10.1.0.0/16], ports: [80, 8443]}
 display: {tool_progress: event}
@@ -70,7 +70,7 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, 
 		{"drain", start.API.DrainTimeout, 9 * time.Second},
 		{"model", []any{start.Model.Provider, start.Model.Model, start.Model.APIKey, start.Model.ContextLength}, []any{"openai", "gpt-5-mini", "sk-canary-of-openai", 1000}},
 		{"fallback", len(start.Fallback), 1},
-		{"agent", start.Agent, handoff.Agent{MaxIterations: 7, Tools: []string{"terminal"}}},
+		{"agent", start.Agent, handoff.Agent{MaxIterations: 7, Tools: []string{"terminal"}, Approvals: "allow", Allow: []string{"apt update"}, Deny: []string{"docker *"}}},
 		{"terminal", start.Terminal.Timeout, 30 * time.Second},
 		{"web", start.Web, handoff.Web{
 			Search: "brave", SearXNGURL: "http://127.0.0.1:8888", Keys: map[string]string{"brave": "canary-of-brave"},

@@ -151,10 +151,13 @@ func build(opts Options) (*worker, error) {
 		Web:             w.web,
 		Enabled:         start.Agent.Tools,
 		Jobs:            jobs{w.store},
+		Policy:          PolicyOptions(start.Agent, start.Paths.Profile),
+		Audit:           audit(w.store, redact),
+		Profile:         adminName(start.Profile),
 		Log:             opts.Log,
 	})
 	if err != nil {
-		return nil, &ConfigError{fmt.Errorf("agent.tools: %w", err)}
+		return nil, &ConfigError{fmt.Errorf("tools: %w", err)}
 	}
 	w.models = newModels(start, opts.Version, opts.Log)
 	turns := agent.New(agent.Options{

@@ -100,6 +100,10 @@ type Model struct {
 type Agent struct {
 	MaxIterations int      `json:"max_iterations"`
 	Tools         []string `json:"tools"` // names, or the one word all
+	// Approvals is deny or allow; Allow and Deny are rules about commands.
+	Approvals string   `json:"approvals"`
+	Allow     []string `json:"allow,omitempty"`
+	Deny      []string `json:"deny,omitempty"`
 }
 
 // Memory is how long the files of the agent's memory may be, in characters.

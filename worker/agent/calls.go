@@ -17,6 +17,13 @@ const maxConcurrent = 4
 // circlesNote is added to a result that the model has got several times.
 const circlesNote = "\n\n[You have made this call before, with the same result. Try something else, or tell the person what stands in the way.]"
 
+// beginning is when a tool call began, and as what it is shown, from then on: what
+// it does may change how it would be described.
+type beginning struct {
+	at           time.Time
+	emoji, label string
+}
+
 // ending is a tool call that has ended.
 type ending struct {
 	index  int
@@ -90,18 +97,17 @@ func (l *loop) runBatch(ctx context.Context, calls []llm.ToolCall, results []*to
 	defer running.Wait() // also when emit panics
 	defer stop()
 	ended := make(chan ending, len(calls))
-	began := make([]time.Time, len(calls))
+	begun := make([]beginning, len(calls))
 	next, open := 0, 0
 	var failed error
 	for {
 		for toolCtx.Err() == nil && next < len(calls) && open < maxConcurrent {
 			index, call := next, calls[next]
 			next++
-			if failed = l.start(ctx, call); failed != nil {
+			if begun[index], failed = l.start(ctx, call); failed != nil {
 				stop()
 				break
 			}
-			began[index] = l.agent.opts.Now()
 			open++
 			running.Go(func() {
 				result, err := l.agent.opts.Tools.Run(toolCtx, call)
@@ -116,7 +122,7 @@ func (l *loop) runBatch(ctx context.Context, calls []llm.ToolCall, results []*to
 		if end.err != nil && toolCtx.Err() != nil { // it was told to stop
 			end.result, end.err = tools.Failure(l.stopReason(ctx)+" while it ran; its effects are unknown"), nil
 		}
-		result, err := l.finish(ctx, calls[end.index], end, began[end.index])
+		result, err := l.finish(ctx, calls[end.index], end, begun[end.index])
 		results[end.index] = &result
 		if err != nil {
 			stop()
@@ -146,20 +152,23 @@ func (l *loop) refuse(ctx context.Context, call llm.ToolCall) error {
 }
 
 // start records and shows that a call begins.
-func (l *loop) start(ctx context.Context, call llm.ToolCall) error {
+func (l *loop) start(ctx context.Context, call llm.ToolCall) (beginning, error) {
 	err := l.record(ctx, "start of tool", func(ctx context.Context) error {
 		return l.agent.opts.Recorder.ToolStarted(ctx, l.result.RunID, call.ID, l.agent.opts.Now())
 	})
 	if err != nil {
-		return err
+		return beginning{}, err
 	}
-	emoji, label := l.describe(call)
-	return l.send(ToolStarted{Call: l.shown(call), Emoji: emoji, Label: label})
+	b := beginning{}
+	b.emoji, b.label = l.describe(ctx, call)
+	err = l.send(ToolStarted{Call: l.shown(call), Emoji: b.emoji, Label: b.label})
+	b.at = l.agent.opts.Now()
+	return b, err
 }
 
 // finish records and shows how a call ended, and returns what the model is told
 // of it. Its error ends the turn.
-func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, began time.Time) (tools.Result, error) {
+func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, begun beginning) (tools.Result, error) {
 	result, failed := end.result, error(nil)
 	if end.err != nil {
 		failed = fmt.Errorf("run tool %s: %w", call.Name, end.err)
@@ -171,10 +180,9 @@ func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, began 
 	if err := l.recordResult(ctx, call, result, now); failed == nil {
 		failed = err
 	}
-	emoji, label := l.describe(call)
 	err := l.send(ToolFinished{
-		Call: l.shown(call), Emoji: emoji, Label: label,
-		Output: l.agent.opts.Redact(result.Text), Failed: result.Failed, Duration: now.Sub(began),
+		Call: l.shown(call), Emoji: begun.emoji, Label: begun.label,
+		Output: l.agent.opts.Redact(result.Text), Failed: result.Failed, Duration: now.Sub(begun.at),
 	})
 	if failed == nil {
 		failed = err

@@ -61,7 +61,7 @@ func (f fakeTools) Run(ctx context.Context, call llm.ToolCall) (tools.Result, er
 	return run(ctx, call)
 }
 
-func (f fakeTools) Describe(call llm.ToolCall) (emoji, label string) {
+func (f fakeTools) Describe(_ context.Context, call llm.ToolCall) (emoji, label string) {
 	return "🔧", call.Name + " " + call.Arguments
 }
 

@@ -205,7 +205,7 @@ func (l *loop) outOfSteps(ctx context.Context) (phase, error) {
 
 // stuck ends a turn that goes round in circles.
 func (l *loop) stuck(ctx context.Context) (phase, error) {
-	emoji, label := l.describe(*l.guard.stuck)
+	emoji, label := l.describe(ctx, *l.guard.stuck)
 	return l.cutShort(ctx, fmt.Sprintf("I stopped here: I made the same call (%s %s) %d times and got the same result each time, "+
 		"so going on would not have helped. Tell me what to try instead.", emoji, label, stopAfter+1))
 }
@@ -348,8 +348,8 @@ func (l *loop) identify(calls []llm.ToolCall) []llm.ToolCall {
 	return calls
 }
 
-func (l *loop) describe(call llm.ToolCall) (emoji, label string) {
-	emoji, label = l.agent.opts.Tools.Describe(call)
+func (l *loop) describe(ctx context.Context, call llm.ToolCall) (emoji, label string) {
+	emoji, label = l.agent.opts.Tools.Describe(ctx, call)
 	return emoji, l.agent.opts.Redact(label)
 }
 

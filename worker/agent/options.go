@@ -22,7 +22,7 @@ type toolset interface {
 	// Run answers every call: what is wrong with it is told to the model in the
 	// result. An error ends the turn.
 	Run(ctx context.Context, call llm.ToolCall) (tools.Result, error)
-	Describe(call llm.ToolCall) (emoji, label string)
+	Describe(ctx context.Context, call llm.ToolCall) (emoji, label string)
 	Concurrent(name string) bool
 }
 
@@ -93,6 +93,8 @@ func (noTools) Run(_ context.Context, call llm.ToolCall) (tools.Result, error) {
 	return tools.Failure("There is no tool " + call.Name + ": this agent has no tools."), nil
 }
 
-func (noTools) Describe(call llm.ToolCall) (emoji, label string) { return "⚡", call.Name }
+func (noTools) Describe(_ context.Context, call llm.ToolCall) (emoji, label string) {
+	return "⚡", call.Name
+}
 
 func (noTools) Concurrent(string) bool { return false }

@@ -35,6 +35,7 @@ func works() map[string]func(ctx context.Context, path string) int {
 	return map[string]func(ctx context.Context, path string) int{
 		"":          recordTurns,
 		"responses": putResponses,
+		"decisions": addDecisions,
 		"syncs":     loseSyncs,
 		"reopen":    reopenAfterFailure,
 	}

@@ -9,6 +9,7 @@
 //     history of a response is kept whole for as long as the response is, whatever
 //     becomes of those before it.
 //   - The answers to requests that must not run twice (BeginIdempotent).
+//   - What was decided about each command (AddDecision, ReadDecisions).
 //   - What the turns of chats truly were whose clients show and send back less
 //     (PutChatTurn).
 //   - Background jobs, with the last of their output (PutJob).

@@ -132,3 +132,38 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 		t.Errorf("version is now %d", got)
 	}
 }
+
+// A database of the version before decisions were kept gets their table, and
+// keeps the rest.
+func TestMigrationToDecisions(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	db := raw(t, path)
+	files, err := filepath.Glob("migrations/*.sql")
+	must(t, err)
+	before := 0
+	for ; !strings.HasSuffix(files[before], "_policy.sql"); before++ {
+		text, err := os.ReadFile(files[before])
+		must(t, err)
+		_, err = db.ExecContext(t.Context(), string(text))
+		must(t, err)
+	}
+	_, err = db.ExecContext(t.Context(), fmt.Sprintf(`PRAGMA user_version = %d; INSERT INTO sessions VALUES ('s', 'chat', 1, 1)`, before))
+	must(t, err)
+	must(t, db.Close())
+
+	if got, err := store.ReadDecisions(t.Context(), path, 10); err != nil || len(got) != 0 {
+		t.Errorf("before: %+v, %v", got, err)
+	}
+	if got := version(t, path); got != before {
+		t.Errorf("reading has made version %d of it", got)
+	}
+	s := reopen(t, path, store.Options{})
+	must(t, s.AddDecision(t.Context(), store.Decision{Command: "ls"}))
+	if _, err := s.Session(t.Context(), "s"); err != nil {
+		t.Error(err)
+	}
+	if got, err := store.ReadDecisions(t.Context(), path, 10); err != nil || len(got) != 1 {
+		t.Errorf("after: %+v, %v", got, err)
+	}
+}

@@ -246,8 +246,8 @@ func FuzzToolArguments(f *testing.F) {
 	tool := &readFile{spec: spec}
 	set := &Set{tools: map[string]*entry{"read_file": {tool, s}}}
 	f.Fuzz(func(t *testing.T, text string) {
-		set.Describe(llm.ToolCall{Name: text, Arguments: text})
-		set.Describe(llm.ToolCall{Name: "read_file", Arguments: text})
+		set.Describe(t.Context(), llm.ToolCall{Name: text, Arguments: text})
+		set.Describe(t.Context(), llm.ToolCall{Name: "read_file", Arguments: text})
 		input, err := s.prepare(text)
 		if err != nil {
 			return

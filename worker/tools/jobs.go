@@ -68,6 +68,7 @@ type job struct {
 	done    chan struct{} // closed when its end is recorded
 	final   Job           // what it came to, once done is closed
 	killed  string        // who ended it; guarded by jobs.mu
+	typing  typing
 }
 
 // started is a command on its way.

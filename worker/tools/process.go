@@ -28,11 +28,14 @@ const (
 
 // process is the tool that follows and steers background jobs.
 type process struct {
-	spec llm.ToolSpec
-	jobs *jobs
+	spec     llm.ToolSpec
+	jobs     *jobs
+	approval *approval
 }
 
-func newProcess(jobs *jobs) *process { return &process{mustSpec("process"), jobs} }
+func newProcess(jobs *jobs, approval *approval) *process {
+	return &process{mustSpec("process"), jobs, approval}
+}
 
 func (t *process) Spec() llm.ToolSpec { return t.spec }
 
@@ -82,7 +85,7 @@ func (t *process) Run(ctx context.Context, input json.RawMessage) (Result, error
 	case "kill":
 		return t.kill(ctx, live, record)
 	default: // write, submit, close: the schema knows no other
-		return t.enter(live, record, arguments), nil
+		return t.enter(ctx, live, record, arguments), nil
 	}
 }
 
@@ -166,31 +169,58 @@ func (t *process) kill(ctx context.Context, live *job, record Job) (Result, erro
 	}
 }
 
+// typed is what is to be typed.
+func (a processArguments) typed() string {
+	switch {
+	case a.Action == "close":
+		return endOfFile
+	case a.Data == nil:
+		return ""
+	case a.Action == "submit":
+		return *a.Data + enterKey
+	default:
+		return *a.Data
+	}
+}
+
+// denies is for who watches: see gated.
+func (t *process) denies(ctx context.Context, input json.RawMessage) (words string, denied bool) {
+	arguments, err := decode[processArguments](input)
+	if err != nil {
+		return "", false
+	}
+	switch arguments.Action {
+	case "write", "submit":
+	default:
+		return "", false
+	}
+	live, record, problem := t.jobs.find(ctx, arguments.SessionID)
+	if problem != "" || live == nil || !record.Terminal {
+		return "", false
+	}
+	return t.approval.deniesTyped(live, arguments.typed())
+}
+
 // enter types into the terminal of a job.
-func (t *process) enter(live *job, record Job, arguments processArguments) Result {
+func (t *process) enter(ctx context.Context, live *job, record Job, arguments processArguments) Result {
 	if live == nil {
 		return Failure(record.ID + " runs no more: " + record.state(time.Now()) + ".")
 	}
 	if !record.Terminal {
 		return Failure(record.ID + " has no terminal to type into. Start the command with pty true, or give it its input with a file or a pipe.")
 	}
-	var typed string
-	switch {
-	case arguments.Action == "close":
-		typed = endOfFile
-	case arguments.Data == nil:
+	if arguments.Action != "close" && arguments.Data == nil {
 		return Failure("The argument data is missing; it is the text to type.")
-	default:
-		typed = *arguments.Data
 	}
-	if arguments.Action == "submit" {
-		typed += enterKey
-	}
+	typed := arguments.typed()
 	switch {
 	case typed == "":
 		return Failure("The argument data is empty; submit alone presses Enter.")
 	case len(typed) > maxTyped:
 		return Failure(fmt.Sprintf("That is too much to type, %d bytes of %d. Put it into a file.", len(typed), maxTyped))
+	}
+	if denied := t.approval.askTyped(ctx, t.spec.Name, live, typed); denied != nil {
+		return *denied
 	}
 	n, err := live.command.running.Write([]byte(typed))
 	switch {

@@ -16,6 +16,7 @@ import (
 	"hermes/supervisor/sandbox"
 	"hermes/worker/llm"
 	"hermes/worker/memory"
+	"hermes/worker/policy"
 	"hermes/worker/skills"
 	"hermes/worker/web"
 )
@@ -51,7 +52,16 @@ type Options struct {
 	// Jobs keeps the records of background jobs. They end with the Set if it is
 	// nil.
 	Jobs JobRecords
-	Log  *slog.Logger // nil discards
+	// Policy says which commands may run. The workspace and the home are filled in;
+	// the zero value is the strictest.
+	Policy policy.Options
+	// Audit keeps what was decided about a command, before it runs. When it fails,
+	// the command does not run. Nil keeps nothing.
+	Audit func(ctx context.Context, decision Decision) error
+	// Profile is what an admin calls the agent, "" for the default profile. It is
+	// told to a model whose command was denied.
+	Profile string
+	Log     *slog.Logger // nil discards
 }
 
 // enables says whether a tool is to be there.
@@ -99,12 +109,16 @@ func NewSet(opts Options) (*Set, error) {
 
 // add makes the tools that are enabled.
 func (s *Set) add(opts Options) error {
-	process := newProcess(s.jobs)
+	approval, err := newApproval(opts, s.workspace)
+	if err != nil {
+		return err
+	}
+	process := newProcess(s.jobs, approval)
 	var background *jobs
 	if opts.enables(process.spec.Name) {
 		background = s.jobs
 	}
-	terminal, err := newTerminal(opts, s.workspace, background)
+	terminal, err := newTerminal(opts, s.workspace, approval, background)
 	if err != nil {
 		return err
 	}
@@ -172,8 +186,16 @@ func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err er
 	return entry.tool.Run(withCallID(ctx, call.ID), input)
 }
 
-// Describe returns the emoji and the label of a call, for a person who watches.
-func (s *Set) Describe(call llm.ToolCall) (emoji, label string) {
+// gated is implemented by tools that run commands. It says for a call that is only
+// watched which words of it the policy denies.
+type gated interface {
+	denies(ctx context.Context, input json.RawMessage) (words string, denied bool)
+}
+
+// Describe returns the emoji and the label of a call, for a person who watches. It
+// has to be asked before the call runs: what is denied depends on where a command
+// begins.
+func (s *Set) Describe(ctx context.Context, call llm.ToolCall) (emoji, label string) {
 	entry := s.find(call.Name)
 	if entry == nil {
 		return "⚡", shorten(call.Name)
@@ -182,6 +204,11 @@ func (s *Set) Describe(call llm.ToolCall) (emoji, label string) {
 	input, err := entry.schema.prepare(call.Arguments)
 	if err != nil {
 		return entry.tool.Emoji(), name
+	}
+	if gated, ok := entry.tool.(gated); ok {
+		if words, denied := gated.denies(ctx, input); denied {
+			return entry.tool.Emoji(), shorten("denied: " + words)
+		}
 	}
 	return entry.tool.Emoji(), cmp.Or(shorten(entry.tool.Label(input)), name)
 }

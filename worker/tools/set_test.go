@@ -148,6 +148,9 @@ func TestDescribe(t *testing.T) {
 		{"terminal", `{"command":"echo ` + strings.Repeat("größe ", 30) + `"}`, "💻 echo " + strings.Repeat("größe ", 8) + "größe…"},
 		{"terminal", `{"command":"` + strings.Repeat("x", 100) + `"}`, "💻 " + strings.Repeat("x", 59) + "…"},
 		{"terminal", `{"command":""}`, "💻 terminal"},
+		{"terminal", `{"command":"ls\nrm -rf /"}`, "💻 denied: rm -rf /"},
+		{"terminal", `{"command":"cd .. && rm -rf x","workdir":"a/b"}`, "💻 cd .. && rm -rf x"},
+		{"terminal", `{"command":"cd ../.. && rm -rf *","workdir":"a"}`, "💻 denied: rm -rf *"},
 		{"terminal", `{"comm`, "💻 terminal"},
 		{"terminal", ``, "💻 terminal"},
 		{"process", `{"action":"list"}`, "⚙️ list"},
@@ -182,7 +185,7 @@ func TestDescribe(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.tool+" "+shorten(test.arguments), func(t *testing.T) {
 			t.Parallel()
-			emoji, label := set.Describe(llm.ToolCall{Name: test.tool, Arguments: test.arguments})
+			emoji, label := set.Describe(t.Context(), llm.ToolCall{Name: test.tool, Arguments: test.arguments})
 			if got := emoji + " " + label; got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}

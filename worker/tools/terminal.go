@@ -26,6 +26,7 @@ type terminal struct {
 	spec        llm.ToolSpec
 	workspace   *workspace
 	sandbox     *sandbox.Sandbox
+	approval    *approval
 	shell       string
 	env         []string
 	timeout     time.Duration
@@ -37,7 +38,7 @@ type terminal struct {
 }
 
 // newTerminal looks for the shell: bash, because models write for it, else sh.
-func newTerminal(opts Options, w *workspace, jobs *jobs) (*terminal, error) {
+func newTerminal(opts Options, w *workspace, approval *approval, jobs *jobs) (*terminal, error) {
 	home := cmp.Or(opts.Home, w.dir("."))
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, fmt.Errorf("make home of commands: %w", err)
@@ -48,6 +49,7 @@ func newTerminal(opts Options, w *workspace, jobs *jobs) (*terminal, error) {
 		spec:      mustSpec("terminal"),
 		workspace: w,
 		sandbox:   opts.Sandbox,
+		approval:  approval,
 		shell:     cmp.Or(program("bash", path), program("sh", path), "/bin/sh"),
 		env:       env,
 		timeout:   min(cmp.Or(max(opts.TerminalTimeout, 0), defaultTimeout), maxTimeout),
@@ -77,6 +79,26 @@ func (t *terminal) Label(input json.RawMessage) string {
 	return firstLine(arguments.Command)
 }
 
+// denies is for who watches: see gated.
+func (t *terminal) denies(ctx context.Context, input json.RawMessage) (words string, denied bool) {
+	arguments, err := decode[terminalArguments](input)
+	if err != nil || strings.TrimSpace(arguments.Command) == "" {
+		return "", false
+	}
+	rel, problem := t.workspace.rel(cmp.Or(arguments.Workdir, "."))
+	if problem != "" {
+		return "", false
+	}
+	dir := t.workspace.dir(rel)
+	if arguments.Workdir == "" {
+		if kept := t.directories.of(TurnOf(ctx).SessionID); kept != "" && enterable(kept) {
+			dir = kept
+		}
+	}
+	verdict := t.approval.judge(arguments.Command, dir)
+	return verdict.Words, verdict.Denied
+}
+
 func (t *terminal) Run(ctx context.Context, input json.RawMessage) (Result, error) {
 	arguments, err := decode[terminalArguments](input)
 	if err != nil {
@@ -86,11 +108,14 @@ func (t *terminal) Run(ctx context.Context, input json.RawMessage) (Result, erro
 	if problem != "" {
 		return Failure(problem), nil
 	}
-	// From here on r is what will run, where and how: whatever judges commands
-	// looks at it here.
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return Failure("(no output)\n[cancelled]\n"), nil
+	}
+	// From here on r is what will run, where and how.
+	if denied := t.approval.ask(ctx, t.spec.Name, r.command, t.approval.judge(r.command, r.dir)); denied != nil {
+		return *denied, nil
+	}
+	switch {
 	case r.background:
 		return t.runBackground(ctx, r), nil
 	default:

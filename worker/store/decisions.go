@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Decision is what was decided about one command before it ran.
+type Decision struct {
+	// ID orders the decisions. It is set by the store.
+	ID     int64  `db:"id"`
+	RunID  string `db:"run_id"`
+	CallID string `db:"call_id"`
+	Tool   string `db:"tool"`
+	// Command is what was to run, as its writer cut and cleaned it.
+	Command string `db:"command"`
+	Denied  bool   `db:"denied"`
+	// Class, Rule and Setting say why; each may be "".
+	Class   string `db:"class"`
+	Rule    string `db:"rule"`
+	Setting string `db:"setting"`
+	// At is when it was decided; zero means now.
+	At time.Time `db:"-"`
+}
+
+// AddDecision records a decision. Call it before the command can have any effect:
+// when it returns, the record outlives the process. It does not wait for the disk
+// a second time, as StartTool has done so for the call that it belongs to.
+func (s *Store) AddDecision(ctx context.Context, d Decision) error {
+	return s.tx(ctx, "add decision", outliveProcess, len(d.Command), func(tx *transaction) error {
+		_, err := tx.ExecContext(ctx, `
+			INSERT INTO decisions (run_id, call_id, tool, command, denied, class, rule, setting, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			d.RunID, d.CallID, d.Tool, d.Command, d.Denied, d.Class, d.Rule, d.Setting, micros(s.at(d.At)))
+		return err
+	})
+}
+
+type decisionRow struct {
+	Decision
+	AtMicros int64 `db:"at"`
+}
+
+func (r decisionRow) value() Decision {
+	r.At = fromMicros(r.AtMicros)
+	return r.Decision
+}
+
+// ReadDecisions returns the last decisions in the database at path, at most limit
+// of them, the latest last. It needs no Store and changes nothing, so that a
+// person can read them beside a worker that runs. There are none in a database
+// that does not exist, or that no worker of this version has opened.
+func ReadDecisions(ctx context.Context, path string, limit int) (_ []Decision, err error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	query := url.Values{"mode": {"ro"}, "_busy_timeout": {busyTimeout}}
+	file := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
+	db, err := sqlx.Open("sqlite", file.String())
+	if err != nil {
+		return nil, fmt.Errorf("read decisions: %w", err)
+	}
+	defer func() {
+		if closed := db.Close(); err == nil && closed != nil {
+			err = fmt.Errorf("read decisions: %w", closed)
+		}
+	}()
+	db.SetMaxOpenConns(1)
+	var known bool
+	if err := db.GetContext(ctx, &known, `SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = 'decisions'`); err != nil {
+		return nil, fmt.Errorf("read decisions: %w", err)
+	}
+	if !known {
+		return nil, nil
+	}
+	var rows []decisionRow
+	err = db.SelectContext(ctx, &rows, `
+		SELECT id, run_id, call_id, tool, command, denied, class, rule, setting, at FROM (SELECT * FROM decisions ORDER BY id DESC LIMIT ?) ORDER BY id`, limit)
+	if err != nil {
+		return nil, fmt.Errorf("read decisions: %w", err)
+	}
+	return values(rows, decisionRow.value), nil
+}
