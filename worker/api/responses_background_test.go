@@ -348,7 +348,7 @@ func TestACancellationBesideTheEnd(t *testing.T) {
 	disk.after = sync.OnceFunc(func() {
 		close(g.open)
 		<-g.ended
-		time.Sleep(100 * time.Millisecond) // until its end is stored
+		untilStored(t, disk.Store, id)
 	})
 	got := decodeResponse(t, call(t, server, "POST", "/v1/responses/"+id+"/cancel", "").body)
 	if got.Status != "cancelled" && got.Status != "completed" {
@@ -420,16 +420,8 @@ func TestAnEndOnAFullDisk(t *testing.T) {
 			t.Errorf("on the full disk it is %s", now.Status)
 		}
 		disk.full.Store(false)
-		id := strings.TrimPrefix(url, "/v1/responses/")
-		for tries := 0; ; tries++ {
-			response, err := opts.Store.Response(t.Context(), id)
-			if err == nil && response.Status == "failed" {
-				break
-			}
-			if tries == 500 {
-				t.Fatalf("it stays stored as %s (%v)", response.Status, err)
-			}
-			time.Sleep(20 * time.Millisecond)
+		if status := untilStored(t, opts.Store, strings.TrimPrefix(url, "/v1/responses/")); status != "failed" {
+			t.Errorf("it is stored as %s", status)
 		}
 		if now := decodeResponse(t, call(t, server, "GET", url, "").body); now.Status != "failed" || now.Error == nil {
 			t.Errorf("later it is %s", now.Status)
@@ -506,4 +498,20 @@ func TestTheBackgroundKeepsTheOrder(t *testing.T) {
 			t.Errorf("turn %d answers %s after %d messages", i, got, len(turn.History)-1)
 		}
 	}
+}
+
+// untilStored waits until the end of a response is stored, and returns its status.
+func untilStored(t *testing.T, s api.Store, id string) string {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for range 1000 {
+		response, err := s.Response(t.Context(), id)
+		if err == nil && !response.InFlight() {
+			return response.Status
+		}
+		<-tick.C
+	}
+	t.Fatal("the end of the response is not stored")
+	return ""
 }

@@ -34,7 +34,11 @@ func (s *Server) ended(ctx context.Context, p *responseRun) {
 // When the process ends before, its successor settles the response.
 func (p *responseRun) putLate(ctx context.Context) {
 	for wait := firstRetry; !p.s.draining.Load(); wait = min(2*wait, lastRetry) {
-		time.Sleep(wait)
+		select {
+		case <-time.After(wait):
+		case <-p.s.hurried:
+			return
+		}
 		attempt, cancel := context.WithTimeout(ctx, keepTimeout)
 		err := p.s.opts.Store.PutResponse(attempt, p.record, *p.late)
 		cancel()

@@ -17,7 +17,7 @@ func newGatedSet(t *testing.T, opts policy.Options, fail error) (set *Set, dir s
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "workspace")
 	decided = &[]Decision{}
-	set, err := NewSet(Options{
+	set, err := NewSet(kept(Options{
 		Workspace: dir, Home: filepath.Join(dir, "..", "home"), Sandbox: box, Policy: opts, Profile: "alice",
 		Audit: func(_ context.Context, d Decision) error {
 			if _, err := os.Stat(filepath.Join(dir, "ran")); err == nil {
@@ -26,7 +26,7 @@ func newGatedSet(t *testing.T, opts policy.Options, fail error) (set *Set, dir s
 			*decided = append(*decided, d)
 			return fail
 		},
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
