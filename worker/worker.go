@@ -150,6 +150,8 @@ func build(opts Options) (*worker, error) {
 		TerminalTimeout: start.Terminal.Timeout,
 		Web:             w.web,
 		Enabled:         start.Agent.Tools,
+		Sessions:        sessions{w.store},
+		Tasks:           w.store,
 		Jobs:            jobs{w.store},
 		Policy:          PolicyOptions(start.Agent, start.Paths.Profile),
 		Audit:           audit(w.store, redact),
