@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -61,7 +62,7 @@ func (f fakeSessions) Ends(ctx context.Context, _ string, first, last int) ([]Se
 
 func newSessionSet(t *testing.T, f fakeSessions) *Set {
 	t.Helper()
-	set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Sessions: f})
+	set, err := NewSet(kept(Options{Workspace: filepath.Join(t.TempDir(), "w"), Sandbox: box, Sessions: f}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -32,13 +33,13 @@ func (k *keptTasks) ChangeTasks(ctx context.Context, sessionID string, change fu
 // newTodoSet makes tools that keep tasks, and the context of a turn.
 func newTodoSet(t *testing.T) (*Set, *keptTasks, context.Context) {
 	t.Helper()
-	kept := &keptTasks{lists: map[string][]byte{}}
-	set, err := NewSet(Options{Workspace: t.TempDir(), Sandbox: box, Tasks: kept})
+	tasks := &keptTasks{lists: map[string][]byte{}}
+	set, err := NewSet(kept(Options{Workspace: filepath.Join(t.TempDir(), "w"), Sandbox: box, Tasks: tasks}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(set.Close)
-	return set, kept, WithTurn(t.Context(), Turn{SessionID: "s", RunID: "r"})
+	return set, tasks, WithTurn(t.Context(), Turn{SessionID: "s", RunID: "r"})
 }
 
 func TestTodo(t *testing.T) {
