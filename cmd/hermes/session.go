@@ -122,7 +122,8 @@ func newSessionSearchCmd(a *app) *cobra.Command {
 		Short: "Search what was said, and what tools answered",
 		Long: `Search the messages of all conversations. Messages that hold all words are
 found, or any of them if there are none. "Words in quotes" stand together, and
-a star stands for the rest of a word.`,
+a star stands for the rest of a word. What was said in the last seconds is found
+a little later.`,
 		Example: "  hermes session search \"train to Bern\"\n  hermes -p alice session search 'deploy*' --json",
 		Args:    words("QUERY"),
 		RunE: func(cmd *cobra.Command, args []string) error {

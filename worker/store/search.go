@@ -45,8 +45,12 @@ type Hit struct {
 	At      time.Time `db:"-"`
 }
 
-// Search finds the messages that fit best, by session, the best session first.
+// Search finds the messages that fit best, by session, the best session first. A
+// Store that only reads does not find those of the last seconds: see index.
 func (s *Store) Search(ctx context.Context, search Search) ([]Found, error) {
+	if err := s.index(ctx); err != nil {
+		return nil, err
+	}
 	terms := searchTerms(search.Text)
 	var found []Found
 	var err error

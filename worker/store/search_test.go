@@ -152,6 +152,7 @@ func TestSearchForgetsWhatIsRemoved(t *testing.T) {
 	if got := found(t, s, store.Search{Text: "beyond"}); got != "" {
 		t.Errorf("found %.100q behind what is searched", got)
 	}
+	spoke(t, s, "s", "2", "not indexed yet", "neither")
 	db := raw(t, path)
 	_, err := db.ExecContext(t.Context(), `
 		PRAGMA foreign_keys = on;
@@ -221,6 +222,7 @@ func TestReadOnly(t *testing.T) {
 			t.Errorf("%s: it was written", when)
 		}
 	}
+	must(t, s.Checkpoint(t.Context()))
 	check("beside a worker")
 	spoke(t, s, "s", "2", "more", "hi")
 	must(t, s.Close())

@@ -16,14 +16,22 @@ CREATE VIEW message_texts AS SELECT id, substr(text, 1, 16000) AS text FROM mess
 -- It keeps words and where they are, but no second copy of the text.
 CREATE VIRTUAL TABLE message_search USING fts5 (text, content = 'message_texts', content_rowid = 'id', tokenize = 'unicode61');
 
-INSERT INTO message_search (rowid, text) SELECT id, text FROM message_texts WHERE text <> '';
+-- What is not in the index yet. To put a message there costs more than the commit
+-- that it is part of, so it is done when nobody waits, or when somebody searches.
+CREATE TABLE unindexed (
+	id INTEGER PRIMARY KEY -- of the message
+) STRICT;
+
+INSERT INTO unindexed (id) SELECT id FROM messages WHERE text <> '';
 
 CREATE TRIGGER messages_added AFTER INSERT ON messages WHEN new.text <> '' BEGIN
-	INSERT INTO message_search (rowid, text) VALUES (new.id, substr(new.text, 1, 16000));
+	INSERT INTO unindexed (id) VALUES (new.id);
 END;
 
 CREATE TRIGGER messages_removed AFTER DELETE ON messages WHEN old.text <> '' BEGIN
-	INSERT INTO message_search (message_search, rowid, text) VALUES ('delete', old.id, substr(old.text, 1, 16000));
+	INSERT INTO message_search (message_search, rowid, text)
+		SELECT 'delete', old.id, substr(old.text, 1, 16000) WHERE NOT EXISTS (SELECT 1 FROM unindexed WHERE id = old.id);
+	DELETE FROM unindexed WHERE id = old.id;
 END;
 
 -- The tasks that an agent has set itself, as their writer encoded them.
