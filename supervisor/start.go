@@ -16,6 +16,12 @@ import (
 // would be found in too much that is no secret.
 const shortestSecret = 8
 
+// StartOf is what a worker of the profile would be told now, without an address
+// to listen on.
+func StartOf(p profiles.Profile, loaded configs.Loaded) handoff.Start {
+	return newStart(p, loaded, 0, "")
+}
+
 // newStart says in a message what a worker needs to know of its profile's
 // settings. Address is what its listener is bound to.
 func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address string) handoff.Start {

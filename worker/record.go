@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"hermes/worker/agent"
@@ -27,7 +28,7 @@ func (r recorder) Begin(ctx context.Context, run agent.Run) error {
 	return r.store.BeginRun(ctx,
 		store.Session{ID: run.SessionID, Source: run.Source},
 		store.Run{ID: run.ID, Source: run.Source, RequestID: run.RequestID, Model: run.Model, Began: run.Began},
-		store.Message{Body: body, At: run.Began})
+		store.Message{Body: body, Text: searchable(run.Input), At: run.Began})
 }
 
 // Assistant records a message of the model and the calls that it asks for.
@@ -40,7 +41,7 @@ func (r recorder) Assistant(ctx context.Context, runID string, message llm.Messa
 	for _, call := range message.ToolCalls {
 		calls = append(calls, store.ToolCall{ID: call.ID, Name: call.Name, Arguments: call.Arguments})
 	}
-	return r.store.AppendAssistant(ctx, runID, store.Message{Body: body}, calls)
+	return r.store.AppendAssistant(ctx, runID, store.Message{Body: body, Text: searchable(message)}, calls)
 }
 
 // ToolStarted records that a call begins.
@@ -61,18 +62,29 @@ func (r recorder) End(ctx context.Context, runID string, end agent.End) error {
 		if err != nil {
 			return err
 		}
-		final = &store.Message{Body: body, At: end.Ended}
+		final = &store.Message{Body: body, Text: searchable(*end.Final), At: end.Ended}
 	}
 	return r.store.EndRun(ctx, runID, store.End{
-		Status:     end.Status,
-		Error:      end.Error,
-		Iterations: end.Iterations,
+		Status:       end.Status,
+		Error:        end.Error,
+		Iterations:   end.Iterations,
+		AwaitingUser: end.AwaitingUser,
 		Usage: store.Usage{
 			Input: end.Usage.Input, Output: end.Usage.Output,
 			Cached: end.Usage.Cached, Reasoning: end.Usage.Reasoning,
 		},
 		At: end.Ended,
 	}, final)
+}
+
+// searchableBytes bounds the text of a message that the database keeps beside
+// the whole: a person may paste a book.
+const searchableBytes = 16_000
+
+// searchable is the text of a message by which it is found, or its beginning.
+func searchable(message llm.Message) string {
+	text := message.Text()
+	return strings.ToValidUTF8(text[:min(len(text), searchableBytes)], "")
 }
 
 // encode is the form in which messages are kept.

@@ -128,10 +128,7 @@ func build(opts Options) (*worker, error) {
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.sandbox = sandbox.New(sandbox.Options{})
 
-	remembered := memory.New(memory.Options{
-		Dir: start.Paths.Memories, Limit: start.Memory.Limit, UserLimit: start.Memory.UserLimit,
-	})
-	library := skills.New(start.Paths.Skills)
+	remembered, library := w.kept()
 	var err error
 	w.web, err = web.New(web.Options{
 		Search: start.Web.Search, SearXNG: start.Web.SearXNGURL, Keys: start.Web.Keys,
@@ -141,21 +138,7 @@ func build(opts Options) (*worker, error) {
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("web: %w", err)}
 	}
-	w.tools, err = tools.NewSet(tools.Options{
-		Workspace:       start.Paths.Workspace,
-		Home:            start.Paths.Home,
-		Sandbox:         w.sandbox,
-		Memory:          remembered,
-		Skills:          library,
-		TerminalTimeout: start.Terminal.Timeout,
-		Web:             w.web,
-		Enabled:         start.Agent.Tools,
-		Jobs:            jobs{w.store},
-		Policy:          PolicyOptions(start.Agent, start.Paths.Profile),
-		Audit:           audit(w.store, redact),
-		Profile:         adminName(start.Profile),
-		Log:             opts.Log,
-	})
+	w.tools, err = tools.NewSet(w.toolOptions(remembered, library, redact))
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("tools: %w", err)}
 	}
@@ -200,6 +183,36 @@ func build(opts Options) (*worker, error) {
 		Log:               opts.Log,
 	})
 	return w, nil
+}
+
+// kept is what the agent keeps in files.
+func (w *worker) kept() (*memory.Memory, *skills.Library) {
+	start := w.opts.Start
+	remembered := memory.New(memory.Options{
+		Dir: start.Paths.Memories, Limit: start.Memory.Limit, UserLimit: start.Memory.UserLimit,
+	})
+	return remembered, skills.New(start.Paths.Skills)
+}
+
+// toolOptions is what the tools work with.
+func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library, redact func(string) string) tools.Options {
+	return tools.Options{
+		Workspace:       w.opts.Start.Paths.Workspace,
+		Home:            w.opts.Start.Paths.Home,
+		Sandbox:         w.sandbox,
+		Memory:          remembered,
+		Skills:          library,
+		TerminalTimeout: w.opts.Start.Terminal.Timeout,
+		Web:             w.web,
+		Enabled:         w.opts.Start.Agent.Tools,
+		Sessions:        sessions{w.store},
+		Tasks:           w.store,
+		Jobs:            jobs{w.store},
+		Policy:          PolicyOptions(w.opts.Start.Agent, w.opts.Start.Paths.Profile),
+		Audit:           audit(w.store, redact),
+		Profile:         adminName(w.opts.Start.Profile),
+		Log:             w.opts.Log,
+	}
 }
 
 // prompt is the agent's system prompt. An index of skills that no tool can read

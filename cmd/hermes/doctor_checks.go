@@ -50,6 +50,7 @@ func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 		}
 		if ok {
 			d.models(ctx, p.Name, loaded)
+			d.prompt(p, loaded)
 		}
 	}
 }
@@ -228,6 +229,19 @@ func (d *doctor) models(ctx context.Context, name profiles.Name, loaded configs.
 		}
 		d.add(c)
 	}
+}
+
+// prompt says what each request costs before anybody has said a word.
+func (d *doctor) prompt(p profiles.Profile, loaded configs.Loaded) {
+	c := check{Profile: p.Name, Name: "prompt", Result: checkOK}
+	prompt, err := promptOf(p, loaded)
+	if err != nil {
+		c.Result, c.Text = checkProblem, oneLine(err)
+	} else {
+		c.Text = fmt.Sprintf("about %d tokens, and %d for the tools; see: %s",
+			prompt.SystemTokens(), prompt.ToolsTokens(), d.commandFor(p.Name, "prompt"))
+	}
+	d.add(c)
 }
 
 // localModel is what was found on this machine, looked for once.

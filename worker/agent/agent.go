@@ -145,5 +145,7 @@ type End struct {
 	Final      *llm.Message
 	Usage      llm.Usage
 	Iterations int
-	Ended      time.Time
+	// AwaitingUser says that Final is a question to the person.
+	AwaitingUser bool
+	Ended        time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,6 +47,9 @@ func (l *loop) tools(ctx context.Context) (phase, error) {
 			results[i] = l.skip(ctx, call)
 		}
 		l.add(toolMessage(call, *results[i]))
+		if results[i].Question != "" {
+			l.question = strings.TrimSpace(l.question + "\n\n" + results[i].Question)
+		}
 	}
 	if err != nil {
 		for _, call := range slices.Concat(beyond, left) {
@@ -54,9 +58,18 @@ func (l *loop) tools(ctx context.Context) (phase, error) {
 		return nil, err
 	}
 	for _, call := range beyond {
-		if err := l.refuse(ctx, call); err != nil {
+		note := fmt.Sprintf("not run: this turn may make %d tool calls, and has made them. Answer with what you have.", l.maxCalls)
+		if err := l.refuse(ctx, call, note); err != nil {
 			return nil, err
 		}
+	}
+	if l.question != "" { // the client cannot answer for the person
+		for _, call := range left {
+			if err := l.refuse(ctx, call, "not run: a question was put to the person first"); err != nil {
+				return nil, err
+			}
+		}
+		return l.putQuestion, nil
 	}
 	switch {
 	case len(left) > 0:
@@ -143,10 +156,10 @@ func (l *loop) withinLimit(calls []llm.ToolCall) (within, beyond []llm.ToolCall)
 	return calls, beyond
 }
 
-// refuse answers a call that the turn may not make. It is not shown to the
+// refuse answers a call that the turn does not make. It is not shown to the
 // client, as nothing happens.
-func (l *loop) refuse(ctx context.Context, call llm.ToolCall) error {
-	result := tools.Failure(fmt.Sprintf("not run: this turn may make %d tool calls, and has made them. Answer with what you have.", l.maxCalls))
+func (l *loop) refuse(ctx context.Context, call llm.ToolCall, note string) error {
+	result := tools.Failure(note)
 	l.add(toolMessage(call, result))
 	return l.recordResult(ctx, call, result, l.agent.opts.Now())
 }
@@ -183,6 +196,7 @@ func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, begun 
 	err := l.send(ToolFinished{
 		Call: l.shown(call), Emoji: begun.emoji, Label: begun.label,
 		Output: l.agent.opts.Redact(result.Text), Failed: result.Failed, Duration: now.Sub(begun.at),
+		Tasks: l.shownTasks(result.Tasks),
 	})
 	if failed == nil {
 		failed = err
@@ -213,6 +227,15 @@ func (l *loop) stopReason(ctx context.Context) string {
 	default:
 		return "cancelled (" + l.agent.opts.Redact(cause.Error()) + ")"
 	}
+}
+
+// shownTasks is a list of tasks as a client may see it.
+func (l *loop) shownTasks(tasks []tools.Task) []tools.Task {
+	tasks = slices.Clone(tasks)
+	for i := range tasks {
+		tasks[i].Content = l.agent.opts.Redact(tasks[i].Content)
+	}
+	return tasks
 }
 
 // shown is a call as a client may see it.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"hermes/worker/llm"
+	"hermes/worker/tools"
 )
 
 // Event is something that happens in a turn, in the order in which a client
@@ -41,6 +42,9 @@ type ToolFinished struct {
 	Output   string
 	Failed   bool
 	Duration time.Duration
+	// Tasks is what the agent has set itself to do, as the call left it; nil if the
+	// call was not about that.
+	Tasks []tools.Task
 }
 
 func (Text) agentEvent()         {}

@@ -47,6 +47,8 @@ type loop struct {
 	maxCalls   int // see Turn.MaxToolCalls
 	empty      int // empty answers in a row
 	guard      guard
+	question   string       // a tool's, which ends the turn
+	awaiting   bool         // the turn ended with it
 	final      *llm.Message // what ends the turn, recorded together with its end
 	result     Result
 }
@@ -212,12 +214,24 @@ func (l *loop) stuck(ctx context.Context) (phase, error) {
 
 // cutShort ends the turn with words of the agent's own.
 func (l *loop) cutShort(ctx context.Context, text string) (phase, error) {
+	l.result.Cut = true
+	return l.say(ctx, text)
+}
+
+// putQuestion ends the turn with a question to the person. It is part of the transcript
+// as a message of the model, so that the next message of the person answers it.
+func (l *loop) putQuestion(ctx context.Context) (phase, error) {
+	l.awaiting = true
+	return l.say(ctx, l.question)
+}
+
+// say ends the turn with a text that the model did not send.
+func (l *loop) say(ctx context.Context, text string) (phase, error) {
 	message := llm.TextMessage(llm.Assistant, text)
 	message.Finish = llm.FinishStop
 	if err := l.keep(ctx, message); err != nil {
 		return nil, err
 	}
-	l.result.Cut = true
 	literal, err := json.Marshal(text)
 	if err != nil {
 		return nil, fmt.Errorf("encode text: %w", err)

@@ -226,3 +226,12 @@ func TestPromptFollowsALinkInsideTheWorkspace(t *testing.T) {
 	}
 	inOrder(t, prompt.Text(""), "Use tabs.")
 }
+
+// Every request carries it.
+func TestBasePromptIsShort(t *testing.T) {
+	t.Parallel()
+	prompt, _, _ := promptIn(t)
+	if tokens := len(prompt.Text("")) / 4; tokens > 2000 {
+		t.Errorf("the prompt takes %d tokens of each request, more than 2000", tokens)
+	}
+}

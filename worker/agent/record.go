@@ -50,11 +50,12 @@ func (l *loop) recordResult(ctx context.Context, call llm.ToolCall, result tools
 // the turn, nil if there is none.
 func (l *loop) end(ctx context.Context, err error) error {
 	end := End{
-		Status:     StatusDone,
-		Usage:      l.result.Usage,
-		Iterations: l.iteration,
-		Final:      l.final,
-		Ended:      l.agent.opts.Now(),
+		Status:       StatusDone,
+		Usage:        l.result.Usage,
+		Iterations:   l.iteration,
+		AwaitingUser: l.awaiting && err == nil,
+		Final:        l.final,
+		Ended:        l.agent.opts.Now(),
 	}
 	if err != nil {
 		end.Status = StatusFailed

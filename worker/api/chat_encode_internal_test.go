@@ -11,6 +11,7 @@ import (
 	"hermes/worker/agent"
 	"hermes/worker/llm"
 	"hermes/worker/openai"
+	"hermes/worker/tools"
 )
 
 func TestTextIsCutBetweenCharacters(t *testing.T) {
@@ -308,5 +309,24 @@ func TestEncodingAChunkAllocatesNothing(t *testing.T) {
 	event := agent.Event(agent.Text{JSON: []byte(`" some words of an answer"`)})
 	if allocs := testing.AllocsPerRun(100, func() { e.event(event) }); allocs != 0 {
 		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// The tasks of an agent are an event of their own, beside that of the tool, and
+// only where events are wanted.
+func TestTasksAreShown(t *testing.T) {
+	t.Parallel()
+	finished := agent.ToolFinished{
+		Call: llm.ToolCall{ID: "c", Name: "todo"}, Emoji: "📋", Label: "planning 1 task(s)",
+		Tasks: []tools.Task{{ID: "1", Content: "a\nb \"</script>", Status: "pending", Parent: "0"}},
+	}
+	const want = `"event":{"type":"chat:message:tasks","data":{"tasks":[{"id":"1","content":"a b \"`
+	for _, events := range []bool{true, false} {
+		e := newChatEncoder(chatOptions{id: "chatcmpl-1", progress: progress{inline: true, events: events}})
+		e.begin()
+		got, _ := e.event(finished)
+		if strings.Contains(string(got), want) != events || strings.Contains(string(got), "parent") {
+			t.Errorf("events %v: %s", events, got)
+		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 // uiEvent is what Open WebUI acts upon. It can make that frontend do much, up
 // to running scripts in the user's page, so it is built here and nowhere else,
-// from these types; what a model or tool says is only ever the Description.
+// from these types; what a model or tool says is only ever the Description, or the text of a task.
 type uiEvent struct {
 	Type string   `json:"type"` // "status"
 	Data uiStatus `json:"data"`
@@ -28,6 +28,28 @@ type toolChunk struct {
 	Emoji      string  `json:"emoji"`
 	Label      string  `json:"label"`
 	Status     string  `json:"status"` // running, completed or failed
+}
+
+// uiTasksEvent makes Open WebUI draw a list of tasks above the input. It is the
+// other event of the closed list, built from what the tool has checked.
+type uiTasksEvent struct {
+	Type string  `json:"type"` // "chat:message:tasks"
+	Data uiTasks `json:"data"`
+}
+
+type uiTasks struct {
+	Tasks []uiTask `json:"tasks"`
+}
+
+type uiTask struct {
+	ID      string `json:"id"`
+	Content string `json:"content"`
+	Status  string `json:"status"`
+}
+
+// tasksChunk is what a chunk about the tasks holds beside the usual.
+type tasksChunk struct {
+	Event uiTasksEvent `json:"event"`
 }
 
 // runningTool is what the last event of a tool repeats.
@@ -73,6 +95,14 @@ func (e *chatEncoder) finished(event agent.ToolFinished) {
 		status = "failed"
 	}
 	e.status(ended, status)
+	if event.Tasks == nil {
+		return
+	}
+	list := make([]uiTask, len(event.Tasks))
+	for i, task := range event.Tasks {
+		list[i] = uiTask{oneLine(task.ID), oneLine(task.Content), task.Status}
+	}
+	e.empty(appendJSON(nil, tasksChunk{Event: uiTasksEvent{Type: "chat:message:tasks", Data: uiTasks{list}}}))
 }
 
 // status appends a chunk with an empty delta that tells about a tool.
@@ -81,10 +111,14 @@ func (e *chatEncoder) status(tool runningTool, status string) {
 	if status == "failed" {
 		description += " (failed)"
 	}
-	fields := appendJSON(nil, toolChunk{
+	e.empty(appendJSON(nil, toolChunk{
 		Event: uiEvent{Type: "status", Data: uiStatus{Description: description, Done: len(e.running) == 0}},
 		Tool:  tool.name, ToolCallID: tool.id, Emoji: tool.emoji, Label: tool.label, Status: status,
-	})
+	}))
+}
+
+// empty appends a chunk with an empty delta and the fields of an object.
+func (e *chatEncoder) empty(fields []byte) {
 	e.buf = append(e.buf, e.frame...)
 	e.buf = append(e.buf, `{"index":0,"delta":{},"finish_reason":null}],`...)
 	e.buf = append(e.buf, fields[1:]...) // without its opening brace

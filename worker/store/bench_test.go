@@ -1,7 +1,7 @@
 package store_test
 
 import (
-	"bytes"
+	"math/rand/v2"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -14,7 +14,9 @@ import (
 // with one call. The checkpoints are in the figure, and named beside it because
 // no client waits for them.
 func BenchmarkTurn(b *testing.B) {
-	body := bytes.Repeat([]byte("x"), 1000)
+	// What people say of a thousand bytes, which the search gets to know too.
+	text := sentence(rand.New(rand.NewPCG(1, 2)), 180)
+	body := []byte(text)
 	for name, call := range map[string]bool{"answer": false, "tool": true} {
 		b.Run(name, func(b *testing.B) {
 			s := store.Open(filepath.Join(b.TempDir(), "state.db"), store.Options{})
@@ -25,13 +27,13 @@ func BenchmarkTurn(b *testing.B) {
 			for b.Loop() {
 				n++
 				run := strconv.Itoa(n)
-				must(b, s.BeginRun(ctx, store.Session{ID: "chat"}, store.Run{ID: run}, store.Message{Body: body}))
+				must(b, s.BeginRun(ctx, store.Session{ID: "chat"}, store.Run{ID: run}, store.Message{Body: body, Text: text}))
 				if call {
-					must(b, s.AppendAssistant(ctx, run, store.Message{Body: body}, []store.ToolCall{{ID: "1", Name: "terminal", Arguments: `{"command":"pwd"}`}}))
+					must(b, s.AppendAssistant(ctx, run, store.Message{Body: body, Text: text}, []store.ToolCall{{ID: "1", Name: "terminal", Arguments: `{"command":"pwd"}`}}))
 					must(b, s.StartTool(ctx, run, "1", time.Time{}))
 					must(b, s.FinishTool(ctx, run, "1", store.ToolResult{Text: "/workspace\n"}))
 				} else {
-					must(b, s.AppendAssistant(ctx, run, store.Message{Body: body}, nil))
+					must(b, s.AppendAssistant(ctx, run, store.Message{Body: body, Text: text}, nil))
 				}
 				must(b, s.EndRun(ctx, run, store.End{Status: store.StatusDone}, nil))
 				began := time.Now()

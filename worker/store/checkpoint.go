@@ -22,11 +22,16 @@ const (
 // sent and nobody waits; most calls cost nothing. Transactions wait while it
 // works, some milliseconds.
 //
-// It is also where the work of another process is settled that lived when this
+// It is also where the search gets to know what was said, and where the work of another process is settled that lived when this
 // one began, and has died since.
 func (s *Store) Checkpoint(ctx context.Context) error {
 	if s.neighbours.Load() {
 		if err := s.settleNeighbours(ctx); err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+	}
+	if s.unsaved.Load() > 0 { // else this Store has written nothing
+		if err := s.index(ctx); err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 	}

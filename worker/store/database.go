@@ -27,8 +27,8 @@ type database struct {
 	prepared map[string]*sqlx.Stmt
 }
 
-func openDatabase(path string) (*database, error) {
-	db, err := sqlx.Open("sqlite", dsn(path))
+func openDatabase(source string) (*database, error) {
+	db, err := sqlx.Open("sqlite", source)
 	if err != nil {
 		return nil, err
 	}

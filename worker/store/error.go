@@ -43,6 +43,9 @@ var (
 	// ErrNewer says that a later version of hermes has changed the file in ways
 	// that this one does not know.
 	ErrNewer = errors.New("database was made by a newer version of hermes")
+	// ErrOlder says that the file has the tables of an earlier version of hermes,
+	// and was opened by somebody who does not change them.
+	ErrOlder = errors.New("database was made by an older version of hermes")
 )
 
 // commitError is an error of a commit, not of the statements before it.

@@ -32,9 +32,8 @@ func migrate(ctx context.Context, db *database) error {
 		return err
 	}
 	for _, name := range names {
-		digits, _, _ := strings.Cut(path.Base(name), "_")
-		if newest, err = strconv.Atoi(digits); err != nil {
-			return fmt.Errorf("number of %s: %w", name, err)
+		if newest, err = numberOf(name); err != nil {
+			return err
 		}
 		if newest <= version {
 			continue
@@ -48,10 +47,48 @@ func migrate(ctx context.Context, db *database) error {
 		}
 	}
 	if version > newest {
-		return fmt.Errorf("%w (its tables are of version %d, this one knows %d); start the newer hermes again",
-			ErrNewer, version, newest)
+		return newer(version, newest)
 	}
 	return nil
+}
+
+// numberOf is the number in the name of a migration.
+func numberOf(name string) (int, error) {
+	digits, _, _ := strings.Cut(path.Base(name), "_")
+	number, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0, fmt.Errorf("number of %s: %w", name, err)
+	}
+	return number, nil
+}
+
+// upToDate says whether a database has seen all migrations, and changes nothing.
+func upToDate(ctx context.Context, db *database) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	newest, err := numberOf(slices.Max(names))
+	if err != nil {
+		return err
+	}
+	var version int
+	if err := db.GetContext(ctx, &version, "PRAGMA user_version"); err != nil {
+		return err
+	}
+	switch {
+	case version < newest:
+		return fmt.Errorf("%w (its tables are of version %d, this one knows %d); the first turn that is served brings them up to date",
+			ErrOlder, version, newest)
+	case version > newest:
+		return newer(version, newest)
+	default:
+		return nil
+	}
+}
+
+func newer(version, newest int) error {
+	return fmt.Errorf("%w (its tables are of version %d, this one knows %d); start the newer hermes again", ErrNewer, version, newest)
 }
 
 func step(ctx context.Context, db *database, number int, text string) error {

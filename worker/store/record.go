@@ -58,6 +58,8 @@ type Run struct {
 	Status     string    `db:"status"`
 	Error      string    `db:"error"`
 	Iterations int       `db:"iterations"`
+	// AwaitingUser says that it ended with a question.
+	AwaitingUser bool `db:"awaiting_user"`
 	Usage
 }
 
@@ -82,7 +84,9 @@ type Message struct {
 	Body []byte `db:"body"`
 	// ToolCallID names the call that a tool message answers.
 	ToolCallID string `db:"tool_call_id"`
-	// Text is what the model is told of that call.
+	// Text is what the model is told of that call. Of other messages it is what can
+	// be read and searched of them, which their writer takes out of the body; it
+	// may be their beginning.
 	Text string `db:"text"`
 	// At is when the message was recorded; zero means now.
 	At time.Time `db:"-"`
@@ -121,6 +125,9 @@ type End struct {
 	Error      string
 	Usage      Usage
 	Iterations int
+	// AwaitingUser says that the run ended with a question, whose answer is the next
+	// message of the user.
+	AwaitingUser bool
 	// At is when it ended; zero means now.
 	At time.Time
 }

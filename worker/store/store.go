@@ -49,6 +49,10 @@ type Options struct {
 	// SettleAnswer is what a request is answered with when it is repeated and its
 	// process died after a tool had begun. Nil is an empty answer of status 500.
 	SettleAnswer func(Claim) Answer
+	// ReadOnly opens the file as it is, beside whoever uses it: nothing is made,
+	// changed or settled. There must be a file (fs.ErrNotExist), and its tables must
+	// be up to date (ErrOlder); methods that write fail.
+	ReadOnly bool
 	// OnBroken is called, once, when a commit went wrong and every method fails from
 	// then on: see ErrIO. It must not call the Store.
 	OnBroken func()
@@ -161,6 +165,9 @@ func (s *Store) open(ctx context.Context) (*database, error) {
 // openFile opens the file, or one in its place when it is damaged. The caller
 // holds mu.
 func (s *Store) openFile(ctx context.Context) (*database, error) {
+	if s.opts.ReadOnly {
+		return s.openAsIs(ctx)
+	}
 	if err := makeFile(s.path); err != nil {
 		return nil, err
 	}
@@ -205,7 +212,7 @@ func (s *Store) connectInTurn(ctx context.Context, verify bool) (*database, erro
 
 // connect opens what is there. The caller holds mu.
 func (s *Store) connect(ctx context.Context, verify bool) (*database, error) {
-	db, err := openDatabase(s.path)
+	db, err := openDatabase(dsn(s.path))
 	if err != nil {
 		return nil, err
 	}
@@ -228,15 +235,7 @@ func (s *Store) connect(ctx context.Context, verify bool) (*database, error) {
 // makeFile makes the file and its directory for their owner alone; SQLite gives
 // its log the mode of the file.
 func makeFile(path string) error {
-	// Without these two the locks of the file would be lost whenever anything in
-	// this process closes it, and a commit would wait for its timestamps too.
-	// Both are settings of the process; where they are not to be had SQLite does
-	// without.
-	if !sqlite.OFDLockingEnabled() {
-		_, _ = sqlite.OFDLocking(true)
-	}
-	_, _ = sqlite.Fdatasync(true)
-
+	prepareProcess()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
@@ -248,6 +247,17 @@ func makeFile(path string) error {
 		return fmt.Errorf("make file: %w", err)
 	}
 	return file.Close()
+}
+
+// prepareProcess makes settings of the process. Without them the locks of the
+// file would be lost whenever anything in this process closes it, and a commit
+// would wait for its timestamps too. Where they are not to be had SQLite does
+// without.
+func prepareProcess() {
+	if !sqlite.OFDLockingEnabled() {
+		_, _ = sqlite.OFDLocking(true)
+	}
+	_, _ = sqlite.Fdatasync(true)
 }
 
 // tx runs work in a transaction that holds the write lock, and commits it. It

@@ -191,7 +191,7 @@ func TestBadArguments(t *testing.T) {
 		{"memory", `{"target":"user","action":"remove","old_text":"x"}`, "old_text is in no entry: there are none."},
 		{"memory", `{"target":"user","action":"add","content":"x","operations":[{"action":"add","content":"x"}]}`, "not both"},
 		{"memory", `{"target":"user","operations":"add x"}`, "the argument operations must be a list"},
-		{"memory", `{"target":"user","operations":[{"action":5}]}`, "the argument operations must be a list"},
+		{"memory", `{"target":"user","operations":[{"action":5}]}`, "The action must be add, replace or remove"},
 		{"memory", `{"target":"user","operations":[]}`, "The argument action is missing"},
 		{"memory", `{"target":"user","operations":[{"content":"x"}]}`, "The action must be add, replace or remove."},
 		{"memory", `{"target":"user","operations":[{"action":"add","content":"x"},{"action":"remove","old_text":"y"}]}`, "Operation 2 of 2: old_text is in no entry"},

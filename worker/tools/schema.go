@@ -65,6 +65,9 @@ func (s *schema) prepare(arguments string) (json.RawMessage, error) {
 			continue
 		}
 		value, err := f.convert(raw)
+		if err != nil && f.schema.Type == "array" { // what is wrong may be deep inside
+			return nil, fmt.Errorf("the argument %s must be %s: %w. You sent: %s", f.name, f.expected(), err, echo(arguments))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the argument %s must be %s. You sent: %s", f.name, f.expected(), echo(arguments))
 		}
@@ -136,6 +139,9 @@ func (f *field) convert(raw json.RawMessage) (any, error) {
 		} else if isText {
 			value = []any{text}
 		}
+		if list, ok := value.([]any); ok {
+			spellOut(list, f.schema.Items)
+		}
 	case "boolean":
 		switch strings.ToLower(strings.Trim(string(raw), "\" ")) {
 		case "true", "yes", "1":
@@ -145,4 +151,23 @@ func (f *field) convert(raw json.RawMessage) (any, error) {
 		}
 	}
 	return value, f.resolved.Validate(value)
+}
+
+// spellOut makes strings of the numbers in a list of objects where strings are
+// wanted, since models count what they give ids to, and drops what is null.
+func spellOut(list []any, items *jsonschema.Schema) {
+	for _, item := range list {
+		object, ok := item.(map[string]any)
+		if !ok || items == nil {
+			continue
+		}
+		for name, value := range object {
+			property := items.Properties[name]
+			if value == nil {
+				delete(object, name)
+			} else if number, ok := value.(float64); ok && property != nil && property.Type == "string" {
+				object[name] = strconv.FormatFloat(number, 'f', -1, 64)
+			}
+		}
+	}
 }

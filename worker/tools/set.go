@@ -49,6 +49,10 @@ type Options struct {
 	// Environ is where PATH, LANG and TZ of the commands come from; os.Environ()
 	// if nil. Nothing else of it reaches a command.
 	Environ []string
+	// Sessions is what was said before, and Tasks keeps what is to be done; without
+	// them their tools only say so.
+	Sessions Sessions
+	Tasks    TaskKeeper
 	// Jobs keeps the records of background jobs. They end with the Set if it is
 	// nil.
 	Jobs JobRecords
@@ -131,6 +135,9 @@ func (s *Set) add(opts Options) error {
 		newPatch(s.workspace),
 		newSearchFiles(opts, s.workspace),
 		newWebSearch(opts),
+		newSessionSearch(opts.Sessions),
+		newTodo(opts.Tasks),
+		newClarify(),
 		newWebExtract(opts, s.workspace),
 		newMemory(opts.Memory),
 		newSkillsList(opts.Skills),

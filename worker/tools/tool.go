@@ -35,6 +35,12 @@ type Result struct {
 	Text string
 	// Failed marks a result that tells of a failure.
 	Failed bool
+	// Question ends the turn: it is put to the person as the end of the answer, and
+	// their next message is what the model gets to read next. Other calls of the
+	// same step run before.
+	Question string
+	// Tasks is the list of tasks as it is now, nil if the call was not about it.
+	Tasks []Task
 }
 
 // Failure makes a Result that tells the model what went wrong.

@@ -1,0 +1,145 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"hermes/worker/llm"
+	"hermes/worker/store"
+)
+
+// ErrNoSession says that there is no session of that id.
+var ErrNoSession = errors.New("no such session")
+
+// Archive reads the sessions of a profile, beside its worker or without one. It
+// changes nothing.
+type Archive struct{ store *store.Store }
+
+// OpenArchive reads the database at path. One that is not there holds no
+// sessions.
+func OpenArchive(path string) *Archive {
+	return &Archive{store.Open(path, store.Options{ReadOnly: true})}
+}
+
+// Close gives the database back.
+func (a *Archive) Close() error { return a.store.Close() }
+
+// Session is a session as a list shows it.
+type Session struct {
+	ID string `json:"id"`
+	// Title is the beginning of what its user first said.
+	Title string `json:"title"`
+	// Source is where its first turn came from.
+	Source   string    `json:"source"`
+	Created  time.Time `json:"created"`
+	Updated  time.Time `json:"updated"`
+	Messages int       `json:"messages"`
+	Turns    int       `json:"turns"`
+}
+
+// Entry is a message of a session.
+type Entry struct {
+	ID    int64     `json:"id"`
+	At    time.Time `json:"at"`
+	RunID string    `json:"run_id"`
+	Role  string    `json:"role"`
+	Text  string    `json:"text"`
+	// Calls are the tools that the message asks for, CallID and Tool what it is the
+	// result of.
+	Calls  []llm.ToolCall `json:"calls,omitempty"`
+	CallID string         `json:"call_id,omitempty"`
+	Tool   string         `json:"tool,omitempty"`
+}
+
+// Transcript is a session with all of its messages.
+type Transcript struct {
+	Session
+	Entries []Entry `json:"entries"`
+}
+
+// Match is a session with the parts of it that fit a search.
+type Match struct {
+	Session
+	Hits []Hit `json:"hits"`
+}
+
+// Hit is a message that fits, its words between «».
+type Hit struct {
+	ID      int64     `json:"id"`
+	At      time.Time `json:"at"`
+	Role    string    `json:"role"`
+	Snippet string    `json:"snippet"`
+}
+
+// List returns the sessions that were used last, the latest first.
+func (a *Archive) List(ctx context.Context, limit int) ([]Session, error) {
+	summaries, err := a.store.Summaries(ctx, "", limit)
+	list := make([]Session, len(summaries))
+	for i, summary := range summaries {
+		list[i] = sessionOf(summary)
+	}
+	return list, present(err)
+}
+
+// Search returns the sessions that fit best.
+func (a *Archive) Search(ctx context.Context, query string, limit int) ([]Match, error) {
+	found, err := a.store.Search(ctx, store.Search{Text: query, Sessions: limit, Hits: 3})
+	matches := make([]Match, len(found))
+	for i, f := range found {
+		matches[i] = Match{Session: sessionOf(f.Summary), Hits: make([]Hit, len(f.Hits))}
+		for k, hit := range f.Hits {
+			matches[i].Hits[k] = Hit{ID: hit.ID, At: hit.At, Role: hit.Role, Snippet: hit.Snippet}
+		}
+	}
+	return matches, present(err)
+}
+
+// present turns a database that is not there into one without sessions.
+func present(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Read returns a whole session, or ErrNoSession.
+func (a *Archive) Read(ctx context.Context, id string) (Transcript, error) {
+	summary, err := a.store.Summary(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return Transcript{}, ErrNoSession
+	}
+	if err != nil {
+		return Transcript{}, err
+	}
+	messages, err := a.store.Messages(ctx, id)
+	if err != nil {
+		return Transcript{}, err
+	}
+	transcript := Transcript{Session: sessionOf(summary), Entries: make([]Entry, len(messages))}
+	names := map[string]string{} // of calls, whose ids are unique within a run
+	for i, m := range messages {
+		entry := Entry{ID: m.ID, At: m.At, RunID: m.RunID, Role: m.Role, Text: m.Text, CallID: m.ToolCallID}
+		if m.Role == store.RoleTool {
+			entry.Tool = names[m.RunID+" "+m.ToolCallID]
+		} else {
+			var message llm.Message
+			if err := json.Unmarshal(m.Body, &message); err != nil {
+				return Transcript{}, fmt.Errorf("decode message %d: %w", m.ID, err)
+			}
+			entry.Text, entry.Calls = message.Text(), message.ToolCalls
+			for _, call := range message.ToolCalls {
+				names[m.RunID+" "+call.ID] = call.Name
+			}
+		}
+		transcript.Entries[i] = entry
+	}
+	return transcript, nil
+}
+
+func sessionOf(s store.Summary) Session {
+	return Session{ID: s.ID, Title: s.Title, Source: s.Source, Created: s.Created, Updated: s.Updated, Messages: s.Messages, Turns: s.Runs}
+}

@@ -1,0 +1,61 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox"
+	"hermes/worker/llm"
+	"hermes/worker/tools"
+)
+
+// bytesPerToken is about how many bytes of English or JSON make a token. What a
+// model truly counts, only its provider knows.
+const bytesPerToken = 4
+
+// Prompt is what a model is sent of an agent before anybody has said a word.
+type Prompt struct {
+	System string         `json:"system"`
+	Tools  []llm.ToolSpec `json:"tools"`
+}
+
+// SystemTokens estimates the tokens of the system prompt.
+func (p Prompt) SystemTokens() int { return len(p.System) / bytesPerToken }
+
+// ToolTokens estimates the tokens of one tool.
+func ToolTokens(tool llm.ToolSpec) int {
+	return (len(tool.Name) + len(tool.Description) + len(tool.Parameters)) / bytesPerToken
+}
+
+// ToolsTokens estimates the tokens of all tools.
+func (p Prompt) ToolsTokens() int {
+	sum := 0
+	for _, tool := range p.Tools {
+		sum += ToolTokens(tool)
+	}
+	return sum
+}
+
+// NewPrompt puts together what the worker of those settings would send with the
+// first message of a conversation. It opens no database and changes no file of
+// the profile.
+func NewPrompt(start handoff.Start) (prompt Prompt, err error) {
+	w := &worker{opts: Options{Start: start, Log: slog.New(slog.DiscardHandler)}, sandbox: sandbox.New(sandbox.Options{})}
+	remembered, library := w.kept()
+	opts := w.toolOptions(remembered, library, newRedactor(start.Redact))
+	// The tools make their directories, and the jobs would be read.
+	dir, err := os.MkdirTemp("", "hermes-prompt-")
+	if err != nil {
+		return Prompt{}, fmt.Errorf("make workspace: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	opts.Workspace, opts.Home, opts.Jobs = dir, dir, nil
+	if w.tools, err = tools.NewSet(opts); err != nil {
+		return Prompt{}, &ConfigError{fmt.Errorf("tools: %w", err)}
+	}
+	defer w.tools.Close()
+	return Prompt{System: w.prompt(remembered, library).Text(""), Tools: w.tools.Specs()}, nil
+}
