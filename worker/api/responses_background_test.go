@@ -189,6 +189,10 @@ func TestCancelledResponses(t *testing.T) {
 	if got := said(turn.History); got != "u:x a:stopped u:z" {
 		t.Errorf("the conversation goes on with %q", got)
 	}
+	readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"q","previous_response_id":"`+waiting+`"}`))
+	if got := said(receive(t, g.began, "a turn").History); got != "u:y u:q" {
+		t.Errorf("what follows one that never ran goes on with %q", got)
+	}
 	response := request(ctx, t, "POST", base+"/v1/responses/"+foreground.ID+"/cancel", "")
 	if body := readAll(t, response); response.StatusCode != http.StatusBadRequest || !strings.Contains(body, "response_not_background") {
 		t.Errorf("a response in the foreground: status %d: %s", response.StatusCode, body)
