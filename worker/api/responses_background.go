@@ -74,6 +74,11 @@ func (p *responseRun) beginQueued(ctx context.Context) error {
 	if p.record.Conversation == "" {
 		return p.begin(ctx)
 	}
+	// If it never runs, what the client said is still there for what follows it.
+	// Input that only makes sense with the history is not.
+	if added, err := transcribeItems(nil, p.input, p.s.newFileReader(ctx)); err == nil {
+		p.added = added
+	}
 	if err := p.putBegin(ctx); err != nil {
 		return p.s.storeFailure(err)
 	}

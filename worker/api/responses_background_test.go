@@ -101,12 +101,16 @@ func TestResponsesInTheBackground(t *testing.T) {
 		if now := decodeResponse(t, readAll(t, request(ctx, t, "GET", url, ""))); now.Status != "in_progress" || kinds(now) != "function_call terminal" {
 			t.Errorf("meanwhile it is %s, %s", now.Status, kinds(now))
 		}
+		beyond := request(ctx, t, "GET", url+"?stream=true&starting_after=9223372036854775807", "")
 		var followers []*http.Response
 		for _, after := range []string{"", "&starting_after=0", "&starting_after=5", "&starting_after=7"} {
 			followers = append(followers, request(ctx, t, "GET", url+"?stream=true"+after, ""))
 		}
 		close(g.open)
 		whole := readAll(t, followers[0])
+		if got := readAll(t, beyond); got != "" {
+			t.Errorf("after the highest number there is came %q", got)
+		}
 		events := strings.SplitAfter(whole, "\n\n")
 		for i, after := range []int{0, 5, 7} {
 			if got, want := readAll(t, followers[i+1]), strings.Join(events[after+1:], ""); got != want {
@@ -184,6 +188,10 @@ func TestCancelledResponses(t *testing.T) {
 	turn := receive(t, g.began, "a turn")
 	if got := said(turn.History); got != "u:x a:stopped u:z" {
 		t.Errorf("the conversation goes on with %q", got)
+	}
+	readAll(t, request(ctx, t, "POST", base+"/v1/responses", `{"input":"q","previous_response_id":"`+waiting+`"}`))
+	if got := said(receive(t, g.began, "a turn").History); got != "u:y u:q" {
+		t.Errorf("what follows one that never ran goes on with %q", got)
 	}
 	response := request(ctx, t, "POST", base+"/v1/responses/"+foreground.ID+"/cancel", "")
 	if body := readAll(t, response); response.StatusCode != http.StatusBadRequest || !strings.Contains(body, "response_not_background") {

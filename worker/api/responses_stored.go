@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -214,7 +215,7 @@ func startingAfter(value string, stream bool) (int64, error) {
 	case !stream:
 		return 0, invalid("starting_after", codeInvalidValue, "starting_after needs stream=true.")
 	}
-	return after, nil
+	return min(after, math.MaxInt64-1), nil // there is a next number
 }
 
 // pageParams reads what a client wants to see of a list.
