@@ -131,6 +131,7 @@ func corpus() []sample {
 		{"", `rm -rf sub/../build`},
 		{"", `cd sub && rm -rf * && cd ..`},
 		{"", `cd sub && cd .. && rm -rf build`},
+		{"", `cd / & rm -rf build`},
 		{"", `(cd sub; rm -rf x); rm -rf y`},
 		{"", `rm -rf /tmp/scratch`},
 		{"", `rm -rf /tmp/build-$$`},

@@ -152,6 +152,7 @@ func FuzzJudge(f *testing.F) {
 	for _, s := range corpus() {
 		f.Add(s.command)
 	}
+	f.Add("f(){ rm -r *&}&cd") // a function that nobody calls is judged where it is defined
 	strict := newPolicy(f, policy.Options{})
 	loose := newPolicy(f, policy.Options{Approvals: policy.ApprovalsAllow})
 	f.Fuzz(func(t *testing.T, command string) {

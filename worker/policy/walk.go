@@ -90,13 +90,18 @@ func (w *walker) run(command string, in output) output {
 		panic(excess{err})
 	}
 	w.collect(file)
+	dirs := w.dirs
 	out := w.list(file.Stmts, in)
 	// What is defined may be called by something that is not seen.
-	for _, name := range slices.Sorted(maps.Keys(w.funcs)) {
-		if !w.called[name] {
-			w.call(name, in)
+	w.inScope(func() output {
+		w.dirs = dirs
+		for _, name := range slices.Sorted(maps.Keys(w.funcs)) {
+			if !w.called[name] {
+				w.call(name, in)
+			}
 		}
-	}
+		return output{}
+	})
 	return out
 }
 
@@ -219,13 +224,22 @@ func (w *walker) stmt(stmt *syntax.Stmt, in output) output {
 			to = append(to, targets...)
 		}
 	}
-	out := w.cmd(stmt, in)
+	out := w.inShell(stmt, in)
 	if out.traits&fromNetwork != 0 {
 		for _, target := range to {
 			w.fetched[baseName(target.text)] = true
 		}
 	}
 	return out
+}
+
+// inShell judges the command of a statement, in a shell of its own if it runs in
+// the background.
+func (w *walker) inShell(stmt *syntax.Stmt, in output) output {
+	if stmt.Background {
+		return w.inScope(func() output { return w.cmd(stmt, in) })
+	}
+	return w.cmd(stmt, in)
 }
 
 // heredoc is a document as input. Commands in it run, unless its end is quoted.
