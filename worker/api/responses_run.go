@@ -349,18 +349,6 @@ func (p *responseRun) failureOf(ctx context.Context, err error) *failure {
 	return internal(err)
 }
 
-// responseError is a failure as a response shows it.
-func responseError(f *failure) openai.ResponseError {
-	code := openai.CodeServerError
-	switch {
-	case f.body.Code == codeRateLimit:
-		code = openai.CodeRateLimitExceeded
-	case f.body.Code == codeOverflow, f.status == http.StatusBadRequest:
-		code = openai.CodeInvalidPrompt
-	}
-	return openai.ResponseError{Code: code, Message: f.body.Message, Type: f.body.Type}
-}
-
 // putEnd stores how the response ended, what of the turn a later one has to know,
 // and that it is the head of its conversation. The client's leaving does not
 // matter here.
@@ -412,27 +400,4 @@ func (p *responseRun) snapshot() []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.encoder.object()
-}
-
-// storeFailure says what a failed use of the store is to the client.
-func (s *Server) storeFailure(err error) *failure {
-	f, ok := errors.AsType[*failure](err)
-	switch {
-	case ok:
-		return f
-	case errors.Is(err, store.ErrNotFound):
-		f := refused(http.StatusNotFound, openai.TypeInvalidRequest, codePreviousNotFound,
-			"The previous response is not stored here. Perhaps it was deleted, or gave way to newer ones; send the whole history as input instead.")
-		f.body.Param = "previous_response_id"
-		return f
-	case errors.Is(err, store.ErrInFlight):
-		return invalid("previous_response_id", codeInFlight, "The previous response has not ended yet. Wait until it has, or cancel it.")
-	case errors.Is(err, store.ErrFull):
-		f := refused(http.StatusInternalServerError, openai.TypeServer, codeStorage,
-			"The disk of this server is full, so the response cannot be stored. Ask its admin to free some space.")
-		f.cause, f.final = err, true
-		return f
-	default:
-		return internal(err)
-	}
 }
