@@ -46,14 +46,14 @@ func (l *loop) tools(ctx context.Context) (phase, error) {
 		if results[i] == nil {
 			results[i] = l.skip(ctx, call)
 		}
-		l.add(toolMessage(call, *results[i]))
+		l.add(l.toolMessage(call, *results[i]))
 		if results[i].Question != "" {
 			l.question = strings.TrimSpace(l.question + "\n\n" + results[i].Question)
 		}
 	}
 	if err != nil {
 		for _, call := range slices.Concat(beyond, left) {
-			l.add(toolMessage(call, *l.skip(ctx, call)))
+			l.add(l.toolMessage(call, *l.skip(ctx, call)))
 		}
 		return nil, err
 	}
@@ -160,7 +160,7 @@ func (l *loop) withinLimit(calls []llm.ToolCall) (within, beyond []llm.ToolCall)
 // client, as nothing happens.
 func (l *loop) refuse(ctx context.Context, call llm.ToolCall, note string) error {
 	result := tools.Failure(note)
-	l.add(toolMessage(call, result))
+	l.add(l.toolMessage(call, result))
 	return l.recordResult(ctx, call, result, l.agent.opts.Now())
 }
 

@@ -81,7 +81,7 @@ func (l *loop) leave(ctx context.Context, calls []llm.ToolCall) error {
 // will not be told of the calls.
 func (l *loop) takeBack(ctx context.Context) {
 	for _, call := range l.left {
-		l.add(toolMessage(call, tools.Failure(l.stopReason(ctx)+" before it began")))
+		l.add(l.toolMessage(call, tools.Failure(l.stopReason(ctx)+" before it began")))
 	}
 	l.left, l.result.ClientCalls = nil, nil
 }

@@ -44,13 +44,15 @@ type loop struct {
 	answered   int // where in the transcript the message is that the turn answers
 	truncate   bool
 	toolCalls  int // that were run
-	maxCalls   int // see Turn.MaxToolCalls
-	empty      int // empty answers in a row
-	guard      guard
-	question   string       // a tool's, which ends the turn
-	awaiting   bool         // the turn ended with it
-	final      *llm.Message // what ends the turn, recorded together with its end
-	result     Result
+	// What tools have shown: see toolMessage.
+	images, imageBytes int
+	maxCalls           int // see Turn.MaxToolCalls
+	empty              int // empty answers in a row
+	guard              guard
+	question           string       // a tool's, which ends the turn
+	awaiting           bool         // the turn ended with it
+	final              *llm.Message // what ends the turn, recorded together with its end
+	result             Result
 }
 
 // Run runs one turn. Events go out through emit, one at a time and from this
@@ -378,11 +380,4 @@ func finishOf(message llm.Message) llm.Finish {
 	default:
 		return llm.FinishStop
 	}
-}
-
-// toolMessage is a call's result as the model reads it.
-func toolMessage(call llm.ToolCall, result tools.Result) llm.Message {
-	message := llm.TextMessage(llm.Tool, result.Text)
-	message.ToolCallID = call.ID
-	return message
 }

@@ -80,3 +80,67 @@ func TestChainShowsImagesToThoseThatSee(t *testing.T) {
 		t.Errorf("no model can %+v", got)
 	}
 }
+
+// A model of which nobody knows whether it sees gets what a tool shows. When it
+// refuses, the turn goes on with a note, and the next one does not try again.
+func TestChainLearnsThatAModelDoesNotSee(t *testing.T) {
+	t.Parallel()
+	shown := llm.Message{Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "a.png is a png image"}, {ImageURL: "data:image/png;base64,AA=="}}}
+	req := llm.Request{Messages: []llm.Message{llm.TextMessage(llm.User, "look"), shown}}
+	refusal := func(words string) llmtest.Answer { return llmtest.Fail(&llm.Error{Class: llm.BadRequest, Status: 400, Message: words}) }
+	tests := []struct {
+		name, words string
+		learned     bool
+	}{
+		{"no vision", "image_url is not supported by this model", true},
+		{"one image is bad", "Could not process image", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			script := llmtest.NewScript(refusal(test.words), llmtest.Say("one"), llmtest.Say("two"))
+			chain := llm.Retrying(llm.Options{Clients: []llm.Named{{Name: "a", Client: script}}})
+			for range 2 {
+				if _, err := chain.Stream(t.Context(), req, func(llm.Event) error { return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := script.Requests()
+			for i, sees := range []bool{true, false, !test.learned} {
+				part := got[i].Messages[1].Parts[1]
+				if (part.ImageURL != "") != sees || (part.Text != "") == sees {
+					t.Errorf("request %d holds %+v", i, part)
+				}
+			}
+		})
+	}
+	// What a person sends is not left out behind their back.
+	script := llmtest.NewScript(refusal("no images"))
+	chain := llm.Retrying(llm.Options{Clients: []llm.Named{{Name: "a", Client: script}}})
+	own := llm.Request{Messages: []llm.Message{{Role: llm.User, Parts: []llm.Part{{ImageURL: "data:image/png;base64,AA=="}}}}}
+	if _, err := chain.Stream(t.Context(), own, func(llm.Event) error { return nil }); err == nil {
+		t.Error("the refusal of a person's image was swallowed")
+	}
+}
+
+// Of what tools have shown, a request holds the newest.
+func TestOldToolImagesFade(t *testing.T) {
+	t.Parallel()
+	script := llmtest.NewScript(llmtest.Say("ok"))
+	chain := llm.Retrying(llm.Options{Clients: []llm.Named{{Name: "a", Client: script}}})
+	var req llm.Request
+	for range 30 {
+		req.Messages = append(req.Messages, llm.Message{Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "t"}, {ImageURL: "data:image/png;base64,AA=="}}})
+	}
+	if _, err := chain.Stream(t.Context(), req, func(llm.Event) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for i, m := range script.Requests()[0].Messages {
+		if seen := m.Parts[1].ImageURL != ""; seen != (i >= 10) {
+			t.Errorf("image %d is there: %v", i, seen)
+		}
+		if req.Messages[i].Parts[1].ImageURL == "" {
+			t.Fatal("the transcript itself has changed")
+		}
+	}
+}

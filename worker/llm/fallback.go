@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,6 +20,7 @@ const (
 // link is a client of a Chain, and how it has been doing.
 type link struct {
 	Named
+	blind atomic.Bool // it has refused images
 
 	mu       sync.Mutex // guards what follows
 	failures int        // rests in a row

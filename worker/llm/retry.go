@@ -115,6 +115,7 @@ type call struct {
 	emit    func(Event) error
 	emitErr error
 	shown   bool // a part of the answer has gone out
+	blind   bool // without the images that tools showed: see learn
 	attempt int
 	budget  time.Duration // what is left of waitBudget
 
@@ -131,12 +132,15 @@ type call struct {
 func (c *call) ask(ctx context.Context, link *link, spare bool) (Message, error) {
 	for try := 1; ; try++ {
 		c.attempt++
-		message, err := link.Client.Stream(ctx, fit(ctx, link.Client, c.req), c.pass)
+		message, err := link.Client.Stream(ctx, link.fit(ctx, c.req, c.blind), c.pass)
 		message, err = c.joined(message, err)
 		if err == nil || c.emitErr != nil || ctx.Err() != nil {
 			return message, err
 		}
 		failed := attributed(err, link.Name)
+		if link.learn(c, failed) {
+			continue
+		}
 		pause := c.pause(try, failed)
 		tooLong := pause > c.budget || spare && (pause > longWait || failed.Class == Overloaded)
 		resumes := c.mayResume(failed)

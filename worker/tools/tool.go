@@ -41,6 +41,15 @@ type Result struct {
 	Question string
 	// Tasks is the list of tasks as it is now, nil if the call was not about it.
 	Tasks []Task
+	// Images are shown to a model that sees, beside the text. A model that does not
+	// gets a note in the place of each, so the text has to say what they are.
+	Images []Image
+}
+
+// Image is a picture in a result.
+type Image struct {
+	MIME string // image/png, image/jpeg, image/gif or image/webp
+	Data []byte
 }
 
 // Failure makes a Result that tells the model what went wrong.

@@ -113,6 +113,11 @@ func TestTranscripts(t *testing.T) {
 				`{"type":"image","source":{"type":"url","url":"https://x.example/a.png"}},{"type":"image","source":{"type":"base64","media_type":"image/svg+xml","data":"PHN2Zz4="}#}]`,
 		},
 		{
+			"an image that a tool shows",
+			[]llm.Message{llm.TextMessage(llm.User, "q"), calls("a"), {Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "a.png"}, {ImageURL: "data:image/png;base64,aGk="}}}},
+			`{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"text","text":"a.png"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]#}]}]`,
+		},
+		{
 			"thoughts go back in their places",
 			[]llm.Message{llm.TextMessage(llm.User, "q"), thought, result("a", "ra"), result("b", "rb")},
 			`{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"s"},{"type":"text","text":"one"},` + use + `,{"type":"text","text":"two"},{"type":"redacted_thinking","data":"d"},` + useB + `]}`,

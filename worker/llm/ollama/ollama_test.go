@@ -189,6 +189,13 @@ func TestRequests(t *testing.T) {
 			[]string{`{"role":"user","content":"see","images":["aGk="]}`},
 			nil,
 		},
+		{
+			"an image that a tool shows", shown,
+			Options{},
+			llm.Request{Messages: []llm.Message{thought, {Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "a.png"}, {ImageURL: "data:image/png;base64,aGk="}}}}},
+			[]string{`{"role":"tool","content":"a.png","images":["aGk="],"tool_name":"t","tool_call_id":"a"}`},
+			nil,
+		},
 		{"thinking", shown, Options{}, llm.Request{ReasoningEffort: "low"}, []string{`"think":true`}, nil},
 		{"no thinking", shown, Options{}, llm.Request{ReasoningEffort: "none"}, []string{`"think":false`}, nil},
 		{"thinking of a model that cannot", `{"capabilities":["completion"]}`, Options{}, llm.Request{ReasoningEffort: "high"}, nil, []string{"think"}},

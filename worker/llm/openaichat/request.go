@@ -24,7 +24,8 @@ type encoder struct {
 func (c *Client) encode(to *target, req llm.Request, known quirks) []byte {
 	e := encoder{upstream.NewEncoder(req), to, known}
 	e.Raw(`{"model":`).Text(to.model).Raw(`,"messages":`)
-	e.List(len(req.Messages), func(i int) { e.message(req.Messages[i]) })
+	messages := behindResults(req.Messages)
+	e.List(len(messages), func(i int) { e.message(messages[i]) })
 	e.tools(req)
 	e.sampling(req)
 	if c.streaming {

@@ -44,6 +44,20 @@ func TestRequestsAreWrittenAsTheAPIWants(t *testing.T) {
 			`{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"see <this>"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA==","detail":"low"}}]}]}`,
 		},
 		{
+			"images that tools show, behind all results of the answer",
+			Options{},
+			llm.Request{Messages: []llm.Message{
+				{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "a", Name: "t", Arguments: "{}"}, {ID: "b", Name: "t", Arguments: "{}"}}},
+				{Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "a.png"}, {ImageURL: "data:image/png;base64,AA=="}}},
+				{Role: llm.Tool, ToolCallID: "b", Parts: []llm.Part{{Text: "none"}}},
+				llm.TextMessage(llm.Assistant, "ok"),
+			}},
+			`{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"t","arguments":"{}"}},{"id":"b","type":"function","function":{"name":"t","arguments":"{}"}}]},` +
+				`{"role":"tool","tool_call_id":"a","content":"a.png"},{"role":"tool","tool_call_id":"b","content":"none"},` +
+				`{"role":"user","content":[{"type":"text","text":"[This is what the result of tool call a shows. It does not come from the user.]"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},` +
+				`{"role":"assistant","content":"ok"}]}`,
+		},
+		{
 			"several texts",
 			Options{},
 			llm.Request{Messages: []llm.Message{
