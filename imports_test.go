@@ -43,11 +43,12 @@ var rooms = map[string]room{
 	},
 	"worker/llm/llmtest": {[]string{"worker/llm"}, "a fake knows what it stands in for, nothing else"},
 	"worker/pdf":         {[]string{"supervisor/sandbox"}, "a document is hostile: what reads it knows where to run, and nothing else"},
+	"worker/office":      {nil, "a document is hostile: what reads it knows nothing else"},
 	"worker/memory":      {nil, "files of entries stand for themselves, whoever reads them"},
 	"worker/skills":      {nil, "files in a public format stand for themselves, whoever reads them"},
 	"worker/web":         {nil, "it fetches what others name, and knows nothing that a page could ask it for"},
 	"worker/policy":      {nil, "what a command is, follows from its words alone; it reads and runs nothing"},
-	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/memory", "worker/policy", "worker/skills", "worker/web"}, "a tool knows neither turns nor requests"},
+	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/memory", "worker/office", "worker/policy", "worker/skills", "worker/web"}, "a tool knows neither turns nor requests"},
 	"worker/agent": {
 		[]string{"worker/llm", "worker/tools"},
 		"a turn knows neither HTTP nor SQL; its tests are a script and a list of events",
@@ -60,7 +61,7 @@ var rooms = map[string]room{
 		[]string{
 			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
 			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/memory", "worker/openai",
-			"worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
+			"worker/office", "worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
 		},
 		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
 	},
