@@ -5,7 +5,7 @@
 //
 // Its subpackages: api (HTTP), agent (a turn), llm (models), tools (what an
 // agent can do), memory and skills (what it keeps), store (SQLite), openai (wire
-// types), pdf (documents), web (search and pages). Nothing below this package can see
+// types), pdf and office (documents), web (search and pages). Nothing below this package can see
 // a second profile.
 package worker
 
@@ -133,7 +133,7 @@ func build(opts Options) (*worker, error) {
 	w.web, err = web.New(web.Options{
 		Search: start.Web.Search, SearXNG: start.Web.SearXNGURL, Keys: start.Web.Keys,
 		AllowPrivate: start.Web.AllowPrivate, Ports: start.Web.Ports,
-		PDF: w.pdfReader(), Version: opts.Version, Log: opts.Log,
+		PDF: w.pdfReader(), Document: readDocument, Version: opts.Version, Log: opts.Log,
 	})
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("web: %w", err)}
@@ -174,6 +174,7 @@ func build(opts Options) (*worker, error) {
 		StoredResponses:   start.API.StoredResponses,
 		ToolItems:         start.API.ToolItems,
 		ReadPDF:           w.pdfReader(),
+		ReadDocument:      readDocument,
 		ToolProgress:      start.ToolProgress,
 		Streaming:         start.Model.Streaming,
 		Tools:             toolNames(w.tools),
@@ -204,6 +205,7 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 		Skills:          library,
 		TerminalTimeout: w.opts.Start.Terminal.Timeout,
 		Web:             w.web,
+		PDF:             w.pdfReader(),
 		Enabled:         w.opts.Start.Agent.Tools,
 		Sessions:        sessions{w.store},
 		Tasks:           w.store,

@@ -28,14 +28,23 @@ var errNoText = errors.New("the file holds no text")
 
 // fileReader reads the files of one request into text.
 type fileReader struct {
-	pdf  func(data []byte, limit int) (string, error) // nil when there is nothing that can
-	left int                                          // bytes of text that may still come
+	pdf func(data []byte, limit int) (string, error) // nil when there is nothing that can
+	// document reads Office documents and notebooks, and says of others that they
+	// are none.
+	document func(name string, data []byte, limit int) (text string, found bool, err error)
+	left     int // bytes of text that may still come
 }
 
 func (s *Server) newFileReader(ctx context.Context) *fileReader {
 	r := &fileReader{left: maxFileText}
 	if s.opts.ReadPDF != nil {
 		r.pdf = func(data []byte, limit int) (string, error) { return s.opts.ReadPDF(ctx, data, limit) }
+	}
+	r.document = func(name string, data []byte, limit int) (string, bool, error) {
+		if s.opts.ReadDocument == nil {
+			return "", false, nil
+		}
+		return s.opts.ReadDocument(ctx, name, data, limit)
 	}
 	return r
 }
@@ -75,7 +84,7 @@ func (r *fileReader) part(name, data, at string) (llm.Part, error) {
 	switch {
 	case errors.Is(err, errNoText):
 		return llm.Part{}, invalid(at+".file_data", codeContentType,
-			"%s.file_data: %s is of type %s. PDF documents and text files of all kinds are read into a message, and this is neither; put it into the agent's workspace instead.", at, name, kind)
+			"%s.file_data: %s is of type %s. PDF and Office documents, notebooks and text files of all kinds are read into a message, and this is none of them; put it into the agent's workspace instead.", at, name, kind)
 	case err != nil:
 		return llm.Part{}, invalid(at+".file_data", codeContentType, "%s.file_data: %s (%s) %v.", at, name, kind, err)
 	case len(text) > r.left:
@@ -101,6 +110,15 @@ func (r *fileReader) text(kind, name string, content []byte) (string, error) {
 			return "", errors.New("holds no text; perhaps it was scanned. Send its pages as images")
 		}
 		return strings.ToValidUTF8(text, "\uFFFD"), nil
+	}
+	text, found, err := r.document(name, content, r.left+utf8.UTFMax)
+	switch {
+	case err != nil:
+		return "", err
+	case found && strings.TrimSpace(text) == "":
+		return "", errors.New("holds no text")
+	case found:
+		return text, nil
 	}
 	return plainText(content, strings.HasPrefix(kind, "text/") || strings.EqualFold(path.Ext(name), ".csv"))
 }

@@ -113,6 +113,39 @@ func TestFilesThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestDocumentsAreReadWhereSomethingCan(t *testing.T) {
+	t.Parallel()
+	const data = "PK\x03\x04\x00"
+	tests := []struct {
+		name, text string
+		found      bool
+		err        error
+		want       string
+	}{
+		{name: "text", text: "One\n", found: true, want: "<file name=\"a.docx\" type=\"application/zip\">\nOne\n</file>"},
+		{name: "pictures only", found: true, want: "holds no text"},
+		{name: "broken", err: errors.New("is encrypted. Save a copy without a password"), want: "a.docx (application/zip) is encrypted. Save a copy without a password."},
+		{name: "an archive", want: "PDF and Office documents, notebooks and text files of all kinds are read"},
+		{name: "long", text: strings.Repeat("a", 1<<20+1), found: true, want: "too much text"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			opts := fixed(nil)
+			opts.ReadDocument = func(_ context.Context, name string, content []byte, limit int) (string, bool, error) {
+				if name != "a.docx" || string(content) != data || limit <= 1<<20 {
+					t.Errorf("read %q, %q, at most %d", name, content, limit)
+				}
+				return test.text, test.found, test.err
+			}
+			sent, got := sendFile(t, opts, filePart("a.docx", base64Of("application/zip", data)))
+			if shown := sent + string(got.body); !strings.Contains(shown, test.want) {
+				t.Errorf("got %d %s", got.status, shown)
+			}
+		})
+	}
+}
+
 func TestPDFsAreReadWhereSomethingCan(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -86,6 +86,9 @@ type Options struct {
 	// ReadPDF returns the text of a PDF document that a client has sent, at most
 	// limit bytes of it. Nil means that such files are refused.
 	ReadPDF func(ctx context.Context, data []byte, limit int) (string, error)
+	// ReadDocument does the same for Office documents and notebooks, if the data is
+	// one. The error says the rest of a sentence that begins with the name.
+	ReadDocument func(ctx context.Context, name string, data []byte, limit int) (text string, found bool, err error)
 	// Health reports the parts of GET /health/detailed; nil means none.
 	Health func(ctx context.Context) Health
 	// OnBusy is told how many turns run whenever that changes, one call at a

@@ -87,7 +87,9 @@ func TestChainLearnsThatAModelDoesNotSee(t *testing.T) {
 	t.Parallel()
 	shown := llm.Message{Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "a.png is a png image"}, {ImageURL: "data:image/png;base64,AA=="}}}
 	req := llm.Request{Messages: []llm.Message{llm.TextMessage(llm.User, "look"), shown}}
-	refusal := func(words string) llmtest.Answer { return llmtest.Fail(&llm.Error{Class: llm.BadRequest, Status: 400, Message: words}) }
+	refusal := func(words string) llmtest.Answer {
+		return llmtest.Fail(&llm.Error{Class: llm.BadRequest, Status: 400, Message: words})
+	}
 	tests := []struct {
 		name, words string
 		learned     bool

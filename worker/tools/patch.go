@@ -132,6 +132,10 @@ func (t *patch) replace(ctx context.Context, arguments patchArguments) (changes 
 	case r.how != "exact" && stale(ctx, path, file.info):
 		return nil, "", path + " has changed since you read it, and old_string is not there as it is. Read the file again."
 	}
+	made := file.change(applyEdits(file.text, r.edits))
+	if problem := t.workspace.spare(path, made.content); problem != "" {
+		return nil, "", problem
+	}
 	report = "Changed " + path
 	if len(r.edits) > 1 {
 		report += fmt.Sprintf(" in %d places", len(r.edits))
@@ -139,7 +143,7 @@ func (t *patch) replace(ctx context.Context, arguments patchArguments) (changes 
 	if r.how != "exact" {
 		report += fmt.Sprintf(" (old_string was not there exactly; found by %s match)", r.how)
 	}
-	return []change{file.change(applyEdits(file.text, r.edits))}, report + ".\n" + diff(path, path, file.text, r.edits), ""
+	return []change{made}, report + ".\n" + diff(path, path, file.text, r.edits), ""
 }
 
 // patchAll works out what a patch does to all of its files.
@@ -232,6 +236,9 @@ func (t *patch) update(ctx context.Context, path string, patch filePatch) (chang
 	}
 	text := applyEdits(file.text, edits)
 	made := file.change(text)
+	if problem := t.workspace.spare(path, made.content); problem != "" {
+		return nil, "", problem
+	}
 	if patch.moveTo == "" {
 		if text == file.text {
 			return nil, path + " is unchanged: it is as the patch wants it already.\n", ""

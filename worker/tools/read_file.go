@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,13 +22,17 @@ const (
 	countBytes = 64 << 20
 )
 
-// readFile is the tool that reads text files.
+// readFile is the tool that reads text files, takes the text out of documents and
+// shows images.
 type readFile struct {
 	spec      llm.ToolSpec
 	workspace *workspace
+	documents documents
 }
 
-func newReadFile(w *workspace) *readFile { return &readFile{mustSpec("read_file"), w} }
+func newReadFile(opts Options, w *workspace) *readFile {
+	return &readFile{mustSpec("read_file"), w, documents{opts.PDF}}
+}
 
 func (t *readFile) Spec() llm.ToolSpec { return t.spec }
 
@@ -71,14 +76,23 @@ func (t *readFile) Run(ctx context.Context, input json.RawMessage) (Result, erro
 		return Failure(problem), nil
 	}
 	defer file.Close()
-	text, problem, err := decodeText(path, file, info.Size())
+	shown, err := t.image(path, file, info.Size())
+	if err != nil {
+		return Failure(t.workspace.explain(path, err)), nil
+	}
+	if shown != nil {
+		return *shown, nil
+	}
+	text, note, problem, err := t.text(ctx, path, file, info.Size())
 	switch {
+	case ctx.Err() != nil:
+		return Result{}, context.Cause(ctx)
 	case err != nil:
 		return Failure(t.workspace.explain(path, err)), nil
 	case problem != "":
 		return Failure(problem), nil
 	}
-	page := page{path: path, offset: max(arguments.Offset, 1), limit: min(max(arguments.Limit, 1), maxReadLines)}
+	page := page{path: path, note: note, offset: max(arguments.Offset, 1), limit: min(max(arguments.Limit, 1), maxReadLines)}
 	if err := page.read(ctx, text); err != nil {
 		if ctx.Err() != nil {
 			return Result{}, context.Cause(ctx)
@@ -87,6 +101,20 @@ func (t *readFile) Run(ctx context.Context, input json.RawMessage) (Result, erro
 	}
 	saw(ctx, path, info)
 	return page.result(), nil
+}
+
+// text returns the text of a file, and what has to be known of it if it was taken
+// out of a document.
+func (t *readFile) text(ctx context.Context, path string, file *os.File, size int64) (text io.Reader, note, problem string, err error) {
+	found, problem := t.documents.read(ctx, path, file, size)
+	switch {
+	case problem != "":
+		return nil, "", problem, nil
+	case found != nil:
+		return strings.NewReader(found.text), found.note(path), "", nil
+	}
+	text, problem, err = decodeText(path, file, size)
+	return text, "", problem, err
 }
 
 // listing tells a model that wanted to read a directory what is in it.
@@ -115,6 +143,7 @@ func (t *readFile) listing(path string) string {
 type page struct {
 	path          string
 	offset, limit int
+	note          string
 	bare          bool // without the numbers of lines
 
 	text  strings.Builder
@@ -179,7 +208,7 @@ func (p *page) result() Result {
 	}
 	switch {
 	case p.all && p.lines == 0:
-		return Result{Text: p.path + " is empty."}
+		return Result{Text: p.note + p.path + " is empty."}
 	case p.shown == 0:
 		return Failure(fmt.Sprintf("%s has %s lines; line %d is beyond its end.", p.path, total, p.offset))
 	}
@@ -187,5 +216,5 @@ func (p *page) result() Result {
 	if !p.all || last < p.lines {
 		fmt.Fprintf(&p.text, "[lines %d to %d of %s; read on with offset %d]\n", p.offset, last, total, last+1)
 	}
-	return Result{Text: p.text.String()}
+	return Result{Text: p.note + p.text.String()}
 }

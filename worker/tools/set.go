@@ -43,6 +43,9 @@ type Options struct {
 	// Web is what the web tools work with; without it they only say so. It belongs
 	// to the caller.
 	Web *web.Client
+	// PDF returns the text of a PDF document, limit bytes of it at most; PDFs are
+	// refused if it is nil.
+	PDF func(ctx context.Context, data []byte, limit int) (string, error)
 	// Enabled names the tools that there are to be. All and nil mean each one, an
 	// empty list none.
 	Enabled []string
@@ -130,7 +133,7 @@ func (s *Set) add(opts Options) error {
 	all := []Tool{
 		terminal,
 		process,
-		newReadFile(s.workspace),
+		newReadFile(opts, s.workspace),
 		newWriteFile(s.workspace),
 		newPatch(s.workspace),
 		newSearchFiles(opts, s.workspace),

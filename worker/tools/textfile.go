@@ -42,6 +42,9 @@ func (w *workspace) load(ctx context.Context, path string) (f textFile, problem 
 	if err != nil {
 		return f, w.explain(path, err)
 	}
+	if problem := w.spare(path, nil); problem != "" {
+		return f, problem
+	}
 	if problem := notText(path, raw, int64(len(raw))); problem != "" {
 		return f, problem
 	}

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,6 +82,7 @@ func (t *webExtract) Run(ctx context.Context, input json.RawMessage) (Result, er
 	for _, result := range results {
 		texts = append(texts, result.Text)
 		all.Failed = all.Failed && result.Failed
+		all.Images = append(all.Images, result.Images...)
 	}
 	all.Text = strings.Join(texts, "\n")
 	return all, nil
@@ -99,6 +101,9 @@ func (t *webExtract) read(ctx context.Context, url string, limit int) (result Re
 	if err != nil {
 		return Failure(fmt.Sprintf("%s was not read: %s.\n", shown, strings.TrimSuffix(err.Error(), ".")))
 	}
+	if page.Image != nil {
+		return t.image(shown, page)
+	}
 	var head strings.Builder
 	fmt.Fprintf(&head, "[%s]\n", shortURL(page.URL))
 	if page.Title != "" {
@@ -113,6 +118,16 @@ func (t *webExtract) read(ctx context.Context, url string, limit int) (result Re
 		fmt.Fprintf(&head, "[%s]\n", page.Note)
 	}
 	return Result{Text: head.String()}
+}
+
+// image shows an image.
+func (t *webExtract) image(shown string, page web.Page) Result {
+	size := int64(len(page.Image))
+	found, ok := pictureIn(bytes.NewReader(page.Image), size)
+	if !ok {
+		return Failure(fmt.Sprintf("%s was not read: it is no text, but %s (%d bytes); the terminal can fetch it as a file.\n", shown, page.ImageType, size))
+	}
+	return found.show(shown, page.Image, size)
 }
 
 // shortURL is an address as it is shown: long ones are cut.

@@ -27,6 +27,9 @@ func newWebSet(t *testing.T, handler http.HandlerFunc) (set *Set, dir, base stri
 	client, err := web.New(web.Options{
 		Search: web.SearXNG, SearXNG: server.URL, AllowPrivate: []string{strings.TrimPrefix(server.URL, "http://")},
 		PDF: func(context.Context, []byte, int) (string, error) { return "a PDF\n", nil },
+		Document: func(_ context.Context, name string, data []byte, _ int) (string, bool, error) {
+			return "text of " + name, string(data) == "a document", nil
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +80,7 @@ func TestWebSearch(t *testing.T) {
 
 func TestWebExtract(t *testing.T) {
 	t.Parallel()
+	picture := pictureOf(t, "gif", 3, 2)
 	set, dir, base := newWebSet(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/a":
@@ -88,6 +92,11 @@ func TestWebExtract(t *testing.T) {
 		case "/binary":
 			w.Header().Set("Content-Type", "image/png")
 			_, _ = w.Write([]byte{0x89, 'P', 'N', 'G', 0})
+		case "/image":
+			_, _ = io.WriteString(w, picture)
+		case "/docx":
+			w.Header().Set("Content-Type", "application/octet-stream")
+			_, _ = io.WriteString(w, "a document")
 		default:
 			http.NotFound(w, r)
 		}
@@ -97,6 +106,12 @@ func TestWebExtract(t *testing.T) {
 	expect(t, call(t.Context(), t, set, "web_extract", args{"urls": base + "/moved"}), false, a)
 	expect(t, call(t.Context(), t, set, "web_extract", args{"urls": `["` + base + `/pdf"]`}), false, "a PDF\n")
 	expect(t, call(t.Context(), t, set, "web_extract", args{"urls": []string{base + "/binary"}}), true, "/binary was not read: it is no text, but image/png (5 bytes)")
+	expect(t, call(t.Context(), t, set, "web_extract", args{"urls": []string{base + "/docx"}}), false, fmt.Sprintf("[%s/docx]\ntext of docx\n", base))
+	shown := call(t.Context(), t, set, "web_extract", args{"urls": []string{base + "/image", base + "/a"}})
+	expect(t, shown, false, fmt.Sprintf("%s/image is an image: gif, 3 × 2 pixels, %d bytes. It follows.\n\n%s", base, len(picture), a))
+	if len(shown.Images) != 1 || shown.Images[0].MIME != "image/gif" || string(shown.Images[0].Data) != picture {
+		t.Errorf("%d images are shown", len(shown.Images))
+	}
 	// One that fails does not take the others along, and the order stays.
 	urls := []string{base + "/none", base + "/a", "http://10.0.0.1/", "file:///etc/passwd", base + "/pdf"}
 	want := fmt.Sprintf("%s/none was not read: HTTP 404 Not Found.\n\n%s\nhttp://10.0.0.1/ was not read: it leads to an address that is not public; only public addresses are fetched.\n\n"+

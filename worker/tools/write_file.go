@@ -57,6 +57,9 @@ func (t *writeFile) Run(ctx context.Context, input json.RawMessage) (Result, err
 		if stale(ctx, path, before) {
 			return Failure(path + " has changed since you read it. Read it again before you write it, so that nothing is lost."), nil
 		}
+		if problem := t.workspace.spare(path, []byte(arguments.Content)); problem != "" {
+			return Failure("Nothing was written. " + problem), nil
+		}
 		done, note = "Overwrote", t.lineEnds(path, arguments.Content)
 	}
 	_, err = t.workspace.apply(ctx, []change{{path: path, content: []byte(arguments.Content), before: before, like: before}})

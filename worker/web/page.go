@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"unicode/utf8"
 
@@ -20,8 +21,12 @@ type Page struct {
 	// URL is where it was found, which redirects may have moved.
 	URL   string
 	Title string
-	// Kind is html, text or pdf.
+	// Kind is html, text, pdf, document or image.
 	Kind string
+	// Image is what an image consists of, and ImageType its media type: one of those
+	// that models take.
+	Image     []byte
+	ImageType string
 	// Text is Markdown if the page was HTML, else the text as it was sent, valid
 	// UTF-8 in any case.
 	Text string
@@ -88,6 +93,15 @@ func (c *Client) page(ctx context.Context, a answer) (Page, error) {
 			return Page{}, errors.New("the page has no text; it may be made by scripts, which are not run")
 		}
 		return page, nil
+	}
+	if text, found, err := c.document(ctx, a); found || err != nil {
+		page.Kind, page.Text = "document", text
+		return page, err
+	}
+	switch {
+	case visible(kind) && !a.cut:
+		page.Kind, page.Image, page.ImageType = "image", a.body, kind
+		return page, nil
 	case textual(kind):
 		text := utf8Of(a)
 		if strings.ContainsRune(text, 0) {
@@ -119,6 +133,28 @@ func (c *Client) pdf(ctx context.Context, a answer, page Page) (Page, error) {
 	}
 	page.Kind, page.Text = "pdf", strings.ToValidUTF8(text, "\ufffd")
 	return page, nil
+}
+
+// document reads an Office document or a notebook, if that is what it is.
+func (c *Client) document(ctx context.Context, a answer) (text string, found bool, err error) {
+	if c.opts.Document == nil || a.cut {
+		return "", false, nil
+	}
+	text, found, err = c.opts.Document(ctx, path.Base(a.url.Path), a.body, maxPage)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", false, explain(ctx, err)
+	case err != nil:
+		return "", false, fmt.Errorf("it %s", clip(err.Error(), 200))
+	case found && strings.TrimSpace(text) == "":
+		return "", false, errors.New("it is a document without text")
+	}
+	return text, found, nil
+}
+
+// visible reports whether models take images of a media type.
+func visible(kind string) bool {
+	return kind == "image/png" || kind == "image/jpeg" || kind == "image/gif" || kind == "image/webp"
 }
 
 // kindOf is the media type of an answer: what the server says, unless it says

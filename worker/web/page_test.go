@@ -163,7 +163,6 @@ func TestPages(t *testing.T) {
 		{"/go", "", []string{"func main() {}\n"}, nil},
 		{"/none", "", []string{"plain words"}, nil},
 		{"/odd", "", []string{"odd header"}, []string{"<p>"}},
-		{"/png", "", []string{"!it is no text, but image/png (16 bytes)"}, nil},
 		{"/liar", "", []string{"!it is no text, but application/octet-stream"}, nil},
 		{"/zeros", "", []string{"!it is no text"}, nil},
 		{"/zip", "", []string{"!it is no text, but application/zip"}, nil},
@@ -207,6 +206,26 @@ func TestPages(t *testing.T) {
 				t.Errorf("it ended at %s", page.URL)
 			}
 		})
+	}
+}
+
+// An image is handed on as it is, and an Office document as what is read in it.
+func TestPagesThatAreFiles(t *testing.T) {
+	t.Parallel()
+	base := corpus(t)
+	var failure error
+	c := newClient(t, Options{private: loopback(), Document: func(_ context.Context, name string, data []byte, _ int) (string, bool, error) {
+		return "words", name == "zip" && strings.HasPrefix(string(data), "PK"), failure
+	}})
+	if page, err := c.Read(t.Context(), base+"/png"); err != nil || page.ImageType != "image/png" || len(page.Image) != 16 || page.Text != "" {
+		t.Errorf("the image: %+v, %v", page, err)
+	}
+	if page, err := c.Read(t.Context(), base+"/zip"); err != nil || page.Kind != "document" || page.Text != "words" {
+		t.Errorf("the document: %+v, %v", page, err)
+	}
+	failure = errors.New("is encrypted. Save a copy without a password")
+	if _, err := c.Read(t.Context(), base+"/zip"); err == nil || err.Error() != "it is encrypted. Save a copy without a password" {
+		t.Errorf("an encrypted document: %v", err)
 	}
 }
 

@@ -44,6 +44,9 @@ type Options struct {
 	// PDF returns the text of a PDF document, limit bytes of it at most; PDFs are
 	// refused if it is nil.
 	PDF func(ctx context.Context, data []byte, limit int) (string, error)
+	// Document does the same for Office documents and notebooks, if the data is one.
+	// The error says the rest of a sentence that begins with the name.
+	Document func(ctx context.Context, name string, data []byte, limit int) (text string, found bool, err error)
 	// Version goes into the user agent.
 	Version string
 	Log     *slog.Logger // nil discards
