@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aymanbagabas/go-udiff"
+
 	"hermes/supervisor/handoff"
 	"hermes/worker/llm/llmtest"
 	"hermes/worker/openai"
@@ -75,7 +77,7 @@ func golden(t *testing.T, path, got string) {
 		t.Fatalf("%v; run the test with -update to write it", err)
 	}
 	if got != string(want) {
-		t.Errorf("%s: got\n%s\nwant\n%s", path, got, want)
+		t.Error(udiff.Unified(path, "what happened", string(want), got))
 	}
 }
 
