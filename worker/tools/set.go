@@ -176,6 +176,9 @@ func (s *Set) Specs() []llm.ToolSpec { return s.specs }
 // Run runs a call. Whatever is wrong with the call, or goes wrong in the tool, is
 // told in the Result; an error means that ctx has ended.
 func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err error) {
+	if ctx.Err() != nil { // no tool begins in a turn that has ended
+		return Result{}, context.Cause(ctx)
+	}
 	entry := s.find(call.Name)
 	if entry == nil {
 		return Failure(s.unknown(call.Name)), nil
