@@ -246,7 +246,7 @@ func dataURI(address string) (media, data string, ok bool) {
 // callBlock makes the block of a tool call.
 func callBlock(call llm.ToolCall) block {
 	var e upstream.Encoder
-	e.Raw(`{"type":"tool_use","id":`).Text(call.ID).Raw(`,"name":`).Text(call.Name).Raw(`,"input":`)
+	e.Raw(`{"type":"tool_use","id":`).Text(call.ID).Raw(`,"name":`).Text(upstream.ToolName(call.Name)).Raw(`,"input":`)
 	return e.Raw(upstream.Arguments(call.Arguments)).Raw("}").B
 }
 

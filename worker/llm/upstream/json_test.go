@@ -2,8 +2,20 @@ package upstream
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
+
+func TestToolName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"read_file": "read_file", " functions.read-file:0\n": "functions_read-file_0", "": "unknown", " ": "unknown", "größe": "gr__e", strings.Repeat("x", 65): strings.Repeat("x", 64),
+	} {
+		if got := ToolName(name); got != want {
+			t.Errorf("%q became %q, want %q", name, got, want)
+		}
+	}
+}
 
 // Whatever a model wrote, the history holds an object.
 func FuzzArguments(f *testing.F) {
