@@ -30,6 +30,24 @@ func callStories() []story {
 			answers: second(use("write_file", `{"path":"notes.txt","content":"milk, eg`)), play: play,
 		},
 		{
+			name: "wrong-twice", about: "The same tool is called wrongly twice: the third time the model is made to call it, so that the server holds it to the schema.",
+			answers: []llmtest.Reply{
+				use("read_file", `{"file":"notes.txt"}`), use("read_file", `{"filename":"notes.txt"}`), use("read_file", `{"path":"notes.txt"}`), llmtest.Text("Milk and eggs."),
+			},
+			play: play,
+		},
+		{
+			name: "call-as-text", about: "A model whose server does not know its form writes a call as text. It is not run; the model is asked once to make it.",
+			answers: []llmtest.Reply{
+				llmtest.Text("<tool_call>\n{\"name\": \"read_file\", \"arguments\": {\"path\": \"notes.txt\"}}\n</tool_call>"),
+				use("read_file", `{"path":"notes.txt"}`), llmtest.Text("Milk and eggs."), llmtest.Text("Two."),
+			},
+			play: func(s *scene) {
+				s.say("What do I need?")
+				s.say("How many?")
+			},
+		},
+		{
 			name: "encoded-twice", about: "Arguments that are a JSON string with the object in it are understood.",
 			answers: once(use("read_file", `"{\"path\":\"notes.txt\"}"`)), play: play,
 		},

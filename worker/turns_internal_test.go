@@ -91,6 +91,7 @@ type scene struct {
 	http    *http.Client
 	site    string           // address of the web that there is, SITE in calls
 	chat    []openai.Message // what the client has of its chat
+	last    llmtest.Call     // of a model
 	journal journal
 }
 
@@ -164,6 +165,7 @@ func (s *scene) upstream(name string, answers []llmtest.Reply) string {
 	up := llmtest.NewUpstream(func(call llmtest.Call) llmtest.Reply {
 		mu.Lock()
 		defer mu.Unlock()
+		s.last = call
 		s.journal.asked(name, call)
 		if next == len(answers) {
 			s.t.Errorf("%s is asked more than %d times", name, next)

@@ -75,6 +75,9 @@ func (j *journal) asked(name string, call llmtest.Call) {
 		}
 	}
 	j.offered(call.Tools)
+	if call.ToolChoice != "" {
+		j.lines("with tool_choice: " + call.ToolChoice)
+	}
 	j.before = call.Messages
 }
 

@@ -185,7 +185,8 @@ func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err er
 	}
 	input, err := entry.schema.prepare(call.Arguments)
 	if err != nil {
-		return Failure(fmt.Sprintf("%s was not run: %s", entry.tool.Spec().Name, err)), nil
+		name := entry.tool.Spec().Name
+		return Result{Text: fmt.Sprintf("%s was not run: %s", name, err), Failed: true, Misused: name}, nil
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
