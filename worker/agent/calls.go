@@ -42,6 +42,7 @@ func (l *loop) tools(ctx context.Context) (phase, error) {
 	own, left := l.client.split(l.asked)
 	own, beyond := l.withinLimit(own)
 	results, err := l.runAll(ctx, own)
+	l.mistakes.saw(results)
 	for i, call := range own {
 		if results[i] == nil {
 			results[i] = l.skip(ctx, call)
@@ -187,7 +188,7 @@ func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, begun 
 		failed = fmt.Errorf("run tool %s: %w", call.Name, end.err)
 		result = tools.Failure("The tool broke: " + l.agent.opts.Redact(end.err.Error()))
 	} else if l.guard.saw(call, result.Text) {
-		result.Text += circlesNote
+		result.Text = strings.TrimRight(result.Text, "\n") + circlesNote
 	}
 	now := l.agent.opts.Now()
 	if err := l.recordResult(ctx, call, result, now); failed == nil {

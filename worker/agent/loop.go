@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,6 +36,9 @@ type loop struct {
 
 	transcript []llm.Message // what the model is sent
 	note       string        // said to the model once, after the transcript
+	lead       string        // shown, and the beginning of the model's next message
+	toldToCall bool          // see askToCall
+	parted     bool          // see part
 	asked      []llm.ToolCall
 	left       []llm.ToolCall  // to the client
 	callIDs    map[string]bool // every call id of the transcript
@@ -49,6 +51,7 @@ type loop struct {
 	maxCalls           int // see Turn.MaxToolCalls
 	empty              int // empty answers in a row
 	guard              guard
+	mistakes           mistakes
 	question           string       // a tool's, which ends the turn
 	awaiting           bool         // the turn ended with it
 	final              *llm.Message // what ends the turn, recorded together with its end
@@ -161,6 +164,7 @@ func (l *loop) model(ctx context.Context) (phase, error) {
 	last := l.iteration >= l.agent.opts.MaxIterations
 	message, err := l.ask(ctx, last)
 	l.result.Usage = l.result.Usage.Add(message.Usage)
+	message = l.led(message)
 	message.Role = llm.Assistant
 	if err != nil {
 		return nil, l.brokenOff(ctx, message, err)
@@ -178,6 +182,9 @@ func (l *loop) model(ctx context.Context) (phase, error) {
 		}
 	}
 	l.empty = 0
+	if l.wroteCall(message, last) {
+		return l.askToCall(message), nil
+	}
 	message.ToolCalls = l.identify(l.client.bounded(message.ToolCalls))
 	message.Finish = finishOf(message)
 	if err := l.keep(ctx, message); err != nil {
@@ -201,62 +208,25 @@ func (l *loop) done(context.Context) (phase, error) {
 	return nil, nil
 }
 
-// outOfSteps ends a turn whose model had nothing to say at its last chance.
-func (l *loop) outOfSteps(ctx context.Context) (phase, error) {
-	return l.cutShort(ctx, fmt.Sprintf("I stopped here: one turn may take %d steps, and this one has used them up. "+
-		"What was done so far is kept. Tell me to go on if I should.", l.agent.opts.MaxIterations))
-}
-
-// stuck ends a turn that goes round in circles.
-func (l *loop) stuck(ctx context.Context) (phase, error) {
-	emoji, label := l.describe(ctx, *l.guard.stuck)
-	return l.cutShort(ctx, fmt.Sprintf("I stopped here: I made the same call (%s %s) %d times and got the same result each time, "+
-		"so going on would not have helped. Tell me what to try instead.", emoji, label, stopAfter+1))
-}
-
-// cutShort ends the turn with words of the agent's own.
-func (l *loop) cutShort(ctx context.Context, text string) (phase, error) {
-	l.result.Cut = true
-	return l.say(ctx, text)
-}
-
-// putQuestion ends the turn with a question to the person. It is part of the transcript
-// as a message of the model, so that the next message of the person answers it.
-func (l *loop) putQuestion(ctx context.Context) (phase, error) {
-	l.awaiting = true
-	return l.say(ctx, l.question)
-}
-
-// say ends the turn with a text that the model did not send.
-func (l *loop) say(ctx context.Context, text string) (phase, error) {
-	message := llm.TextMessage(llm.Assistant, text)
-	message.Finish = llm.FinishStop
-	if err := l.keep(ctx, message); err != nil {
-		return nil, err
-	}
-	literal, err := json.Marshal(text)
-	if err != nil {
-		return nil, fmt.Errorf("encode text: %w", err)
-	}
-	if err := l.send(Text{JSON: literal}); err != nil {
-		return nil, err
-	}
-	return l.done, nil
-}
-
 // request is what the model is asked now.
 func (l *loop) request(last bool) llm.Request {
 	req := l.sampled(l.transcript)
+	if l.lead != "" {
+		req.Messages = append(slices.Clip(req.Messages), llm.TextMessage(llm.Assistant, l.lead))
+	}
 	note := l.note
 	l.note = ""
 	switch {
 	case !last:
 		req.Tools, req.ToolChoice = l.specs, l.choice
+		if pin := l.mistakes.pin(); pin != "" && l.choice == "" {
+			req.ToolChoice = pin
+		}
 	case l.iteration > 1:
 		note = fmt.Sprintf(lastNote, l.agent.opts.MaxIterations)
 	}
 	if note != "" {
-		req.Messages = append(slices.Clip(l.transcript), llm.TextMessage(llm.User, note))
+		req.Messages = append(slices.Clip(req.Messages), llm.TextMessage(llm.User, note))
 	}
 	return req
 }
@@ -310,6 +280,9 @@ func (l *loop) brokenOff(ctx context.Context, message llm.Message, err error) er
 func (l *loop) relay(event llm.Event) error {
 	switch event := event.(type) {
 	case llm.Text:
+		if err := l.part(event); err != nil {
+			return err
+		}
 		return l.send(Text(event))
 	case llm.Reasoning:
 		return l.send(Reasoning(event))

@@ -13,6 +13,9 @@ func (l *loop) ask(ctx context.Context, last bool) (llm.Message, error) {
 	request := l.request(last)
 	for {
 		message, err := l.agent.opts.Client.Stream(ctx, request, l.relay)
+		if ctx.Err() == nil && l.unpinned(&request, message, err) {
+			continue
+		}
 		if !l.truncate || llm.ClassOf(err) != llm.Overflow || ctx.Err() != nil {
 			return message, err
 		}

@@ -22,9 +22,12 @@ func (s *Set) find(name string) *entry {
 }
 
 // plainName takes off what models put around a name, and how they spell it:
-// functions.Read-File is readfile.
+// functions.Read-File:0 is readfile.
 func plainName(name string) string {
 	name = strings.ToLower(strings.TrimSpace(name))
+	if rest := strings.TrimRight(name, "0123456789"); strings.HasSuffix(rest, ":") {
+		name = strings.TrimSuffix(rest, ":") // Kimi numbers its calls
+	}
 	name = name[strings.LastIndexAny(name, ".:/")+1:]
 	return strings.NewReplacer("_", "", "-", "", " ", "").Replace(name)
 }
@@ -68,6 +71,9 @@ func (s *Set) unknown(name string) string {
 		return "There is no tool " + shorten(name) + ": no tool is enabled."
 	}
 	text := "There is no tool " + shorten(name) + ". "
+	if strings.TrimSpace(name) == "" {
+		text = "The call names no tool, so nothing was run. "
+	}
 	if nearest := nearest(plainName(name), names); nearest != "" {
 		text += "Did you mean " + nearest + "? "
 	}

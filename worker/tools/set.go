@@ -179,13 +179,17 @@ func (s *Set) Specs() []llm.ToolSpec { return s.specs }
 // Run runs a call. Whatever is wrong with the call, or goes wrong in the tool, is
 // told in the Result; an error means that ctx has ended.
 func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err error) {
+	if ctx.Err() != nil { // no tool begins in a turn that has ended
+		return Result{}, context.Cause(ctx)
+	}
 	entry := s.find(call.Name)
 	if entry == nil {
 		return Failure(s.unknown(call.Name)), nil
 	}
 	input, err := entry.schema.prepare(call.Arguments)
 	if err != nil {
-		return Failure(fmt.Sprintf("%s was not run: %s", entry.tool.Spec().Name, err)), nil
+		name := entry.tool.Spec().Name
+		return Result{Text: fmt.Sprintf("%s was not run: %s", name, err), Failed: true, Misused: name}, nil
 	}
 	defer func() {
 		if cause := recover(); cause != nil {

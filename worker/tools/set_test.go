@@ -116,14 +116,15 @@ func TestToolNames(t *testing.T) {
 		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are clarify, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file."},
 		{"write_fil", "Did you mean write_file?"},
 		{"browser_open", "There is no tool browser_open. The tools are clarify, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file."},
-		{"", "There is no tool . The tools are"},
+		{"", "The call names no tool, so nothing was run. The tools are"},
+		{"functions.read_file:0", ""},
 		{strings.Repeat("x", 10_000), "…. The tools are"},
 	}
 	for _, test := range tests {
 		t.Run(shorten(test.name), func(t *testing.T) {
 			t.Parallel()
 			result := call(t.Context(), t, set, test.name, args{"command": "true", "path": "x", "pattern": "x", "action": "list"})
-			if unknown := strings.Contains(result.Text, "There is no tool"); unknown != (test.want != "") || !strings.Contains(result.Text, test.want) {
+			if unknown := strings.Contains(result.Text, "The tools are"); unknown != (test.want != "") || !strings.Contains(result.Text, test.want) {
 				t.Errorf("got %s", result.Text)
 			}
 		})

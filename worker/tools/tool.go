@@ -35,6 +35,9 @@ type Result struct {
 	Text string
 	// Failed marks a result that tells of a failure.
 	Failed bool
+	// Misused names the tool that was not run because its arguments are not what it
+	// takes.
+	Misused string
 	// Question ends the turn: it is put to the person as the end of the answer, and
 	// their next message is what the model gets to read next. Other calls of the
 	// same step run before.

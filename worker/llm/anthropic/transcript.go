@@ -243,17 +243,11 @@ func dataURI(address string) (media, data string, ok bool) {
 	return strings.ToLower(media), data, true
 }
 
-// callBlock makes the block of a tool call. Arguments that are no JSON object,
-// as a model may have written them, are shown as what they are.
+// callBlock makes the block of a tool call.
 func callBlock(call llm.ToolCall) block {
 	var e upstream.Encoder
-	e.Raw(`{"type":"tool_use","id":`).Text(call.ID).Raw(`,"name":`).Text(call.Name).Raw(`,"input":`)
-	if upstream.IsObject(call.Arguments) {
-		e.Raw(call.Arguments)
-	} else {
-		e.Raw(`{"invalid_arguments":`).Text(call.Arguments).Raw("}")
-	}
-	return e.Raw("}").B
+	e.Raw(`{"type":"tool_use","id":`).Text(call.ID).Raw(`,"name":`).Text(upstream.ToolName(call.Name)).Raw(`,"input":`)
+	return e.Raw(upstream.Arguments(call.Arguments)).Raw("}").B
 }
 
 func resultBlock(id string, content []block) block {

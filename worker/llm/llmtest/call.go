@@ -21,6 +21,8 @@ type Call struct {
 	Stream   bool
 	Messages []Message
 	Tools    []string // names of the tools that were offered
+	// ToolChoice is the choice as it was sent, "" if it was not.
+	ToolChoice string
 	// IncludeUsage says that a stream shall end with a usage chunk.
 	IncludeUsage bool
 }
@@ -120,6 +122,7 @@ type wireRequest struct {
 			Name string `json:"name"`
 		} `json:"function"`
 	} `json:"tools"`
+	ToolChoice json.RawMessage `json:"tool_choice"`
 }
 
 // decode returns the call with its body read into its other fields.
@@ -131,6 +134,7 @@ func (c Call) decode() (Call, error) {
 	if len(req.Messages) == 0 {
 		return c, errors.New("the request has no messages")
 	}
+	c.ToolChoice = string(req.ToolChoice)
 	c.Model, c.Stream, c.IncludeUsage = req.Model, req.Stream, req.StreamOptions.IncludeUsage
 	for _, tool := range req.Tools {
 		c.Tools = append(c.Tools, tool.Function.Name)

@@ -76,13 +76,8 @@ func (t task) message(e *upstream.Encoder, m llm.Message, names map[string]strin
 		e.List(len(m.ToolCalls), func(i int) {
 			call := m.ToolCalls[i]
 			names[call.ID] = call.Name
-			e.Raw(`{"id":`).Text(call.ID).Raw(`,"function":{"name":`).Text(call.Name).Raw(`,"arguments":`)
-			if upstream.IsObject(call.Arguments) {
-				e.Raw(call.Arguments)
-			} else {
-				e.Raw(`{"invalid_arguments":`).Text(call.Arguments).Raw("}")
-			}
-			e.Raw("}}")
+			e.Raw(`{"id":`).Text(call.ID).Raw(`,"function":{"name":`).Text(upstream.ToolName(call.Name))
+			e.Raw(`,"arguments":`).Raw(upstream.Arguments(call.Arguments)).Raw("}}")
 		})
 	}
 	if m.Role == llm.Tool {

@@ -89,8 +89,8 @@ func (e *encoder) part(p llm.Part) {
 }
 
 func (e *encoder) call(call llm.ToolCall, own bool) {
-	e.Raw(`{"id":`).Text(call.ID).Raw(`,"type":"function","function":{"name":`).Text(call.Name)
-	e.Raw(`,"arguments":`).Text(call.Arguments).Raw("}")
+	e.Raw(`{"id":`).Text(call.ID).Raw(`,"type":"function","function":{"name":`).Text(upstream.ToolName(call.Name))
+	e.Raw(`,"arguments":`).Text(upstream.Arguments(call.Arguments)).Raw("}")
 	if own {
 		for _, key := range toolExtras() {
 			if raw := call.Extras[key]; len(raw) > 0 {

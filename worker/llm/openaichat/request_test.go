@@ -73,7 +73,7 @@ func TestRequestsAreWrittenAsTheAPIWants(t *testing.T) {
 			llm.Request{Messages: []llm.Message{asked, {Role: llm.Tool, ToolCallID: "a", Parts: []llm.Part{{Text: "42"}}}}},
 			`{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[` +
 				`{"id":"a","type":"function","function":{"name":"t1","arguments":"{\"x\":\"é\"}"},"extra_content":{"g":1}},` +
-				`{"id":"b","type":"function","function":{"name":"t2","arguments":"not json"}}],"reasoning_content":"hm"},` +
+				`{"id":"b","type":"function","function":{"name":"t2","arguments":"{\"invalid_arguments\":\"not json\"}"}}],"reasoning_content":"hm"},` +
 				`{"role":"tool","tool_call_id":"a","content":"42"}]}`,
 		},
 		{
@@ -82,7 +82,7 @@ func TestRequestsAreWrittenAsTheAPIWants(t *testing.T) {
 			llm.Request{Messages: []llm.Message{elsewhere}},
 			`{"model":"m","messages":[{"role":"assistant","content":null,"tool_calls":[` +
 				`{"id":"a","type":"function","function":{"name":"t1","arguments":"{\"x\":\"é\"}"}},` +
-				`{"id":"b","type":"function","function":{"name":"t2","arguments":"not json"}}]}]}`,
+				`{"id":"b","type":"function","function":{"name":"t2","arguments":"{\"invalid_arguments\":\"not json\"}"}}]}]}`,
 		},
 		{
 			"tools",
