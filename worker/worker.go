@@ -44,6 +44,8 @@ type Options struct {
 	Exe string
 	// Version of the binary, sent to upstreams as part of the user agent.
 	Version string
+	// onCommit is store.Options.OnCommit, for tests.
+	onCommit func(done bool)
 }
 
 // ConfigError says that the worker cannot work with the settings that it was
@@ -123,7 +125,7 @@ func build(opts Options) (*worker, error) {
 	w.store = store.Open(start.Paths.Database, store.Options{
 		Log: opts.Log, Recover: true,
 		SettleResponse: api.SettleResponse(redact, time.Now), SettleAnswer: api.SettleAnswer,
-		OnBroken: sync.OnceFunc(func() { close(w.broken) }),
+		OnBroken: sync.OnceFunc(func() { close(w.broken) }), OnCommit: opts.onCommit,
 	})
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.sandbox = sandbox.New(sandbox.Options{})

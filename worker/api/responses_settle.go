@@ -61,21 +61,10 @@ func settle(response store.Response, recorded []store.Message, redact func(strin
 
 // recordedMessages reads what a run recorded after the message that it answers.
 func recordedMessages(recorded []store.Message) ([]llm.Message, error) {
-	var messages []llm.Message
-	for i, row := range recorded {
-		if i == 0 {
-			continue
-		}
-		var message llm.Message
-		if row.Role == store.RoleTool {
-			message = llm.TextMessage(llm.Tool, row.Text)
-			message.ToolCallID = row.ToolCallID
-		} else if err := json.Unmarshal(row.Body, &message); err != nil {
-			return nil, fmt.Errorf("read message %d: %w", row.ID, err)
-		}
-		messages = append(messages, message)
+	if len(recorded) == 0 {
+		return nil, nil
 	}
-	return messages, nil
+	return messagesOf(recorded[1:])
 }
 
 // eventsOf makes the events of a turn of the messages that it left.

@@ -56,6 +56,9 @@ type Options struct {
 	// OnBroken is called, once, when a commit went wrong and every method fails from
 	// then on: see ErrIO. It must not call the Store.
 	OnBroken func()
+	// OnCommit is called right before each commit and right after it. It is there
+	// for tests that end the process at that point.
+	OnCommit func(done bool)
 }
 
 // Store is the database of one profile. Its methods may be called by many
@@ -216,6 +219,7 @@ func (s *Store) connect(ctx context.Context, verify bool) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.onCommit = s.opts.OnCommit
 	if verify {
 		err = s.verify(ctx, db)
 	}
