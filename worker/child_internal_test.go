@@ -233,12 +233,16 @@ func (w *process) died() bool {
 }
 
 // send sends a request and returns what came of the answer, and what went wrong.
-func (p *profile) send(method, path, body string) (string, error) {
+func (p *profile) send(method, path, body string, header ...string) (string, error) {
 	request, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
 	request.Header.Set("Content-Type", "application/json")
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		request.Header.Set(name, value)
+	}
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

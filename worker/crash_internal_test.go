@@ -1,12 +1,10 @@
 package worker
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"hermes/worker/llm/llmtest"
@@ -61,9 +59,16 @@ func crashSteps() [][]crashCall {
 // crashModel makes the turn, whatever was before it, from where its transcript says
 // that it is.
 func crashModel(call llmtest.Call) llmtest.Reply {
-	steps := crashSteps()
-	done := call.Steps()
-	if call.LastUser() != crashTask {
+	steps, done, ours := crashSteps(), 0, false
+	for _, message := range call.Messages {
+		switch {
+		case message.Role == "user" && !strings.HasPrefix(message.Text, "[The server stopped"):
+			ours, done = message.Text == crashTask, 0
+		case len(message.ToolCalls) > 0:
+			done++
+		}
+	}
+	if !ours {
 		return llmtest.Text("You said: " + call.LastUser())
 	}
 	if done >= len(steps) {
@@ -76,18 +81,27 @@ func crashModel(call llmtest.Call) llmtest.Reply {
 	return reply
 }
 
-// crashes kills a worker right before and right after every commit of a turn, each
-// time a new one on a new profile, until a turn comes to its end. Turn asks for it,
+// crashes kills a worker right before and right after every commit of a turn (of one
+// that is resumed: either before or after), each time a new one on a new profile, until a turn comes to its end. Turn asks for it,
 // and is false once it has an answer. Then goesOn lets another worker go on, and
 // returns the request in which its model has to find all that was done.
-func crashes(t *testing.T, turn func(p *profile, n int) error, goesOn func(p *profile, n int) llmtest.Call) {
+//
+// A turn that nobody resumes is found as it was left; then one more call is finished
+// with each commit that finishes one.
+func crashes(t *testing.T, resumes bool, turn func(p *profile, n int) error, goesOn func(p *profile, n int) llmtest.Call) {
 	t.Helper()
 	for _, when := range []string{"before", "after"} {
 		t.Run(when, func(t *testing.T) {
 			t.Parallel()
 			results := map[int]bool{} // how many calls were finished, over all kills
-			last, n := 0, 1
-			for ; ; n++ {
+			last, n, step := 0, 1, 1
+			if resumes { // more commits, and each next process makes many
+				step = 2
+				if when == "after" {
+					n = 2
+				}
+			}
+			for ; ; n += step {
 				p := newProfile(t, crashModel)
 				if err := os.MkdirAll(p.path("workspace"), 0o700); err != nil {
 					t.Fatal(err)
@@ -108,22 +122,34 @@ func crashes(t *testing.T, turn func(p *profile, n int) error, goesOn func(p *pr
 				request := goesOn(p, n)
 				next.stop()
 				finished := checkCrash(t, fmt.Sprint(when, " commit ", n), p, before, request)
-				if finished < last {
+				if finished < last && !resumes {
 					t.Errorf("%s commit %d: %d calls were finished, and %d a commit before", when, n, finished, last)
 				}
 				last, results[finished] = finished, true
+				if finished < len(crashIDs())-4 && resumes { // four are open at once
+					t.Errorf("%s commit %d: only %d calls have a result in the end", when, n, finished)
+				}
 				if t.Failed() {
 					t.Fatalf("after %s commit %d the workers printed:\n%s\n%s", when, n, w.output.String(), next.output.String())
 				}
 			}
-			for i := range 11 { // each commit of a result makes one more
-				if !results[i] {
+			for i := range len(crashIDs()) + 1 {
+				if !results[i] && !resumes {
 					t.Errorf("no kill %s a commit left %d results: %v", when, i, results)
 				}
 			}
-			t.Logf("%d kills", n-1)
+			t.Logf("%d commits", n-1)
 		})
 	}
+}
+
+func crashIDs() (ids []string) {
+	for _, step := range crashSteps() {
+		for _, call := range step {
+			ids = append(ids, call.id)
+		}
+	}
+	return ids
 }
 
 // checkCrash looks for all that was done in the request of the next worker, and
@@ -215,65 +241,4 @@ func checkCrashRecord(t *testing.T, at string, p *profile, answers map[string]st
 	if answer := answers["c8"]; answer != "" && answer != store.Interrupted && len(jobs) != 1 {
 		t.Errorf("%s: a job was declared, and %d are kept", at, len(jobs))
 	}
-}
-
-// A client of chat completions keeps the history itself. After a crash it has a part
-// of the answer or nothing of it, and asks something else, or the same again.
-func TestKilledAtEveryCommitOfAChat(t *testing.T) {
-	t.Parallel()
-	type message struct {
-		Role    string `json:"role"`
-		Content string `json:"content"`
-	}
-	send := func(p *profile, stream bool, messages ...message) (string, error) {
-		body, err := json.Marshal(map[string]any{"messages": messages, "stream": stream})
-		if err != nil {
-			return "", err
-		}
-		return p.send("POST", "/v1/chat/completions", string(body))
-	}
-	task := message{"user", crashTask}
-	parts := map[*profile]string{} // of each answer
-	var mu sync.Mutex
-	crashes(t, func(p *profile, n int) error {
-		got, err := send(p, n%3 == 0, task)
-		mu.Lock()
-		defer mu.Unlock()
-		parts[p] = streamed(got)
-		return err
-	}, func(p *profile, n int) llmtest.Call {
-		from := len(p.upstream.Calls())
-		messages := []message{task}
-		mu.Lock()
-		if part := parts[p]; part != "" {
-			messages = append(messages, message{"assistant", part})
-		}
-		mu.Unlock()
-		if n%3 != 1 { // else the same again
-			messages = append(messages, message{"user", "go on"})
-		}
-		if got, err := send(p, false, messages...); err != nil {
-			t.Errorf("the next request: %v %s", err, got)
-		}
-		return p.upstream.Calls()[from]
-	})
-}
-
-// streamed is the text in what came of a stream.
-func streamed(body string) string {
-	var text strings.Builder
-	for line := range strings.Lines(body) {
-		var chunk struct {
-			Choices []struct {
-				Delta struct {
-					Content string `json:"content"`
-				} `json:"delta"`
-			} `json:"choices"`
-		}
-		data, ok := strings.CutPrefix(line, "data: ")
-		if ok && json.Unmarshal([]byte(data), &chunk) == nil && len(chunk.Choices) > 0 {
-			text.WriteString(chunk.Choices[0].Delta.Content)
-		}
-	}
-	return text.String()
 }

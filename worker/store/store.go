@@ -56,6 +56,10 @@ type Options struct {
 	// OnBroken is called, once, when a commit went wrong and every method fails from
 	// then on: see ErrIO. It must not call the Store.
 	OnBroken func()
+	// OnAdopt is called when recovery has taken over responses in the background,
+	// which Adopted hands out. It must not call the Store. Nil takes none over: they
+	// end as the others do.
+	OnAdopt func()
 	// OnCommit is called right before each commit and right after it. It is there
 	// for tests that end the process at that point.
 	OnCommit func(done bool)
@@ -73,6 +77,9 @@ type Store struct {
 	presence *os.File   // see arrive; nil until first used
 	unclean  bool       // the file has to be looked through when it is opened
 	db       *database  // nil until first used
+
+	adopting sync.Mutex // guards adopted
+	adopted  []Adopted
 
 	// unsaved is about how many bytes were committed since the last checkpoint.
 	unsaved atomic.Int64
