@@ -27,7 +27,7 @@ func (r recorder) Begin(ctx context.Context, run agent.Run) error {
 	}
 	return r.store.BeginRun(ctx,
 		store.Session{ID: run.SessionID, Source: run.Source},
-		store.Run{ID: run.ID, Source: run.Source, RequestID: run.RequestID, Model: run.Model, Began: run.Began},
+		store.Run{ID: run.ID, Source: run.Source, RequestID: run.RequestID, Model: run.Model, History: string(run.Follows), Began: run.Began},
 		store.Message{Body: body, Text: searchable(run.Input), At: run.Began})
 }
 

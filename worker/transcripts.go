@@ -31,3 +31,11 @@ func (t transcripts) Lookup(ctx context.Context, hashes [][]byte) ([]api.KeptTur
 func (t transcripts) Put(ctx context.Context, hash []byte, turn api.KeptTurn) error {
 	return t.store.PutChatTurn(ctx, store.ChatTurn{Hash: hash, SessionID: turn.SessionID, Messages: turn.Messages}, store.ChatLimits{})
 }
+
+// Unheard returns what broke off with its process.
+func (t transcripts) Unheard(ctx context.Context, histories [][]byte) ([]store.Unheard, error) {
+	return t.store.Unheard(ctx, histories)
+}
+
+// Heard says that a run's client has the whole answer.
+func (t transcripts) Heard(ctx context.Context, runID string) error { return t.store.Heard(ctx, runID) }

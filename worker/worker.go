@@ -44,6 +44,8 @@ type Options struct {
 	Exe string
 	// Version of the binary, sent to upstreams as part of the user agent.
 	Version string
+	// onCommit is store.Options.OnCommit, for tests.
+	onCommit func(done bool)
 }
 
 // ConfigError says that the worker cannot work with the settings that it was
@@ -96,11 +98,21 @@ func Run(ctx context.Context, opts Options) error {
 		ctx, cancel := context.WithCancel(ctx)
 		group.Add(func() error { return w.serve(ctx) }, func(error) { cancel() })
 	}
+	abandoned := w.store.Abandoned()
+	if abandoned {
+		w.server.ExpectAdoption()
+	}
 	if err := opts.Child.Ready(); err != nil {
 		opts.Log.Warn("ready was not heard", "error", err)
 	}
+	if abandoned { // the database is opened when it is needed; now it is
+		w.adopt()
+	}
 	return group.Run()
 }
+
+// adopt goes on with what a dead process was making in the background.
+func (w *worker) adopt() { w.adopting.Go(func() { w.server.Adopt(context.Background()) }) }
 
 // worker is one profile's parts, put together.
 type worker struct {
@@ -112,6 +124,8 @@ type worker struct {
 	server  *api.Server
 	sandbox *sandbox.Sandbox
 	idle    *idle
+	// adopting are the calls of adopt that have not ended.
+	adopting sync.WaitGroup
 	// broken is closed when the database cannot be used any more.
 	broken chan struct{}
 }
@@ -123,7 +137,8 @@ func build(opts Options) (*worker, error) {
 	w.store = store.Open(start.Paths.Database, store.Options{
 		Log: opts.Log, Recover: true,
 		SettleResponse: api.SettleResponse(redact, time.Now), SettleAnswer: api.SettleAnswer,
-		OnBroken: sync.OnceFunc(func() { close(w.broken) }),
+		OnBroken: sync.OnceFunc(func() { close(w.broken) }), OnCommit: opts.onCommit,
+		OnAdopt: w.adopt,
 	})
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.sandbox = sandbox.New(sandbox.Options{})
@@ -180,6 +195,7 @@ func build(opts Options) (*worker, error) {
 		Tools:             toolNames(w.tools),
 		Version:           opts.Version,
 		Health:            w.health,
+		Redact:            redact,
 		OnBusy:            w.busy,
 		Log:               opts.Log,
 	})
@@ -302,6 +318,7 @@ func (w *worker) busy(turns int) {
 // processes stays behind.
 func (w *worker) close() {
 	w.idle.stop()
+	w.adopting.Wait()
 	w.tools.Close()
 	w.web.Close()
 	w.models.close()

@@ -42,6 +42,9 @@ type Turn struct {
 	Truncate bool
 	// SessionID groups turns of one chat; empty makes a new session.
 	SessionID string
+	// Follows names the history that the turn answers, in whatever way its client can
+	// name it again, for the record.
+	Follows []byte
 	// Source names the endpoint or command that asked, for the record.
 	Source string
 	// RequestID is the id under which logs and client know this request.
@@ -120,6 +123,7 @@ type Recorder interface {
 type Run struct {
 	ID        string
 	SessionID string
+	Follows   []byte // see Turn.Follows
 	Source    string
 	RequestID string
 	Model     string

@@ -31,6 +31,7 @@ func (l *loop) begin(ctx context.Context, turn Turn) error {
 		return l.agent.opts.Recorder.Begin(ctx, Run{
 			ID:        l.result.RunID,
 			SessionID: turn.SessionID,
+			Follows:   turn.Follows,
 			Source:    turn.Source,
 			RequestID: turn.RequestID,
 			Model:     l.agent.opts.Model,

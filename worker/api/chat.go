@@ -65,15 +65,19 @@ func (s *Server) chat(c echo.Context) error {
 	if claim != nil {
 		turn.RunID = prefixRun + s.opts.NewID()
 	}
+	var ran string
 	run := chatRun{
-		turn: turn, opts: opts, run: s.remembering(opts, request.Stream), stream: request.Stream, claim: claim,
+		turn: turn, opts: opts, run: s.remembering(opts, request.Stream, &ran), stream: request.Stream, claim: claim,
 		detached: s.opts.OnDisconnect == Detach || claim.keyed(),
 	}
 	var replay replayFunc
 	if request.Stream {
 		replay = replayCompletion(opts)
 	}
-	return s.once(c, claim, turn.RunID, "", replay, func() error { return s.chatTurnOf(c, run) })
+	return s.once(c, claim, turn.RunID, "", replay, func() error {
+		defer func() { s.heard(r.Context(), ran) }()
+		return s.chatTurnOf(c, run)
+	})
 }
 
 // chatTurnOf waits until the turn may run, runs it and answers.

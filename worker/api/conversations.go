@@ -38,18 +38,33 @@ func (cs *conversations) lineUp(name string) (*place, error) {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if len(cs.open[name]) >= cs.room {
+		return nil, errConversationBusy
+	}
+	return cs.enter(name), nil
+}
+
+// enterAgain is lineUp for a turn that was in line before, however long the line is.
+func (cs *conversations) enterAgain(name string) *place {
+	if name == "" {
+		return &place{}
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.enter(name)
+}
+
+// enter takes the last place. The caller holds mu.
+func (cs *conversations) enter(name string) *place {
 	waiting, busy := cs.open[name]
 	p := &place{cs: cs, name: name}
-	switch {
-	case !busy:
+	if !busy {
 		cs.open[name] = nil
-		return p, nil
-	case len(waiting) >= cs.room:
-		return nil, errConversationBusy
+		return p
 	}
 	p.turn = make(chan struct{})
 	cs.open[name] = append(waiting, p.turn)
-	return p, nil
+	return p
 }
 
 // wait waits until no turn before this one runs. If it fails the place has

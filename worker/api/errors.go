@@ -61,6 +61,7 @@ const (
 	codeItemNotFound     = "item_not_found"
 	codeInFlight         = "response_in_progress"
 	codeNotBackground    = "response_not_background"
+	codeElsewhere        = "response_made_elsewhere"
 	codeCancelled        = "response_cancelled"
 	codeStorage          = "storage_full"
 	codeKeyConflict      = "idempotency_key_conflict"

@@ -26,6 +26,8 @@ type Store interface {
 	BeginIdempotent(ctx context.Context, claim store.Claim) (store.Claimed, error)
 	FinishIdempotent(ctx context.Context, finish store.Finish) error
 	ForgetIdempotent(ctx context.Context, scope, key string) (bool, error)
+
+	Adopted(ctx context.Context) ([]store.Adopted, error)
 }
 
 // createResponse answers POST /v1/responses.
@@ -49,6 +51,11 @@ func (s *Server) createResponse(c echo.Context) error {
 	}
 	if p.claim, err = s.wanted(r, body); err != nil {
 		return err
+	}
+	if request.Background {
+		if err := p.remember(body); err != nil {
+			return err
+		}
 	}
 	p.detach(request.Background || s.opts.OnDisconnect == Detach || p.claim.keyed())
 	var replay replayFunc

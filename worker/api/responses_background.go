@@ -49,10 +49,6 @@ func (s *Server) runInBackground(c echo.Context, p *responseRun) error {
 	}
 	s.live.add(p)
 	queued := p.snapshot()
-	if err := p.claim.end(ctx, p.claim.finish(http.StatusOK, queued)); err != nil {
-		s.opts.Log.Warn("answer was not kept for a repeated request", "request_id", p.turn.RequestID, "error", err)
-	}
-	p.claim = nil // what follows is not part of the answer
 	p.log.add(p.first(), false)
 	begun = true
 	s.working.Go(func() {
@@ -102,8 +98,8 @@ func (p *responseRun) runQueued(ctx context.Context, place *place) {
 	_, _ = p.run(ctx, nobody)
 }
 
-// leaveQueue waits until the turn may run.
-func (p *responseRun) leaveQueue(ctx context.Context, place *place) (leave func(), err error) {
+// waitForTurn waits until the turn may run.
+func (p *responseRun) waitForTurn(ctx context.Context, place *place) (leave func(), err error) {
 	if err := place.wait(ctx); err != nil {
 		return nil, err
 	}
@@ -113,8 +109,20 @@ func (p *responseRun) leaveQueue(ctx context.Context, place *place) (leave func(
 		return nil, err
 	}
 	leave = func() { leaveGate(); place.leave() }
-	if p.record.Conversation == "" {
-		return leave, nil
+	// What ran meanwhile has used tokens.
+	if err := p.s.withinQuota(ctx); err != nil {
+		leave()
+		return nil, err
+	}
+	return leave, nil
+}
+
+// leaveQueue waits until the turn may run, and finds out what it follows unless that
+// is known.
+func (p *responseRun) leaveQueue(ctx context.Context, place *place) (leave func(), err error) {
+	leave, err = p.waitForTurn(ctx, place)
+	if err != nil || len(p.turn.History) > 0 {
+		return leave, err
 	}
 	begun := p.encoder
 	if err := p.begin(ctx); err != nil {

@@ -17,11 +17,34 @@ import (
 // No log of events is kept anywhere: with the outline of the first stream the
 // events are the same, with the same numbers, because everything else in them
 // follows from the response. Status lines of Open WebUI are not made again.
-// Without an outline, as after a crash, each text is one piece, and the end of the
-// stream is sent whatever number the client has.
+// Without an outline, as after a crash, each text is one piece; then, and when the
+// process died on the way, the end of the stream is sent whatever number the client
+// has.
 func replayResponse(response *openai.Response, stored outline, after int64, send func([]byte) error) error {
 	r := replay{responseEncoder: newResponseEncoder(responseOptions{response: *response}), output: response.Output}
 	r.after = after
+	err := r.far(response.Status, stored, send)
+	if err != nil || response.Status == openai.StatusQueued || response.Status == openai.StatusInProgress {
+		return err
+	}
+	r.buf = r.buf[:0]
+	r.settleText()
+	for i := range r.items {
+		r.endCall(i)
+	}
+	if !stored.whole() { // a client may have events that nobody knows any more
+		r.sequence = max(r.sequence, after+1)
+	}
+	r.state = response.ResponseState
+	r.last()
+	if len(r.buf) == 0 {
+		return nil
+	}
+	return send(r.buf)
+}
+
+// far makes the events of the stream as far as the items go.
+func (r *replay) far(status string, stored outline, send func([]byte) error) error {
 	var err error
 	emit := func(events []byte) {
 		if err == nil && len(events) > 0 {
@@ -29,11 +52,11 @@ func replayResponse(response *openai.Response, stored outline, after int64, send
 		}
 	}
 	emit(r.begin())
-	if response.Status == openai.StatusQueued {
+	if status == openai.StatusQueued {
 		return err
 	}
 	emit(r.start())
-	entries, known := stored.entries()
+	entries, _ := stored.entries()
 	for err == nil {
 		r.buf = r.buf[:0]
 		kind, n, ok := entries.next()
@@ -44,28 +67,15 @@ func replayResponse(response *openai.Response, stored outline, after int64, send
 			emit(r.buf)
 		}
 	}
-	r.buf = r.buf[:0]
 	for err == nil && r.next < len(r.output) { // what the outline does not know of
+		r.buf = r.buf[:0]
 		if err = r.item(); err == nil {
 			r.text(len(r.rest))
 			r.settleText()
 			r.endCall(r.next - 1)
+			emit(r.buf)
 		}
 	}
-	if err != nil || response.Status == openai.StatusInProgress {
-		emit(r.buf)
-		return err
-	}
-	r.settleText()
-	for i := range r.items {
-		r.endCall(i)
-	}
-	if !known {
-		r.sequence = max(r.sequence, after+1)
-	}
-	r.state = response.ResponseState
-	r.last()
-	emit(r.buf)
 	return err
 }
 

@@ -44,6 +44,14 @@ func (l *live) enterBackground(places int) bool {
 	return true
 }
 
+// forceBackground takes a place in the background, also if none is left: for a run
+// that had one before.
+func (l *live) forceBackground() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.background++
+}
+
 func (l *live) leaveBackground() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

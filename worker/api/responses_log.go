@@ -15,6 +15,7 @@ type eventLog struct {
 	bytes   []byte
 	ends    []int         // where each event ends
 	over    bool          // nothing follows
+	resumed int           // how many events are of a process that died; 0 if none died
 	changed chan struct{} // closed at the next change
 }
 
@@ -35,10 +36,29 @@ func (l *eventLog) add(events []byte, over bool) {
 	l.changed = make(chan struct{})
 }
 
+// resumedHere says that what follows is of another process than what was added.
+func (l *eventLog) resumedHere() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resumed = len(l.ends)
+}
+
+// place is where a reader goes on that wants the events from one on. Who has more
+// events than there are has some of a process that died, which nobody knows any
+// more: what came instead follows.
+func (l *eventLog) place(from int64) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.resumed > 0 && from > int64(len(l.ends)) {
+		return l.resumed
+	}
+	return int(max(from, 0))
+}
+
 // follow sends the events from the given one on, until the last one was sent,
 // ctx ends, or send fails. What send gets stays valid.
 func (l *eventLog) follow(ctx context.Context, from int64, send func([]byte) error) error {
-	next := int(max(from, 0))
+	next := l.place(from)
 	for {
 		l.mu.Lock()
 		var events []byte

@@ -16,15 +16,25 @@ import (
 // Numbers are written as in encoding/binary's uvarint.
 type outline []byte
 
-// outlineFormat is the first byte of an outline.
-const outlineFormat = 1
+// The first byte of an outline. The second one is that of a response that was gone
+// on with after a crash: what was sent last before that is not in it.
+const (
+	outlineFormat  = 1
+	outlineResumed = 2
+)
 
 func newOutline() outline { return outline{outlineFormat} }
+
+// resumed marks the outline as that of a response which was gone on with.
+func (o outline) resumed() { o[0] = outlineResumed }
+
+// whole says whether all that was ever sent is in it.
+func (o outline) whole() bool { return len(o) > 0 && o[0] == outlineFormat }
 
 // entries returns the entries, and false if there is no outline, or one of a
 // format that is not known.
 func (o *outline) entries() (outline, bool) {
-	if len(*o) == 0 || (*o)[0] != outlineFormat {
+	if len(*o) == 0 || (*o)[0] != outlineFormat && (*o)[0] != outlineResumed {
 		return nil, false
 	}
 	return (*o)[1:], true

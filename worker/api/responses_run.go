@@ -49,6 +49,7 @@ type responseRun struct {
 	acted  bool           // a tool has begun
 	final  []byte         // the whole response, when it has ended
 	late   *store.Put     // how its end is to be stored, if that went wrong
+	before llm.Usage      // by processes that died on the way
 
 	mu      sync.Mutex // guards encoder
 	encoder *responseEncoder
@@ -223,7 +224,15 @@ func (p *responseRun) putBegin(ctx context.Context) error {
 	if p.record.Transcript, err = json.Marshal(p.added); err != nil {
 		return fmt.Errorf("encode transcript: %w", err)
 	}
-	err = p.s.opts.Store.PutResponse(ctx, p.record, store.Put{Keep: p.s.opts.StoredResponses, Update: p.put})
+	put := store.Put{Keep: p.s.opts.StoredResponses, Update: p.put}
+	if p.request.Background && !p.put { // the answer; what follows is no part of it
+		put.Finish = p.claim.finish(http.StatusOK, p.record.Body)
+	}
+	err = p.s.opts.Store.PutResponse(ctx, p.record, put)
+	if err == nil && put.Finish != nil {
+		p.claim.land()
+		p.claim = nil
+	}
 	p.put = p.put || err == nil
 	return err
 }
@@ -251,6 +260,9 @@ func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bo
 			p.acted = true
 		}
 		events, more := p.encode(event)
+		if p.request.Background && isTool(event) {
+			p.save(ctx)
+		}
 		if len(events) == 0 && more {
 			return nil
 		}
@@ -261,6 +273,15 @@ func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bo
 		p.log.add(last, true)
 	}
 	return last, f
+}
+
+func isTool(event agent.Event) bool {
+	switch event.(type) {
+	case agent.ToolStarted, agent.ToolFinished:
+		return true
+	default:
+		return false
+	}
 }
 
 // runGuarded runs the turn and makes an error of its panic: the response ends like
@@ -300,6 +321,7 @@ func (p *responseRun) tell(events []byte, flush bool, send func([]byte, bool) er
 func (p *responseRun) end(ctx context.Context, result agent.Result, err error) ([]byte, *failure) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	result.Usage = p.before.Add(result.Usage)
 	var last []byte
 	var f *failure
 	cause := context.Cause(ctx)

@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"hermes/worker/agent"
@@ -12,8 +11,12 @@ import (
 	"hermes/worker/store"
 )
 
-// diedMessage is what a response says whose process died.
-const diedMessage = "The server stopped while this response was made. The output holds what was recorded until then; the effects of a tool that ran are unknown."
+// What a response says whose process died, and one that was gone on with until that
+// was no use.
+const (
+	diedMessage      = "The server stopped while this response was made. The output holds what was recorded until then; the effects of a tool that ran are unknown."
+	diedAgainMessage = "The server stopped %d times while this response was made, so it is not tried again. The output holds what was recorded until then; the effects of a tool that ran are unknown."
+)
 
 // SettleResponse returns what ends responses whose process died, for
 // store.Options: they have failed, and hold all that was recorded of their turns,
@@ -29,53 +32,38 @@ func SettleResponse(redact func(string) string, now func() time.Time) func(store
 }
 
 func settle(response store.Response, recorded []store.Message, redact func(string) string, now func() time.Time) (store.Settled, error) {
-	var body openai.Response
-	if err := json.Unmarshal(response.Body, &body); err != nil {
-		return store.Settled{}, fmt.Errorf("read response: %w", err)
-	}
-	var history []llm.Message // the input
-	if len(response.Transcript) > 0 {
-		if err := json.Unmarshal(response.Transcript, &history); err != nil {
-			return store.Settled{}, fmt.Errorf("read transcript: %w", err)
-		}
-	}
-	said, err := recordedMessages(recorded)
+	r, err := readInterrupted(response, recorded)
 	if err != nil {
 		return store.Settled{}, err
 	}
-	encoder := newResponseEncoder(responseOptions{
-		response: body, now: now, newID: counter(strings.TrimPrefix(response.ID, openai.PrefixResponse) + "_"),
-	})
-	for _, event := range eventsOf(said, redact) {
-		encoder.event(event)
+	encoder, _, err := r.encoder(responseOptions{now: now}, response.Outline, redact)
+	if err != nil {
+		return store.Settled{}, err
 	}
-	encoder.fail(openai.ResponseError{Code: openai.CodeServerError, Message: diedMessage}, usageSum(said))
-	transcript, err := json.Marshal(append(history, said...))
+	message := diedMessage
+	if response.Resumes > 0 {
+		message = fmt.Sprintf(diedAgainMessage, response.Resumes+1)
+	}
+	all := r.all()
+	encoder.fail(openai.ResponseError{Code: openai.CodeServerError, Message: message}, usageSum(all))
+	transcript, err := json.Marshal(all)
 	if err != nil {
 		return store.Settled{}, fmt.Errorf("encode transcript: %w", err)
 	}
 	// What was done stays part of the conversation. Where nothing was, the person
 	// asks again.
-	return store.Settled{Status: store.ResponseFailed, Body: encoder.object(), Transcript: transcript, Head: len(said) > 0}, nil
+	return store.Settled{
+		Status: store.ResponseFailed, Body: encoder.object(), Outline: encoder.outline, Transcript: transcript,
+		Head: len(r.said) > 0 || response.Resumes > 0,
+	}, nil
 }
 
 // recordedMessages reads what a run recorded after the message that it answers.
 func recordedMessages(recorded []store.Message) ([]llm.Message, error) {
-	var messages []llm.Message
-	for i, row := range recorded {
-		if i == 0 {
-			continue
-		}
-		var message llm.Message
-		if row.Role == store.RoleTool {
-			message = llm.TextMessage(llm.Tool, row.Text)
-			message.ToolCallID = row.ToolCallID
-		} else if err := json.Unmarshal(row.Body, &message); err != nil {
-			return nil, fmt.Errorf("read message %d: %w", row.ID, err)
-		}
-		messages = append(messages, message)
+	if len(recorded) == 0 {
+		return nil, nil
 	}
-	return messages, nil
+	return messagesOf(recorded[1:])
 }
 
 // eventsOf makes the events of a turn of the messages that it left.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -139,6 +140,12 @@ func (s *Server) cancelResponse(c echo.Context) error {
 	}
 	if !response.Background {
 		return invalid("", codeNotBackground, "Only a response that is made with background: true can be cancelled. Close the connection of any other one to stop it.")
+	}
+	if p == nil && response.InFlight() { // as while one process takes over from another
+		f := refused(http.StatusServiceUnavailable, openai.TypeServer, codeElsewhere,
+			"The response is still made by the process that this one takes over from. Try again in a moment.")
+		f.retryAfter = time.Second
+		return f
 	}
 	if p != nil && p.late != nil {
 		response.Body = p.final

@@ -95,6 +95,8 @@ type Options struct {
 	// time, the last one with the latest number.
 	OnBusy func(turns int)
 	Log    *slog.Logger
+	// Redact takes secrets out of what is made of records. Nil leaves all as it is.
+	Redact func(string) string
 	// Now and NewID are replaced in tests.
 	Now   func() time.Time
 	NewID func() string
@@ -117,6 +119,9 @@ type Server struct {
 	conversations conversations
 	live          live
 	working       sync.WaitGroup // turns in the background
+	adoption      chan struct{}  // see ExpectAdoption; nil if there is none
+	adoptionOnce  sync.Once      // closes it
+	adopting      sync.Mutex     // held by Adopt
 	flights       flights
 	tasks         chan struct{} // holds one for each task that runs
 	handler       http.Handler
@@ -147,6 +152,9 @@ func New(opts Options) *Server {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Redact == nil {
+		opts.Redact = func(text string) string { return text }
 	}
 	if opts.NewID == nil {
 		opts.NewID = func() string { return strings.ToLower(rand.Text()) }
@@ -201,10 +209,10 @@ func (s *Server) routes() http.Handler {
 	e.Match(read, "/models", s.listModels, s.authorize)
 	e.Match(read, "/models/*", s.showModel, s.authorize)
 	e.POST("/chat/completions", s.chat, s.authorize)
-	e.POST("/responses", s.createResponse, s.authorize)
-	e.Match(read, "/responses/:id", s.showResponse, s.authorize)
-	e.DELETE("/responses/:id", s.deleteResponse, s.authorize)
-	e.POST("/responses/:id/cancel", s.cancelResponse, s.authorize)
+	e.POST("/responses", s.createResponse, s.authorize, s.afterAdoption)
+	e.Match(read, "/responses/:id", s.showResponse, s.authorize, s.afterAdoption)
+	e.DELETE("/responses/:id", s.deleteResponse, s.authorize, s.afterAdoption)
+	e.POST("/responses/:id/cancel", s.cancelResponse, s.authorize, s.afterAdoption)
 	e.Match(read, "/responses/:id/input_items", s.listInputItems, s.authorize)
 	s.metrics.routes = e.Routes()
 	return e

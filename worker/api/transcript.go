@@ -10,6 +10,7 @@ import (
 
 	"hermes/worker/agent"
 	"hermes/worker/llm"
+	"hermes/worker/store"
 )
 
 const (
@@ -32,6 +33,11 @@ type Transcripts interface {
 	Lookup(ctx context.Context, hashes [][]byte) ([]KeptTurn, error)
 	// Put keeps a turn under the hash of the history that it ends.
 	Put(ctx context.Context, hash []byte, turn KeptTurn) error
+	// Unheard returns the runs that answered one of these histories (Turn.Follows)
+	// and whose process died before their client had the whole answer. Heard says
+	// that it has.
+	Unheard(ctx context.Context, histories [][]byte) ([]store.Unheard, error)
+	Heard(ctx context.Context, runID string) error
 }
 
 // KeptTurn is a turn of a chat.
@@ -48,13 +54,15 @@ type runFunc func(ctx context.Context, turn agent.Turn, emit func(agent.Event) e
 // remembering returns a Run that knows what the turns before truly were, and keeps
 // what this one is before the client has the end of its answer: the next request
 // may follow at once.
-func (s *Server) remembering(opts chatOptions, stream bool) runFunc {
+//
+// The name of the run goes to ran: its client has to be told of the end yet.
+func (s *Server) remembering(opts chatOptions, stream bool, ran *string) runFunc {
 	if s.opts.Transcripts == nil {
 		return s.opts.Agent.Run
 	}
 	return func(ctx context.Context, turn agent.Turn, emit func(agent.Event) error) (agent.Result, error) {
-		var end chain
-		turn, end = s.restore(ctx, turn)
+		turn, end, broken := s.restore(ctx, turn)
+		turn.Follows = bytes.Clone(end.sum[:])
 		if turn.SessionID == "" {
 			turn.SessionID = prefixChat + s.opts.NewID()
 		}
@@ -62,8 +70,9 @@ func (s *Server) remembering(opts chatOptions, stream bool) runFunc {
 		// Of a turn that broke off, a client has what was streamed. One that has gone
 		// may have less of it: then what is kept is not found, and does no harm.
 		if err == nil || stream && !opts.lastOnly {
-			s.keep(ctx, turn, end, result, opts.lastOnly)
+			s.keep(ctx, turn, end, keeping{result: result, before: broken, lastOnly: opts.lastOnly})
 		}
+		*ran = result.RunID
 		return result, err
 	}
 }
@@ -71,38 +80,84 @@ func (s *Server) remembering(opts chatOptions, stream bool) runFunc {
 // restore puts what is kept into a turn's history in place of what the client was
 // shown of it, finds the session that it goes on with, and returns the history's
 // chain too. A history that was edited, cut or begun anew has other hashes from
-// there on, so what does not belong to it is not found.
-func (s *Server) restore(ctx context.Context, turn agent.Turn) (agent.Turn, chain) {
-	var end chain
-	var hashes [][]byte
-	var places []int
-	for i, message := range turn.History {
+// there on, so what does not belong to it is not found. What a crash broke off comes
+// back too; broken is what of it the turn goes on from.
+func (s *Server) restore(ctx context.Context, turn agent.Turn) (restored agent.Turn, end chain, broken []llm.Message) {
+	var answers, asked [][]byte // hashes of histories that end so
+	for _, message := range turn.History {
 		end.add(message)
 		if message.Role == llm.Assistant {
-			hashes, places = append(hashes, bytes.Clone(end.sum[:])), append(places, i)
+			answers = append(answers, bytes.Clone(end.sum[:]))
+		} else {
+			asked = append(asked, bytes.Clone(end.sum[:]))
 		}
 	}
-	if len(hashes) == 0 {
-		return turn, end
-	}
-	kept, err := s.opts.Transcripts.Lookup(ctx, hashes)
-	if err != nil {
-		s.opts.Log.Warn("history was not restored", "request_id", turn.RequestID, "error", err)
-		return turn, end
-	}
-	restored := slices.Clone(turn.History)
-	size := 0
-	for k, before := range slices.Backward(kept) { // so that the places before hold
-		turn.SessionID = cmp.Or(turn.SessionID, before.SessionID)
-		if size += len(before.Messages); size > maxRestored {
-			break
+	kept := make([]KeptTurn, len(answers))
+	if len(answers) > 0 {
+		found, err := s.opts.Transcripts.Lookup(ctx, answers)
+		if err != nil {
+			s.opts.Log.Warn("history was not restored", "request_id", turn.RequestID, "error", err)
+			return turn, end, nil
 		}
-		if messages := readTurn(before.Messages); messages != nil {
-			restored = slices.Replace(restored, places[k], places[k]+1, messages...)
-		}
+		kept = found
 	}
-	turn.History = restored
-	return turn, end
+	r := restoring{history: turn.History, kept: kept, broken: s.brokenTurns(ctx, turn, asked)}
+	turn.History = r.all()
+	turn.SessionID = cmp.Or(turn.SessionID, r.sessionID)
+	return turn, end, r.goesOn
+}
+
+// restoring is a history in which turns take the place of what was shown of them.
+type restoring struct {
+	history []llm.Message // as the client sent it
+	kept    []KeptTurn    // for each of its answers
+	broken  []brokenTurn  // for each of its other messages
+
+	restored  []llm.Message
+	size      int
+	sessionID string        // the newest
+	goesOn    []llm.Message // what was put back behind the last message
+}
+
+// all goes from the end to the beginning, so that places hold and the newest turns
+// have the room that there is.
+func (r *restoring) all() []llm.Message {
+	r.restored = slices.Clone(r.history)
+	answers, others := len(r.kept), len(r.broken)
+	known := false // the answer that follows
+	for i, message := range slices.Backward(r.history) {
+		if message.Role == llm.Assistant {
+			answers--
+			known = r.kept[answers].SessionID != "" || len(r.kept[answers].Messages) > 0
+			r.answer(i, r.kept[answers])
+			continue
+		}
+		others--
+		broken := r.broken[others]
+		r.sessionID = cmp.Or(r.sessionID, broken.sessionID)
+		if i == len(r.history)-1 {
+			broken.messages = withoutLastWords(broken.messages)
+		}
+		if r.size += broken.size; len(broken.messages) > 0 && r.size <= maxRestored {
+			r.restored = broken.putBack(r.restored, i, known)
+			if i == len(r.history)-1 {
+				r.goesOn = broken.messages
+			}
+		}
+		known = false
+	}
+	return r.restored
+}
+
+// answer puts a turn in the place of what the client has of it.
+func (r *restoring) answer(i int, turn KeptTurn) {
+	r.sessionID = cmp.Or(r.sessionID, turn.SessionID)
+	if r.size += len(turn.Messages); r.size > maxRestored {
+		return
+	}
+	if messages := readTurn(turn.Messages); messages != nil {
+		r.restored = slices.Replace(r.restored, i, i+1, messages...)
+	}
 }
 
 // readTurn returns nil for what is no turn.
@@ -114,10 +169,19 @@ func readTurn(kept []byte) []llm.Message {
 	return messages
 }
 
+// keeping is what becomes of a turn.
+type keeping struct {
+	result agent.Result
+	// before is what a crash broke off and the turn went on from.
+	before   []llm.Message
+	lastOnly bool
+}
+
 // keep keeps a turn: what of it its client cannot send back, and which session it
 // belongs to. End is the chain of the history before it.
-func (s *Server) keep(ctx context.Context, turn agent.Turn, end chain, result agent.Result, lastOnly bool) {
-	shown := llm.TextMessage(llm.Assistant, answerContent(result, lastOnly).Text)
+func (s *Server) keep(ctx context.Context, turn agent.Turn, end chain, k keeping) {
+	result := k.result
+	shown := llm.TextMessage(llm.Assistant, answerContent(result, k.lastOnly).Text)
 	shown.ToolCalls = result.ClientCalls
 	if visible(llm.Assistant, shown.Text()) == "" && len(shown.ToolCalls) == 0 {
 		return // an answer without a word does not come back
@@ -130,12 +194,13 @@ func (s *Server) keep(ctx context.Context, turn agent.Turn, end chain, result ag
 			s.opts.Log.Warn("turn was not kept", "request_id", turn.RequestID, "error", err)
 		}
 	}
-	if !slices.ContainsFunc(result.Messages, func(m llm.Message) bool { return len(m.ToolCalls) > 0 }) {
+	all := slices.Concat(k.before, result.Messages)
+	if !slices.ContainsFunc(all, func(m llm.Message) bool { return len(m.ToolCalls) > 0 }) {
 		// Only the name of the session is kept, for which nobody has to wait.
 		s.working.Go(func() { put(nil) })
 		return
 	}
-	messages, err := json.Marshal(result.Messages)
+	messages, err := json.Marshal(all)
 	if err != nil {
 		s.opts.Log.Warn("turn was not kept", "request_id", turn.RequestID, "error", err)
 		return

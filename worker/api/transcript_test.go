@@ -18,6 +18,7 @@ import (
 	"hermes/worker/api"
 	"hermes/worker/llm"
 	"hermes/worker/openai"
+	"hermes/worker/store"
 )
 
 // memory is Transcripts without a database.
@@ -48,6 +49,10 @@ func (m *memory) Put(ctx context.Context, hash []byte, turn api.KeptTurn) error 
 	m.turns[string(hash)] = turn
 	return m.err
 }
+
+func (m *memory) Unheard(context.Context, [][]byte) ([]store.Unheard, error) { return nil, nil }
+
+func (m *memory) Heard(context.Context, string) error { return nil }
 
 // worked is a turn that used a tool between two texts.
 func worked(n int) agent.Result {

@@ -22,6 +22,8 @@ type database struct {
 	// It belongs to whoever has the connection. A new connection has the highest
 	// level, so what is believed of it is never too much.
 	level promise
+	// onCommit is Options.OnCommit.
+	onCommit func(done bool)
 
 	mu       sync.Mutex // guards prepared
 	prepared map[string]*sqlx.Stmt
@@ -114,10 +116,18 @@ func (t *transaction) run(ctx context.Context, conn *sqlx.Conn, p promise, work 
 	if err := work(t); err != nil {
 		return err
 	}
+	t.committing(false)
 	if err := t.tx.Commit(); err != nil {
 		return &commitError{err}
 	}
+	t.committing(true)
 	return nil
+}
+
+func (t *transaction) committing(done bool) {
+	if t.db.onCommit != nil {
+		t.db.onCommit(done)
+	}
 }
 
 // Waiting ends with its context: for the connection, and for the write lock. The

@@ -50,6 +50,9 @@ type Run struct {
 	Source    string `db:"source"`
 	RequestID string `db:"request_id"`
 	Model     string `db:"model"`
+	// History names the history of a chat that the run answers, as its client shows
+	// it: see Unheard. It is not read back.
+	History string `db:"-"`
 	// Began is when the run began; zero means now.
 	Began time.Time `db:"-"`
 	// Ended is zero while the run is StatusRunning. From here on the fields are

@@ -46,6 +46,10 @@ type Response struct {
 	// Transcript is what this turn adds to the history that a model is given, the
 	// client's input included. Only Chain gives it back.
 	Transcript []byte `db:"transcript"`
+	// Request is what its writer needs to go on with it after a crash; Resumes is how
+	// often that was done before, set by the store. Only Adopted gives them back.
+	Request []byte `db:"request"`
+	Resumes int    `db:"resumes"`
 	// Created is when the response was made; zero means now.
 	Created time.Time `db:"-"`
 }
@@ -166,8 +170,9 @@ func (s *Store) insertResponse(ctx context.Context, tx *transaction, r Response)
 		return err
 	}
 	_, err = tx.ExecContext(ctx, `
-		INSERT INTO response_bodies (turn_id, instructions, body, outline, input) VALUES (?, ?, coalesce(?, x''), coalesce(?, x''), coalesce(?, x''))`,
-		turn, r.Instructions, r.Body, r.Outline, r.Input)
+		INSERT INTO response_bodies (turn_id, instructions, body, outline, input, request)
+		VALUES (?, ?, coalesce(?, x''), coalesce(?, x''), coalesce(?, x''), coalesce(?, x''))`,
+		turn, r.Instructions, r.Body, r.Outline, r.Input, r.Request)
 	return err
 }
 
@@ -190,6 +195,9 @@ func updateResponse(ctx context.Context, tx *transaction, turn int64, r Response
 			outline = coalesce(?, outline), input = coalesce(?, input)
 		WHERE turn_id = ?`,
 		r.Instructions, r.Body, r.Outline, r.Input, turn)
+	if err == nil && !r.InFlight() { // there is nothing to go on with any more
+		_, err = tx.ExecContext(ctx, `UPDATE response_bodies SET request = x'' WHERE turn_id = ? AND request <> x''`, turn)
+	}
 	if err != nil || r.Transcript == nil {
 		return err
 	}

@@ -20,8 +20,9 @@ func (s *Store) BeginRun(ctx context.Context, session Session, run Run, input Me
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO runs (id, session_id, source, request_id, model, status, owner, began_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			run.ID, session.ID, run.Source, run.RequestID, run.Model, StatusRunning, s.owner, micros(began))
+			INSERT INTO runs (id, session_id, source, request_id, model, status, owner, began_at, history)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''))`,
+			run.ID, session.ID, run.Source, run.RequestID, run.Model, StatusRunning, s.owner, micros(began), []byte(run.History))
 		if isTaken(err) {
 			return fmt.Errorf("run %q: %w", run.ID, ErrExists)
 		}

@@ -16,8 +16,9 @@ const internalError = 500
 type Settled struct {
 	// Status is one of those that have ended.
 	Status string
-	// Body and Transcript replace what is stored, unless they are nil.
+	// Body, Outline and Transcript replace what is stored, unless they are nil.
 	Body       []byte
+	Outline    []byte
 	Transcript []byte
 	// Head makes it the head of its conversation, if nothing else became that.
 	Head bool
@@ -60,13 +61,14 @@ func (s *Store) settle(ctx context.Context, db *database) (bool, error) {
 		return false, err
 	}
 	var runs, responses, claims int
+	var adopted []Adopted
 	var jobs int64
 	err = transact(ctx, db, outliveMachine, func(tx *transaction) error {
 		now := s.opts.Now()
 		if runs, err = s.settleRuns(ctx, tx, string(owners), now); err != nil {
 			return err
 		}
-		if responses, err = s.settleResponses(ctx, tx, string(owners)); err != nil {
+		if responses, adopted, err = s.settleResponses(ctx, tx, string(owners)); err != nil {
 			return err
 		}
 		if claims, err = s.settleClaims(ctx, tx, string(owners), now); err != nil {
@@ -78,7 +80,13 @@ func (s *Store) settle(ctx context.Context, db *database) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("settle interrupted runs: %w", err)
 	}
-	s.opts.Log.Warn("interrupted runs were settled", "runs", runs, "responses", responses, "idempotency_keys", claims, "jobs", jobs)
+	s.opts.Log.Warn("interrupted runs were settled", "runs", runs, "responses", responses, "adopted", len(adopted), "idempotency_keys", claims, "jobs", jobs)
+	if len(adopted) > 0 {
+		s.adopting.Lock()
+		s.adopted = append(s.adopted, adopted...)
+		s.adopting.Unlock()
+		s.opts.OnAdopt()
+	}
 	return true, nil
 }
 
@@ -140,38 +148,55 @@ func (s *Store) settleCalls(ctx context.Context, tx *transaction, runID, session
 	return nil
 }
 
-// settleResponses ends responses as Options.SettleResponse says.
-func (s *Store) settleResponses(ctx context.Context, tx *transaction, owners string) (int, error) {
+// settleResponses ends responses as Options.SettleResponse says, but for those that
+// are adopted.
+func (s *Store) settleResponses(ctx context.Context, tx *transaction, owners string) (ended int, adopted []Adopted, err error) {
 	var rows []responseRow
-	err := tx.SelectContext(ctx, &rows, `
-		SELECT r.turn_id, r.id, r.previous_id, r.conversation, r.run_id, r.status, r.background, r.created_at,
-			b.instructions, b.body, b.input, t.transcript
+	err = tx.SelectContext(ctx, &rows, `
+		SELECT r.turn_id, r.id, r.previous_id, r.conversation, r.run_id, r.status, r.background, r.created_at, r.resumes,
+			b.instructions, b.body, b.outline, b.input, b.request, t.transcript
 		FROM responses r JOIN response_bodies b ON b.turn_id = r.turn_id JOIN turns t ON t.id = r.turn_id
 		WHERE r.status IN ('queued', 'in_progress') AND r.owner IN (SELECT value FROM json_each(?)) ORDER BY r.turn_id`, owners)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	for _, row := range rows {
-		settled := Settled{Status: ResponseFailed}
-		if s.opts.SettleResponse != nil {
-			messages, err := runMessages(ctx, tx, row.RunID)
-			if err != nil {
-				return 0, err
-			}
-			settled = s.opts.SettleResponse(row.value(), messages)
+		messages, err := runMessages(ctx, tx, row.RunID)
+		if err != nil {
+			return 0, nil, err
 		}
-		end := Response{Status: settled.Status, Body: settled.Body, Transcript: settled.Transcript}
-		if err := updateResponse(ctx, tx, row.TurnID, end); err != nil {
-			return 0, err
+		mine, err := s.adopt(ctx, tx, row, messages)
+		if err != nil {
+			return 0, nil, err
 		}
-		if !settled.Head || row.Conversation == "" {
+		if mine != nil {
+			adopted = append(adopted, *mine)
 			continue
 		}
-		if err := advance(ctx, tx, row.ID); err != nil && !errors.Is(err, ErrConflict) {
-			return 0, err
+		ended++
+		if err := s.settleResponse(ctx, tx, row, messages); err != nil {
+			return 0, nil, err
 		}
 	}
-	return len(rows), nil
+	return ended, adopted, nil
+}
+
+func (s *Store) settleResponse(ctx context.Context, tx *transaction, row responseRow, messages []Message) error {
+	settled := Settled{Status: ResponseFailed}
+	if s.opts.SettleResponse != nil {
+		settled = s.opts.SettleResponse(row.value(), messages)
+	}
+	end := Response{Status: settled.Status, Body: settled.Body, Outline: settled.Outline, Transcript: settled.Transcript}
+	if err := updateResponse(ctx, tx, row.TurnID, end); err != nil {
+		return err
+	}
+	if !settled.Head || row.Conversation == "" {
+		return nil
+	}
+	if err := advance(ctx, tx, row.ID); err != nil && !errors.Is(err, ErrConflict) {
+		return err
+	}
+	return nil
 }
 
 func runMessages(ctx context.Context, tx *transaction, runID string) ([]Message, error) {

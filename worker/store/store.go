@@ -56,6 +56,13 @@ type Options struct {
 	// OnBroken is called, once, when a commit went wrong and every method fails from
 	// then on: see ErrIO. It must not call the Store.
 	OnBroken func()
+	// OnAdopt is called when recovery has taken over responses in the background,
+	// which Adopted hands out. It must not call the Store. Nil takes none over: they
+	// end as the others do.
+	OnAdopt func()
+	// OnCommit is called right before each commit and right after it. It is there
+	// for tests that end the process at that point.
+	OnCommit func(done bool)
 }
 
 // Store is the database of one profile. Its methods may be called by many
@@ -70,6 +77,9 @@ type Store struct {
 	presence *os.File   // see arrive; nil until first used
 	unclean  bool       // the file has to be looked through when it is opened
 	db       *database  // nil until first used
+
+	adopting sync.Mutex // guards adopted
+	adopted  []Adopted
 
 	// unsaved is about how many bytes were committed since the last checkpoint.
 	unsaved atomic.Int64
@@ -216,6 +226,7 @@ func (s *Store) connect(ctx context.Context, verify bool) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
+	db.onCommit = s.opts.OnCommit
 	if verify {
 		err = s.verify(ctx, db)
 	}

@@ -198,12 +198,12 @@ func (s *stage) furnish(t *testing.T) {
 	put(t, s.outside, "secret.txt", "the secret outside\n")
 	put(t, s.dir, "a.txt", "one\ntwo\n")
 	put(t, s.dir, "long.txt", strings.Repeat("a line that is as long as lines are, or so\n", 10_000))
-	for _, name := range []string{"picture.png", "other.png"} {
-		put(t, s.dir, name, "\x89PNG\r\n\x1a\n\x00\x00one")
+	for _, name := range []string{"data.bin", "other.bin"} {
+		put(t, s.dir, name, "\x7f\x00\x01\x00\x00\x00one")
 	}
 	put(t, home, "skills/tea/SKILL.md", skillText("tea"))
 	put(t, home, "skills/tea/references/long.md", numbered(20_000))
-	put(t, home, "skills/tea/assets/picture.png", "\x89PNG\r\n\x1a\n\x00\x00")
+	put(t, home, "skills/tea/assets/data.bin", "\x7f\x00\x01\x00PNG")
 	for i := range 300 {
 		name := fmt.Sprintf("skill-%d", i)
 		put(t, home, "skills/many/"+name+"/SKILL.md", "---\nname: "+name+"\ndescription: "+strings.Repeat("How to do it. ", 60)+"\n---\n")
