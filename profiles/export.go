@@ -203,9 +203,9 @@ func (e *export) tree(ctx context.Context, name string) error {
 			return err
 		}
 		err = e.entry(root, at, inside, entry)
-		var refused *archive.Refused
+		refused, ok := errors.AsType[*archive.RefusedError](err)
 		switch {
-		case errors.As(err, &refused):
+		case ok:
 			e.skip(inside, refused.Why)
 			if entry.IsDir() {
 				return fs.SkipDir
@@ -231,7 +231,7 @@ func (e *export) entry(root *os.Root, at, inside string, entry fs.DirEntry) erro
 		}
 		return e.to.Link(inside, target)
 	case !entry.Type().IsRegular():
-		return &archive.Refused{Path: inside, Why: errors.New("it is no plain file")}
+		return &archive.RefusedError{Path: inside, Why: errors.New("it is no plain file")}
 	}
 	f, err := root.OpenFile(at, os.O_RDONLY|noFollow|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -243,7 +243,7 @@ func (e *export) entry(root *os.Root, at, inside string, entry fs.DirEntry) erro
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return &archive.Refused{Path: inside, Why: errors.New("it is no plain file any more")}
+		return &archive.RefusedError{Path: inside, Why: errors.New("it is no plain file any more")}
 	}
 	err = e.to.File(inside, info.Size(), info.Mode()&0o100 != 0, info.ModTime(), f)
 	if err == nil {

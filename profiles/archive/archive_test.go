@@ -309,8 +309,7 @@ func TestWriterRefusesWhatAReaderWould(t *testing.T) {
 		"link outward": w.Link("workspace/a", "/etc/passwd"),
 		"large":        w.File("workspace/a", maxFile+1, false, time.Time{}, empty),
 	} {
-		var refused *Refused
-		if !errors.As(err, &refused) {
+		if _, ok := errors.AsType[*RefusedError](err); !ok {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

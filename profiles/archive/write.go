@@ -19,18 +19,18 @@ type Writer struct {
 	seen register
 }
 
-// Refused is why an entry cannot be in an archive. The archive is as it was
+// RefusedError is why an entry cannot be in an archive. The archive is as it was
 // before, and goes on without it.
-type Refused struct {
+type RefusedError struct {
 	Path string
 	Why  error
 }
 
 // Error names the entry and the reason.
-func (e *Refused) Error() string { return fmt.Sprintf("%s: %v", shown(e.Path), e.Why) }
+func (e *RefusedError) Error() string { return fmt.Sprintf("%s: %v", shown(e.Path), e.Why) }
 
 // Unwrap is the reason.
-func (e *Refused) Unwrap() error { return e.Why }
+func (e *RefusedError) Unwrap() error { return e.Why }
 
 // NewWriter begins an archive with its manifest.
 func NewWriter(to io.Writer, m Manifest) (*Writer, error) {
@@ -56,7 +56,7 @@ func (w *Writer) Dir(at string) error {
 // Link adds a symbolic link.
 func (w *Writer) Link(at, target string) error {
 	if err := linkFits(at, target); err != nil {
-		return &Refused{at, err}
+		return &RefusedError{at, err}
 	}
 	if err := w.admit(at, false, 0); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (w *Writer) admit(at string, dir bool, size int64) error {
 		err = w.seen.add(at, dir, size)
 	}
 	if err != nil {
-		return &Refused{at, err}
+		return &RefusedError{at, err}
 	}
 	return nil
 }
