@@ -17,7 +17,8 @@ type room struct {
 // stands below it. A new package needs a row here, and its reason.
 var rooms = map[string]room{
 	"configs":            {nil, "what can be told to a profile is the lowest layer; everybody may know it"},
-	"profiles":           {[]string{"configs"}, "what lies on disk does not know who serves it"},
+	"profiles/archive":   {nil, "it reads a format that anybody may have written; what a profile means is for others"},
+	"profiles":           {[]string{"configs", "profiles/archive"}, "what lies on disk does not know who serves it"},
 	"supervisor/handoff": {nil, "the contract between parent and child must not pull in either side"},
 	"supervisor/sandbox": {nil, "parent and child both run commands; how, is nobody else's business"},
 	"supervisor": {

@@ -25,7 +25,8 @@ func (h Home) unfinished(prefix string, name Name) string {
 }
 
 // sweep removes what commands that died have left in profiles/. The caller has
-// the home's lock, without which nothing is staged: whatever is there is dead.
+// the home's lock, without which nothing is staged: whatever is there is dead,
+// but for an import that holds a lock of its own.
 // A removal may go on outside the lock; helping it does no harm.
 func (h Home) sweep() error {
 	entries, err := os.ReadDir(h.ProfilesDir())
@@ -33,7 +34,9 @@ func (h Home) sweep() error {
 		return fmt.Errorf("clean up: %w", err)
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), stagingPrefix) || strings.HasPrefix(entry.Name(), deletedPrefix) {
+		dead := strings.HasPrefix(entry.Name(), stagingPrefix) || strings.HasPrefix(entry.Name(), deletedPrefix) ||
+			strings.HasPrefix(entry.Name(), importPrefix) && abandoned(filepath.Join(h.ProfilesDir(), entry.Name()))
+		if dead {
 			if err := removeAll(filepath.Join(h.ProfilesDir(), entry.Name())); err != nil {
 				return fmt.Errorf("clean up: %w", err)
 			}

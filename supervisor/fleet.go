@@ -38,6 +38,7 @@ type fleet struct {
 	say      func(line string) // for people
 	load     func(profiles.Profile) settings
 	spawn    spawn // what every worker has in common
+	manager  *manager
 
 	members  []*member
 	stopping bool
@@ -87,6 +88,7 @@ func (f *fleet) run(ctx context.Context) error {
 		}
 		last = now
 		f.advance(ctx, now)
+		f.manager.tell(f, now)
 		if f.stopping && f.idle() {
 			return nil
 		}

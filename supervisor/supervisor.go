@@ -107,6 +107,8 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	words := newTeller()
 	defer words.close(time.Second)
 	f := s.fleet(words)
+	f.manager = findManager(s.opts.Environ, s.opts.Log)
+	defer f.manager.close()
 	defer f.closeOutputs()
 	if err := s.gather(ctx, f); err != nil {
 		return err

@@ -25,6 +25,8 @@ live in its directory profiles/.`,
 		newProfileRenameCmd(a),
 		newProfileDeleteCmd(a),
 		newProfileUseCmd(a),
+		newProfileExportCmd(a),
+		newProfileImportCmd(a),
 	)
 }
 

@@ -62,7 +62,7 @@ process of its own.`,
 		}
 	}
 	add(groupProfiles, newSetupCmd(a), newProfileCmd(a), newConfigCmd(a), newPolicyCmd(a))
-	add(groupRun, newGatewayCmd(a), newChatCmd(a), newSessionCmd(a), newPromptCmd(a), newDoctorCmd(a))
+	add(groupRun, newGatewayCmd(a), newChatCmd(a), newSessionCmd(a), newPromptCmd(a), newDoctorCmd(a), newDeployCmd(a))
 	add(groupOther, newCompletionCmd(a), newVersionCmd(a))
 	root.AddCommand(newWorkerCmd(a), newPDFCmd(a))
 	help := newHelpCmd(root)
