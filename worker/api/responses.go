@@ -50,7 +50,7 @@ func (s *Server) createResponse(c echo.Context) error {
 	if p.claim, err = s.wanted(r, body); err != nil {
 		return err
 	}
-	p.detach(request.Background || s.opts.OnDisconnect == Detach || p.claim.keyed())
+	p.detach(request.Background || s.opts.OnDisconnect == Detach && !fromTerminal(r.Header) || p.claim.keyed())
 	var replay replayFunc
 	if request.Stream {
 		replay = s.replayAnswered(r.Context())
