@@ -23,6 +23,7 @@ type chatOptions struct {
 	session   string
 	named     bool // --session was given
 	continued bool
+	fresh     bool
 	quiet     bool
 	json      bool
 }
@@ -62,10 +63,9 @@ failed, and 130 when it was stopped.`,
 	}
 	cmd.Flags().StringVarP(&opts.session, "session", "s", "", "go on with the session of this `NAME` or id, or begin one of that name")
 	cmd.Flags().BoolVarP(&opts.continued, "continue", "c", false, "go on with the last session of this command")
-	cmd.Flags().Bool("new", false, "begin a session (default)")
+	cmd.Flags().BoolVar(&opts.fresh, "new", false, "begin a session (default)")
 	cmd.Flags().BoolVarP(&opts.quiet, "quiet", "q", false, "print nothing but the answer")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print the whole response as JSON, when it is there")
-	cmd.MarkFlagsMutuallyExclusive("session", "continue", "new")
 	must(cmd.RegisterFlagCompletionFunc("session", cobra.NoFileCompletions))
 	return cmd
 }

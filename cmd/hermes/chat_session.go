@@ -27,7 +27,10 @@ func newSessionName(now time.Time) string {
 
 // chosenSession is the name of the conversation that the flags ask for.
 func (opts *chatOptions) chosenSession(ctx context.Context) (name string, err error) {
-	if !opts.continued && !opts.named {
+	switch {
+	case opts.named && opts.continued || opts.fresh && (opts.named || opts.continued):
+		return "", usagef("--session, --continue and --new cannot be given together")
+	case !opts.named && !opts.continued:
 		return newSessionName(time.Now()), nil
 	}
 	if opts.named {
