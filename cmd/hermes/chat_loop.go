@@ -42,9 +42,14 @@ func (opts *chatOptions) loop(ctx context.Context, talk *conversation) error {
 	editor := newLineEditor(opts.app, kept)
 	opts.eprintf("Talking to %s, session %s. /help says more, Ctrl-D ends.\n", talk.profile.Name, talk.name)
 	for {
-		message, err := editor.read(ctx)
+		reading, done := interruptible(ctx, interrupts)
+		message, err := editor.read(reading)
+		if done(); errors.Is(err, context.Canceled) {
+			err = errInterrupted
+		}
 		switch {
 		case errors.Is(err, io.EOF):
+			opts.sayHowToGoOn(talk)
 			return nil
 		case errors.Is(err, errInterrupted) || ctx.Err() != nil:
 			return silent(exitInterrupted)
@@ -55,6 +60,7 @@ func (opts *chatOptions) loop(ctx context.Context, talk *conversation) error {
 		}
 		if word, _, _ := strings.Cut(message, " "); chatCommand.MatchString(word) {
 			if ended := opts.obey(ctx, talk, word); ended {
+				opts.sayHowToGoOn(talk)
 				return nil
 			}
 			continue
@@ -70,27 +76,43 @@ func (opts *chatOptions) loop(ctx context.Context, talk *conversation) error {
 
 // turn has a message answered, and tells what went wrong with that.
 func (opts *chatOptions) turn(ctx context.Context, talk *conversation, message string, interrupts <-chan os.Signal) {
-	select {
-	case <-interrupts: // that came too late for the turn before
-	default:
-	}
-	turn, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		select {
-		case <-interrupts:
-			cancel()
-		case <-turn.Done():
-		}
-	})
-	err := talk.say(turn, message)
-	cancel()
-	wg.Wait()
+	ctx, done := interruptible(ctx, interrupts)
+	err := talk.say(ctx, message)
+	done()
 	switch {
 	case errors.Is(err, context.Canceled):
 		opts.eprintf("%s\n", dim.paint(opts.colours(opts.errTTY), "stopped"))
 	case err != nil:
 		opts.errorf("%s", oneLine(err))
+	}
+}
+
+// sayHowToGoOn tells a person who leaves how to come back.
+func (opts *chatOptions) sayHowToGoOn(talk *conversation) {
+	if talk.answered {
+		opts.eprintf("To go on: %s\n", opts.commandFor(talk.profile.Name, "chat", "--session", talk.name))
+	}
+}
+
+// interruptible is a context that ends with the next Ctrl-C. The function done
+// gives it back.
+func interruptible(ctx context.Context, interrupts <-chan os.Signal) (_ context.Context, done func()) {
+	select {
+	case <-interrupts: // that came too late for what was before
+	default:
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		select {
+		case <-interrupts:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		wg.Wait()
 	}
 }
 
@@ -102,7 +124,7 @@ func (opts *chatOptions) obey(ctx context.Context, talk *conversation, word stri
 	case "/help":
 		opts.eprintf("%s", chatHelp)
 	case "/new":
-		talk.name = newSessionName(time.Now())
+		talk.name, talk.answered = newSessionName(time.Now()), false
 		opts.eprintf("New session %s.\n", talk.name)
 	case "/sessions":
 		if err := opts.printSessions(ctx, talk.name); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	"unicode"
@@ -102,7 +101,6 @@ func (opts *chatOptions) printSessions(ctx context.Context, current string) erro
 			return nil
 		}
 		opts.printTable(t)
-		opts.eprintf("Continue one with: %s\n", opts.command("chat", "--session")+fmt.Sprint(" NAME"))
 		return nil
 	})
 }

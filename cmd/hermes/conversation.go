@@ -40,6 +40,8 @@ type conversation struct {
 	name string
 	// quiet shows nothing but the answer, json the whole response instead of it.
 	quiet, json bool
+	// answered says that there is something to go on with.
+	answered bool
 }
 
 func newConversation(a *app, profile profiles.Profile, server configs.APIServer) *conversation {

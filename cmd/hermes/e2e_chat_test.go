@@ -171,6 +171,34 @@ func TestChatStopsATurnAndGoesOn(t *testing.T) {
 	}
 }
 
+// A terminal that cannot do more than print has a prompt, and keys, too.
+func TestChatOnADumbTerminal(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	m.create("alice")
+	m.gateway(1, "-p", "alice")
+	term := m.chatOn([]string{"TERM=dumb"})
+	term.expect("> ")
+	const mark = "86396.25"
+	term.send("run `sleep " + mark + "`\n")
+	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
+	term.send(keyCtrlC)
+	term.expect("stopped")
+	term.expect("> ")
+	term.send("say on \\\nand on\n")
+	term.expect("… on\r\n> ")
+	if calls := m.upstream.Calls(); calls[len(calls)-1].LastUser() != "say on \nand on" {
+		t.Errorf("sent %q", calls[len(calls)-1].LastUser())
+	}
+	term.send(keyCtrlC)
+	if code := term.exits(); code != 130 {
+		t.Errorf("exit code %d", code)
+	}
+	if strings.Contains(term.all(), "\x1b") {
+		t.Error("there are escape sequences")
+	}
+}
+
 func TestChatThatIsStoppedAtOnce(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, true)

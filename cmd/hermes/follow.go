@@ -112,7 +112,9 @@ func (c *conversation) conclude(last *ended) error {
 		return fmt.Errorf("the answer was cut off; see: %s", c.command("gateway", "logs", string(c.profile.Name)))
 	case last.Error != nil:
 		return turnFailed(last.Error.Message)
-	case last.Incomplete == nil:
+	}
+	c.answered = true
+	if last.Incomplete == nil {
 		return nil
 	}
 	switch last.Incomplete.Reason {

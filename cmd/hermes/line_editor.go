@@ -59,7 +59,7 @@ func (e *lineEditor) read(ctx context.Context) (string, error) {
 func (e *lineEditor) line(ctx context.Context, prompt string) (string, error) {
 	if e.file == nil {
 		e.eprintf("%s", prompt)
-		line, err := e.readLine(ctx)
+		line, err := e.readLine(ctx) // Ctrl-C is a signal here
 		if errors.Is(err, errNoAnswer) {
 			err = io.EOF
 		}

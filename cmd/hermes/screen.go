@@ -28,6 +28,7 @@ var task = regexp.MustCompile(`^[^:]+: \[(pending|in_progress|completed|cancelle
 type screen struct {
 	*conversation
 
+	live    bool           // lines on stderr can be written again
 	render  *renderer      // nil: the text is shown as it is
 	written bool           // some of the answer is there
 	midLine bool           // what was written last has no line break
@@ -47,6 +48,7 @@ type runningTool struct {
 
 func newScreen(ctx context.Context, c *conversation) *screen {
 	s := &screen{conversation: c, startHint: func(message func() string) func() { return c.progress(ctx, message) }}
+	s.live = c.errTTY && c.getenv("TERM") != "dumb"
 	if c.colours(c.outTTY) {
 		s.render = &renderer{}
 	}
@@ -58,7 +60,7 @@ func newScreen(ctx context.Context, c *conversation) *screen {
 // long.
 func (s *screen) hint(message func() string) {
 	s.unhint()
-	if s.errTTY && !s.quiet {
+	if s.live && !s.quiet {
 		s.endHint = s.startHint(message)
 	}
 }
@@ -152,7 +154,7 @@ func (s *screen) call(item toolItem, description string) {
 func (s *screen) begin(tool *runningTool) {
 	s.closeLine()
 	s.running = append(s.running, tool)
-	if !s.errTTY {
+	if !s.live {
 		s.eprintf("%s\n", printable(tool.label))
 		return
 	}
@@ -168,9 +170,9 @@ func (s *screen) finish(tool *runningTool, failed bool) {
 		took = "  ✗" + took[1:]
 	}
 	switch {
-	case !s.errTTY && failed:
+	case !s.live && failed:
 		s.eprintf("%s%s\n", printable(tool.label), took)
-	case !s.errTTY:
+	case !s.live:
 	case s.open == tool:
 		s.unhint()
 		s.eprintf("\r\x1b[K%s\n", s.line(tool, took))
