@@ -64,7 +64,7 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 		{"something else", "0198", 1, "", ErrNoSession},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) { //nolint:paralleltest // the archive is closed when the test returns
 			got, err := archive.Find(t.Context(), test.ref, test.letters)
 			if got.ID != test.want || !errors.Is(err, test.err) {
 				t.Errorf("found %+v, %v", got, err)

@@ -51,6 +51,9 @@ func (opts *chatOptions) chosenSession(ctx context.Context) (name string, err er
 	case errors.Is(err, worker.ErrNoSession) && opts.continued:
 		return "", usagef("there is no session of hermes chat to continue; begin one without --continue")
 	case errors.Is(err, worker.ErrNoSession):
+		if !opts.quiet {
+			opts.eprintf("New session %s.\n", opts.session)
+		}
 		return opts.session, nil
 	case isAmbiguous:
 		return "", usagef("%w; give more of it", ambiguous)

@@ -70,7 +70,7 @@ func TestMigrationFromVersionFive(t *testing.T) {
 	if got := transcript(t, s, "s"); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the transcript is %q", got)
 	}
-	if run, err := s.Run(ctx, "done"); err != nil || run.Status != store.StatusDone || run.Usage.Input != 7 || run.AwaitingUser {
+	if run, err := s.Run(ctx, "done"); err != nil || run.Status != store.StatusDone || run.Input != 7 || run.AwaitingUser {
 		t.Errorf("the run that was done is %+v (%v)", run, err)
 	}
 	if run, err := s.Run(ctx, "cut"); err != nil || run.Status != store.StatusInterrupted {
