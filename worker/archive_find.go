@@ -38,21 +38,31 @@ func (e *AmbiguousError) Error() string {
 // is ErrNoSession, or an AmbiguousError. The messages are not counted.
 func (a *Archive) Find(ctx context.Context, ref string, letters int) (Session, error) {
 	names, err := a.store.ConversationNames(ctx)
-	if err == nil {
-		for id, name := range names {
-			if name == ref {
-				return a.one(ctx, id, names)
-			}
+	if err != nil {
+		return Session{}, noSession(err)
+	}
+	// Where several belong to a conversation the last one is meant.
+	var found Session
+	for id, name := range names {
+		if name != ref {
+			continue
 		}
-		var ids []string
-		if ids, err = a.store.SessionIDs(ctx, ref, shownIDs+1); err == nil {
-			return a.chosen(ctx, ref, ids, letters, names)
+		session, err := a.one(ctx, id, names)
+		if err != nil {
+			return Session{}, err
+		}
+		if found.ID == "" || session.Updated.After(found.Updated) || session.Updated.Equal(found.Updated) && id > found.ID {
+			found = session
 		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return Session{}, ErrNoSession
+	if found.ID != "" {
+		return found, nil
 	}
-	return Session{}, err
+	ids, err := a.store.SessionIDs(ctx, ref, shownIDs+1)
+	if err != nil {
+		return Session{}, err
+	}
+	return a.chosen(ctx, ref, ids, letters, names)
 }
 
 // chosen is the one of the sessions whose ids begin with ref that is meant.

@@ -17,7 +17,11 @@ func named(t *testing.T, database *store.Store, id, source, name string) {
 	run := "run " + id
 	err := database.BeginRun(t.Context(), store.Session{ID: id, Source: source}, store.Run{ID: run}, store.Message{Body: []byte(`{}`)})
 	if err == nil && name != "" {
-		response := store.Response{ID: "resp " + id, RunID: run, Conversation: name, Status: store.ResponseCompleted, Body: []byte("{}"), Input: []byte("[]"), Transcript: []byte("[]")}
+		head, headErr := database.ConversationHead(t.Context(), name)
+		if headErr != nil {
+			t.Fatal(headErr)
+		}
+		response := store.Response{PreviousID: head, ID: "resp " + id, RunID: run, Conversation: name, Status: store.ResponseCompleted, Body: []byte("{}"), Input: []byte("[]"), Transcript: []byte("[]")}
 		err = database.PutResponse(t.Context(), response, store.Put{Keep: 100, Head: true})
 	}
 	if err != nil {
@@ -25,6 +29,7 @@ func named(t *testing.T, database *store.Store, id, source, name string) {
 	}
 }
 
+//nolint:tparallel // the archive is closed when the test returns
 func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
@@ -44,6 +49,8 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 		{"0197bbbb", api.SourceTerminal, "garden"},
 		{"0197bbbb-3", "responses", "0197cccc"},
 		{"0197dddd", api.SourceTerminal, ""},
+		{"0197eeee", "responses", "twice"},
+		{"0197ffff", "responses", "twice"},
 	} {
 		named(t, database, s[0], s[1], s[2])
 	}
@@ -56,6 +63,7 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 		{"an id", "0197aaaa-1", 1, "0197aaaa-1", nil},
 		{"an id that others begin with", "0197bbbb", 1, "0197bbbb", nil},
 		{"a name", "work", 1, "0197aaaa-2", nil},
+		{"a name of two, the later one", "twice", 1, "0197ffff", nil},
 		{"a name that looks like an id", "0197cccc", 1, "0197bbbb-3", nil},
 		{"the beginning of one", "0197d", 1, "0197dddd", nil},
 		{"the beginning of a name", "gard", 1, "", ErrNoSession},
@@ -64,7 +72,7 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 		{"something else", "0198", 1, "", ErrNoSession},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { //nolint:paralleltest // the archive is closed when the test returns
+		t.Run(test.name, func(t *testing.T) {
 			got, err := archive.Find(t.Context(), test.ref, test.letters)
 			if got.ID != test.want || !errors.Is(err, test.err) {
 				t.Errorf("found %+v, %v", got, err)
@@ -84,7 +92,7 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 		t.Errorf("the last one is %+v, %v", last, err)
 	}
 	list, err := archive.List(t.Context(), 10)
-	if err != nil || len(list) != 5 || list[0].Name != "" || list[2].Name != "garden" {
+	if err != nil || len(list) != 7 || list[2].Name != "" || list[4].Name != "garden" {
 		t.Errorf("listed %+v, %v", list, err)
 	}
 	if transcript, err := archive.Read(t.Context(), "work"); err != nil || transcript.ID != "0197aaaa-2" || transcript.Name != "work" {
