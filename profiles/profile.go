@@ -31,6 +31,9 @@ func (p Profile) EnvFile() string { return filepath.Join(p.Dir, configs.EnvFile)
 // Database is the profile's SQLite file.
 func (p Profile) Database() string { return filepath.Join(p.Dir, "data", "state.db") }
 
+// ChatHistory is the file of what people typed into hermes chat.
+func (p Profile) ChatHistory() string { return filepath.Join(p.Dir, "data", "chat_history") }
+
 // Workspace is the directory that the profile's tools may touch.
 func (p Profile) Workspace() string { return filepath.Join(p.Dir, "workspace") }
 

@@ -31,6 +31,9 @@ func (a *Archive) Close() error { return a.store.Close() }
 // Session is a session as a list shows it.
 type Session struct {
 	ID string `json:"id"`
+	// Name is that of its conversation in the Responses API, if it can be gone on
+	// with by that.
+	Name string `json:"name,omitempty"`
 	// Title is the beginning of what its user first said.
 	Title string `json:"title"`
 	// Source is where its first turn came from.
@@ -79,10 +82,15 @@ type Hit struct {
 func (a *Archive) List(ctx context.Context, limit int) ([]Session, error) {
 	summaries, err := a.store.Summaries(ctx, "", limit)
 	list := make([]Session, len(summaries))
+	if err != nil {
+		return list, present(err)
+	}
+	names, err := a.store.ConversationNames(ctx)
 	for i, summary := range summaries {
 		list[i] = sessionOf(summary)
+		list[i].Name = names[summary.ID]
 	}
-	return list, present(err)
+	return list, err
 }
 
 // Search returns the sessions that fit best.
@@ -106,12 +114,14 @@ func present(err error) error {
 	return err
 }
 
-// Read returns a whole session, or ErrNoSession.
-func (a *Archive) Read(ctx context.Context, id string) (Transcript, error) {
-	summary, err := a.store.Summary(ctx, id)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return Transcript{}, ErrNoSession
+// Read returns the whole of a session that Find finds.
+func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
+	session, err := a.Find(ctx, ref, 1)
+	if err != nil {
+		return Transcript{}, err
 	}
+	id := session.ID
+	summary, err := a.store.Summary(ctx, id)
 	if err != nil {
 		return Transcript{}, err
 	}
@@ -120,6 +130,7 @@ func (a *Archive) Read(ctx context.Context, id string) (Transcript, error) {
 		return Transcript{}, err
 	}
 	transcript := Transcript{Session: sessionOf(summary), Entries: make([]Entry, len(messages))}
+	transcript.Name = session.Name
 	names := map[string]string{} // of calls, whose ids are unique within a run
 	for i, m := range messages {
 		entry := Entry{ID: m.ID, At: m.At, RunID: m.RunID, Role: m.Role, Text: m.Text, CallID: m.ToolCallID}

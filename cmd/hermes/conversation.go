@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,16 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"hermes/configs"
 	"hermes/profiles"
 	"hermes/supervisor"
-	"hermes/worker/llm/sse"
 	"hermes/worker/openai"
 )
 
@@ -31,20 +27,21 @@ const (
 	chatError = 64 << 10
 )
 
-// toolLine is the marker of a started tool among the text of an answer, as the
-// API sends it: alone in its chunk, an emoji and a label in backticks.
-var toolLine = regexp.MustCompile("^\n{1,2}`(\\p{So}[^`\n]*)`\n$")
-
-// conversation is a chat with one profile's API. The API is stateless here, so
-// the whole of it is sent with each message.
+// conversation is a chat with one profile's API, which keeps it under a name: no
+// more than the next message is sent.
 type conversation struct {
 	*app
 	profile profiles.Profile
 	server  configs.APIServer
 	http    *http.Client
 	// locate finds where the profile is served before anything is sent there.
-	locate   func(ctx context.Context) (configs.APIServer, error)
-	messages []openai.Message
+	locate func(ctx context.Context) (configs.APIServer, error)
+	// name is the conversation's in the API.
+	name string
+	// quiet shows nothing but the answer, json the whole response instead of it.
+	quiet, json bool
+	// answered says that there is something to go on with.
+	answered bool
 }
 
 func newConversation(a *app, profile profiles.Profile, server configs.APIServer) *conversation {
@@ -115,154 +112,59 @@ func at(server configs.APIServer, address string) (configs.APIServer, error) {
 	return server, nil
 }
 
-// say sends a message and prints the answer.
+// wish is a request for a response. Its fields are those of the API that are used
+// here.
+type wish struct {
+	Model        string `json:"model"`
+	Input        string `json:"input"`
+	Conversation string `json:"conversation"`
+	Stream       bool   `json:"stream"`
+}
+
+// say sends a message and prints the answer. A turn ends when ctx does: the
+// connection is closed then, which stops it on the other side.
 func (c *conversation) say(ctx context.Context, message string) error {
 	server, err := c.locate(ctx)
 	if err != nil {
 		return err
 	}
 	c.server = server
-	sent := openai.Message{Role: openai.RoleUser, Content: openai.TextContent(message)}
-	body, err := json.Marshal(openai.ChatRequest{
-		Model: c.server.ModelName, Messages: append(c.messages, sent), Stream: true,
-	})
-	if err != nil {
-		return fmt.Errorf("encode message: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, baseURL(c.server)+"/chat/completions", bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("make request: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if !c.server.Key.IsZero() {
-		request.Header.Set("Authorization", "Bearer "+c.server.Key.Reveal())
-	}
-	waiting := c.progress(ctx, func() string { return "waiting for the answer" })
-	defer waiting()
-	response, err := c.http.Do(request)
-	if err != nil {
-		waiting()
-		return c.unreachable(ctx, err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return c.refused(response)
-	}
-	answer, err := c.stream(ctx, response.Body, waiting)
+	request, err := c.request(ctx, message)
 	if err != nil {
 		return err
 	}
-	c.messages = append(c.messages, sent, openai.Message{Role: openai.RoleAssistant, Content: openai.TextContent(answer)})
-	return nil
-}
-
-// piece is what this command looks at in a chunk. Tool and the fields after it
-// stand on the chunks that tell of a tool's progress.
-type piece struct {
-	Choices []openai.ChunkChoice `json:"choices"`
-	Error   *openai.Error        `json:"error"`
-	Tool    string               `json:"tool"`
-	Emoji   string               `json:"emoji"`
-	Label   string               `json:"label"`
-	Status  string               `json:"status"`
-}
-
-// stream prints an answer as it comes and returns its text. The function begun
-// is called before anything is printed.
-func (c *conversation) stream(ctx context.Context, body io.Reader, begun func()) (string, error) {
-	answer := printer{stdio: c.stdio, colours: c.colours(c.errTTY), begun: begun}
-	defer answer.endLine()
-	finish := ""
-	events := sse.NewReader(body)
-	for {
-		event, err := events.Next()
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if err != nil {
-			return "", fmt.Errorf("the answer was cut off (%w); see: %s", err, c.command("gateway", "logs", string(c.profile.Name)))
-		}
-		if string(event.Data) == "[DONE]" {
-			answer.endLine()
-			c.explainFinish(finish)
-			return strings.TrimRight(answer.text.String(), "\n"), nil
-		}
-		var p piece
-		if err := json.Unmarshal(event.Data, &p); err != nil {
-			return "", fmt.Errorf("read answer: %w", err)
-		}
-		if p.Error != nil {
-			return "", fmt.Errorf("the turn failed: %s", cmp.Or(p.Error.Message, "no reason was given"))
-		}
-		if p.Tool != "" && p.Status == "running" {
-			answer.tool(p.Emoji + " " + cmp.Or(p.Label, p.Tool))
-		}
-		for _, choice := range p.Choices {
-			finish = cmp.Or(choice.FinishReason, finish)
-			text := choice.Delta.Content.String()
-			if match := toolLine.FindStringSubmatch(text); match != nil {
-				answer.tool(match[1])
-			} else if text != "" {
-				answer.write(text)
-			}
-		}
+	screen := newScreen(ctx, c)
+	defer screen.end()
+	response, err := c.http.Do(request)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	switch {
+	case response.StatusCode != http.StatusOK:
+		return c.refused(response)
+	case c.json:
+		return c.printResponse(ctx, response.Body)
+	default:
+		return c.follow(ctx, response.Body, screen)
 	}
 }
 
-// printer writes an answer to stdout and, for a person, the tools at work in
-// between to stderr.
-type printer struct {
-	stdio
-
-	colours bool
-	begun   func() // called before anything is written
-	text    strings.Builder
-	midLine bool // what was written last has no line break
-	acted   bool // a tool was at work since then
-}
-
-func (p *printer) write(text string) {
-	p.begun()
-	if p.acted {
-		// What the model says after it used a tool begins a new paragraph.
-		if text = strings.TrimLeft(text, "\n"); p.text.Len() > 0 {
-			text = "\n" + text
-		}
-		p.acted = false
+func (c *conversation) request(ctx context.Context, message string) (*http.Request, error) {
+	body, err := json.Marshal(wish{Model: c.server.ModelName, Input: message, Conversation: c.name, Stream: !c.json})
+	if err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
 	}
-	p.text.WriteString(text)
-	p.midLine = !strings.HasSuffix(text, "\n")
-	if p.outTTY {
-		text = printable(text)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, baseURL(c.server)+"/responses", bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make request: %w", err)
 	}
-	p.printf("%s", text)
-}
-
-func (p *printer) tool(label string) {
-	p.begun()
-	p.endLine()
-	p.acted = true
-	if p.errTTY {
-		p.eprintf("%s\n", dim.paint(p.colours, printable(strings.TrimSpace(label))))
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", openai.TerminalAgent+readBuild().Version)
+	if !c.server.Key.IsZero() {
+		request.Header.Set("Authorization", "Bearer "+c.server.Key.Reveal())
 	}
-}
-
-func (p *printer) endLine() {
-	if p.midLine {
-		p.printf("\n")
-		p.text.WriteString("\n")
-		p.midLine = false
-	}
-}
-
-// explainFinish says why an answer may be shorter than it should be.
-func (c *conversation) explainFinish(reason string) {
-	switch reason {
-	case "length":
-		c.errorf("the answer is cut: it reached the model's limit of length")
-	case "content_filter":
-		c.errorf("the answer is cut: the model's provider filtered it")
-	}
+	return request, nil
 }
 
 // unreachable explains why no answer came.

@@ -192,8 +192,8 @@ func newPolicyLogCmd(a *app) *cobra.Command {
 		Use:   "log",
 		Short: "Show what was decided about an agent's commands",
 		Long: `Show the last decisions about commands of the profile's agent, the latest last.
-They are kept in its database before a command starts; secrets of its settings
-are taken out.`,
+They are kept in its database before a command starts, the last 10,000 to run and
+the last 10,000 not to; secrets of its settings are taken out.`,
 		Example: "  hermes -p alice policy log\n  hermes -p alice policy log -n 500 --json",
 		Args:    words(),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return policyLogRun(cmd.Context(), opts) },

@@ -43,6 +43,9 @@ func (a *app) session(ctx context.Context, id string) (transcript worker.Transcr
 		transcript, err = archive.Read(ctx, id)
 		return err
 	})
+	if ambiguous, ok := errors.AsType[*worker.AmbiguousError](err); ok {
+		return transcript, usagef("%w; give more of it", ambiguous)
+	}
 	if errors.Is(err, worker.ErrNoSession) {
 		name, nameErr := a.name()
 		if nameErr != nil {
@@ -97,9 +100,9 @@ func sessionListRun(ctx context.Context, opts *sessionListOptions) error {
 			opts.eprintf("There is no conversation yet.\n")
 			return nil
 		}
-		t := &table{header: []string{"SESSION", "LAST USED", "TURNS", "MESSAGES", "SOURCE", "TITLE"}}
+		t := &table{header: []string{"SESSION", "LAST USED", "TURNS", "MESSAGES", "SOURCE", "NAME", "TITLE"}}
 		for _, s := range list {
-			row := cells(s.ID, s.Updated.Format(time.DateTime), number(s.Turns), number(s.Messages), s.Source, s.Title)
+			row := cells(s.ID, s.Updated.Format(time.DateTime), number(s.Turns), number(s.Messages), s.Source, s.Name, s.Title)
 			row[0].style = bold
 			t.add(row...)
 		}

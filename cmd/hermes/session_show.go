@@ -33,7 +33,8 @@ func newSessionShowCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "show ID",
 		Short:   "Show a conversation, with what its tools did",
-		Example: "  hermes session show chat_0197f3a2-6c1e-7b7e-8a55-0d7a4c1b9e21\n  hermes -p alice session show chat_0197f3a2-6c1e-7b7e-8a55-0d7a4c1b9e21 --json",
+		Long:    "Show a conversation. ID is its id, as much of the beginning of that as no other one shares, or its name.",
+		Example: "  hermes session show chat_0197f3a2-6c1e\n  hermes -p alice session show work --json",
 		Args:    words("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.id = args[0]
@@ -66,9 +67,11 @@ func newSessionExportCmd(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export ID",
 		Short: "Write a conversation as Markdown or JSON",
-		Long:  "Write a conversation to stdout, or with -o to a file that only its owner may read.",
-		Example: `  hermes session export chat_0197f3a2-6c1e-7b7e-8a55-0d7a4c1b9e21 -o bern.md
-  hermes session export chat_0197f3a2-6c1e-7b7e-8a55-0d7a4c1b9e21 --format json`,
+		Long: `Write a conversation to stdout, or with -o to a file that only its owner may
+read. ID is its id, as much of the beginning of that as no other one shares, or
+its name.`,
+		Example: `  hermes session export chat_0197f3a2-6c1e -o bern.md
+  hermes session export work --format json`,
 		Args: words("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.id = args[0]
@@ -124,7 +127,11 @@ func markdown(t worker.Transcript) []byte {
 	if title == "" {
 		title = t.ID
 	}
-	fmt.Fprintf(&b, "# %s\n\nSession %s, %s to %s, %d turns by %s.\n", title, t.ID,
+	name := ""
+	if t.Name != "" {
+		name = " (" + t.Name + ")"
+	}
+	fmt.Fprintf(&b, "# %s\n\nSession %s%s, %s to %s, %d turns by %s.\n", title, t.ID, name,
 		t.Created.Format(time.DateTime), t.Updated.Format(time.DateTime), t.Turns, t.Source)
 	for _, entry := range t.Entries {
 		who := map[string]string{openai.RoleUser: "You", openai.RoleAssistant: "Agent"}[entry.Role]

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"unicode"
 
 	"golang.org/x/term"
 )
@@ -104,28 +103,22 @@ func (s stdio) rawOut() io.Writer {
 // printable drops what could move a terminal's cursor or hide text: names,
 // reasons and log lines may come from what a model wrote.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == zeroWidthJoiner || unicode.IsPrint(r):
-			return r
-		case unicode.IsSpace(r):
-			return ' '
-		default:
-			return -1
-		}
-	}, s)
+	return strings.Map(printableRune, s)
 }
 
 // style is how a piece of text is set off on a terminal: an SGR parameter.
 type style string
 
 const (
-	plain  style = ""
-	bold   style = "1"
-	dim    style = "2"
-	red    style = "31"
-	green  style = "32"
-	yellow style = "33"
+	plain     style = ""
+	bold      style = "1"
+	dim       style = "2"
+	italic    style = "3"
+	underline style = "4"
+	red       style = "31"
+	green     style = "32"
+	yellow    style = "33"
+	cyan      style = "36"
 )
 
 // paint sets text off, if there are colours.

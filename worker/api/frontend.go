@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"strings"
+
+	"hermes/worker/openai"
 )
 
 // fromOpenWebUI reports whether a request comes from Open WebUI. It is told by
@@ -29,6 +31,14 @@ func fromAgentSDK(h http.Header) bool {
 	agent := strings.ToLower(h.Get("User-Agent"))
 	// ai-sdk/provider-utils/5.0.34, ai-sdk-provider-utils/5.0.81, langchainjs-openai/1.0.0
 	return strings.Contains(agent, "ai-sdk") || strings.Contains(agent, "langchain")
+}
+
+// fromTerminal reports whether a request comes from hermes chat. Four things
+// depend on it. It gets one item for each call of a tool, whose events say how
+// the call is to be shown; it stops a turn by leaving, whatever stands in the
+// settings of other clients; and its sessions are known by their source.
+func fromTerminal(h http.Header) bool {
+	return strings.HasPrefix(h.Get("User-Agent"), openai.TerminalAgent)
 }
 
 // progress says how a stream shows tools. Both may be true, or none.

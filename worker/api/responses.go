@@ -57,7 +57,7 @@ func (s *Server) createResponse(c echo.Context) error {
 			return err
 		}
 	}
-	p.detach(request.Background || s.opts.OnDisconnect == Detach || p.claim.keyed())
+	p.detach(request.Background || s.opts.OnDisconnect == Detach && !fromTerminal(r.Header) || p.claim.keyed())
 	var replay replayFunc
 	if request.Stream {
 		replay = s.replayAnswered(r.Context())

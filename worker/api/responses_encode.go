@@ -50,7 +50,7 @@ type responseOptions struct {
 	now      func() time.Time
 	// whole holds the text of an item back and sends it as one delta.
 	whole bool
-	// status adds Open WebUI's status lines to the events about tools.
+	// status adds status lines, in Open WebUI's form, to the events about tools.
 	status bool
 	// openWebUI makes events that Open WebUI can follow. It looks at the first
 	// event of a tool's item only, unless the response is completed. When a line

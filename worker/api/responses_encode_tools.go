@@ -147,7 +147,7 @@ func (e *responseEncoder) argumentEvents(item *responseItem, delta, done string)
 	e.endEvent()
 }
 
-// statusLine returns Open WebUI's event about a tool, nil if none is wanted. It
+// statusLine returns an event in Open WebUI's form about a tool, nil if none is wanted. It
 // is built from the same closed list as that of the chat stream.
 func (e *responseEncoder) statusLine(tool runningTool, status string) []byte {
 	if !e.opts.status {

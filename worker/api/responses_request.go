@@ -86,7 +86,7 @@ func responseOffer(request *openai.ResponsesRequest) toolOffer {
 // toolItemsOf resolves api_server.tool_items for one request.
 func toolItemsOf(setting string, h http.Header, openWebUI bool) toolItems {
 	switch {
-	case setting == "mcp_call":
+	case setting == "mcp_call", fromTerminal(h):
 		return toolMCPCalls
 	case openWebUI:
 		return toolPairLists

@@ -20,6 +20,9 @@ import (
 // prefixRun begins the names of runs that are made here.
 const prefixRun = "run_"
 
+// SourceTerminal is the source of turns that hermes chat asks for.
+const SourceTerminal = "terminal"
+
 // errStopped is the cause with which a client's wish cancels a response.
 var errStopped = errors.New("cancelled by the client")
 
@@ -71,6 +74,10 @@ func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h
 		request.Model = s.opts.ModelName
 	}
 	turn.RunID = prefixRun + base
+	terminal := fromTerminal(h)
+	if terminal {
+		turn.Source = SourceTerminal
+	}
 	p := &responseRun{
 		s: s, request: request, turn: turn, runTurn: s.opts.Agent.Run, files: s.newFileReader(ctx), done: make(chan struct{}),
 		opts: responseOptions{
@@ -79,7 +86,7 @@ func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h
 			now:       s.opts.Now,
 			newID:     counter(base + "_"),
 			whole:     !s.opts.Streaming,
-			status:    openWebUI && progressOf(s.opts.ToolProgress, openWebUI).events,
+			status:    terminal || openWebUI && progressOf(s.opts.ToolProgress, openWebUI).events,
 			openWebUI: openWebUI,
 		},
 	}

@@ -303,6 +303,8 @@ func TestShapesOfToolItems(t *testing.T) {
 		{"auto", "X-OpenWebUI-Chat-Id: 1", list},
 		{"auto", "User-Agent: ai/6.0 ai-sdk/openai/3.0", `"type":"mcp_call"`},
 		{"auto", "User-Agent: ai/7.0.173 ai-sdk-provider-utils/5.0.81 node.js/22", `"type":"mcp_call"`},
+		{"auto", "User-Agent: hermes-chat/v1", `"type":"mcp_call"`},
+		{"function_call", "User-Agent: hermes-chat/v1", `"type":"mcp_call"`},
 		{"function_call", "User-Agent: ai/6.0 ai-sdk/openai/3.0", `"output":"/here"`},
 		{"function_call", "User-Agent: Python/3.12 aiohttp/3.11", list},
 		{"mcp_call", "User-Agent: OpenAI/JS 7.0", `"type":"mcp_call"`},
@@ -316,7 +318,7 @@ func TestShapesOfToolItems(t *testing.T) {
 			if !strings.Contains(got.body, test.want) {
 				t.Errorf("%v: there is no %s in %s", test, test.want, got.body)
 			}
-			if lines := strings.Contains(got.body, `"event":{"type":"status"`); lines != (stream && (strings.Contains(test.header, "aiohttp") || strings.HasPrefix(test.header, "X-Open"))) {
+			if lines := strings.Contains(got.body, `"event":{"type":"status"`); lines != (stream && (strings.Contains(test.header, "aiohttp") || strings.HasPrefix(test.header, "X-Open") || strings.Contains(test.header, "hermes-chat"))) {
 				t.Errorf("%v: status lines: %v", test, lines)
 			}
 		}

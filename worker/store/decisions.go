@@ -12,6 +12,14 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
+const (
+	// keptDecisions is how many decisions to run are kept, and how many not to run:
+	// however much an agent runs, what it was denied stays for as long.
+	keptDecisions = 10_000
+	// trimDecisions is after how many decisions those beyond that are removed.
+	trimDecisions = 100
+)
+
 // Decision is what was decided about one command before it ran.
 type Decision struct {
 	// ID orders the decisions. It is set by the store.
@@ -32,13 +40,29 @@ type Decision struct {
 
 // AddDecision records a decision. Call it before the command can have any effect:
 // when it returns, the record outlives the process. It does not wait for the disk
-// a second time, as StartTool has done so for the call that it belongs to.
+// a second time, as StartTool has done so for the call that it belongs to. Of many
+// decisions the oldest are removed.
 func (s *Store) AddDecision(ctx context.Context, d Decision) error {
 	return s.tx(ctx, "add decision", outliveProcess, len(d.Command), func(tx *transaction) error {
-		_, err := tx.ExecContext(ctx, `
+		result, err := tx.ExecContext(ctx, `
 			INSERT INTO decisions (run_id, call_id, tool, command, denied, class, rule, setting, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			d.RunID, d.CallID, d.Tool, d.Command, d.Denied, d.Class, d.Rule, d.Setting, micros(s.at(d.At)))
-		return err
+		if err != nil {
+			return err
+		}
+		id, err := result.LastInsertId()
+		if err != nil || id%trimDecisions != 0 {
+			return err
+		}
+		for _, denied := range []bool{false, true} {
+			_, err := tx.ExecContext(ctx, `
+				DELETE FROM decisions WHERE id IN (SELECT id FROM decisions WHERE denied = ? ORDER BY id DESC LIMIT -1 OFFSET ?)`,
+				denied, keptDecisions)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -47,6 +47,33 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// However many commands an agent runs, the database stays bounded, and what was
+// denied stays in it.
+func TestDecisionsAreBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := reopen(t, path, store.Options{})
+	must(t, s.AddDecision(t.Context(), store.Decision{Command: "rm -rf /", Denied: true}))
+	_, err := raw(t, path).ExecContext(t.Context(), `
+		WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+		INSERT INTO decisions SELECT i, 'r', 'c', 'terminal', 'ls ' || i, 0, '', '', '', i FROM n`)
+	must(t, err)
+	for i := range 99 {
+		must(t, s.AddDecision(t.Context(), store.Decision{Command: fmt.Sprint("pwd ", i)}))
+	}
+	read, err := store.ReadDecisions(t.Context(), path, 1_000_000)
+	must(t, err)
+	if len(read) != 12_099 {
+		t.Errorf("%d decisions before they are made fewer", len(read))
+	}
+	must(t, s.AddDecision(t.Context(), store.Decision{Command: "the last"}))
+	read, err = store.ReadDecisions(t.Context(), path, 1_000_000)
+	must(t, err)
+	if len(read) != 10_001 || !read[0].Denied || read[1].Command != "ls 2101" || read[len(read)-1].Command != "the last" {
+		t.Errorf("%d decisions, from %+v and %+v", len(read), read[0], read[1])
+	}
+}
+
 // addDecisions decides for as long as it can, and prints a line for each decision
 // that was acknowledged.
 func addDecisions(ctx context.Context, path string) int {

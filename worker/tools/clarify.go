@@ -28,8 +28,9 @@ func (t *clarify) Emoji() string { return "❓" }
 
 // clarifyArguments are the arguments of clarify.
 type clarifyArguments struct {
-	Question string   `json:"question"`
-	Choices  []string `json:"choices"`
+	Question    string   `json:"question"`
+	Choices     []string `json:"choices"`
+	MultiSelect bool     `json:"multi_select"`
 }
 
 func (t *clarify) Label(input json.RawMessage) string {
@@ -70,6 +71,9 @@ func (t *clarify) Run(_ context.Context, input json.RawMessage) (Result, error) 
 			text.WriteByte('\n')
 		}
 		fmt.Fprintf(&text, "\n%d. %s", i+1, choice)
+	}
+	if arguments.MultiSelect && len(choices) > 1 {
+		text.WriteString("\n\nSeveral can be chosen.")
 	}
 	return Result{Text: "The question was put to the person. Their next message is the answer.", Question: text.String()}, nil
 }

@@ -17,6 +17,9 @@ func TestClarify(t *testing.T) {
 	}{
 		{"alone", args{"question": " Which one? "}, "Which one?", ""},
 		{"choices", args{"question": "Which one?", "choices": []string{"red", " a \n blue", ""}}, "Which one?\n\n1. red\n2. a blue", ""},
+		{"several choices", args{"question": "Which?", "choices": []string{"a", "b"}, "multi_select": true}, "Which?\n\n1. a\n2. b\n\nSeveral can be chosen.", ""},
+		{"several of one choice", args{"question": "Go on?", "choices": []string{"a"}, "multi_select": true}, "Go on?\n\n1. a", ""},
+		{"several of none", args{"question": "Which?", "multi_select": true}, "Which?", ""},
 		{"one choice", `{"question":"Go on?","choices":"yes"}`, "Go on?\n\n1. yes", ""},
 		{"missing", `{}`, "", "the argument question is missing"},
 		{"empty", args{"question": " "}, "", "The question is empty."},
