@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -117,8 +118,14 @@ func (s *Store) search(ctx context.Context, search Search, match string) ([]Foun
 	return found, nil
 }
 
-// snippets reads what is shown of messages that were found.
+// snippets reads what is shown of messages that were found. They are among the
+// latest maxRanked, so it walks the index from the last of them to the first; to
+// look each of them up would begin the walk anew each time, at three times the cost
+// of all the rest. The plus keeps SQLite from that.
 func (s *Store) snippets(ctx context.Context, match string, ids []int64) (map[int64]Hit, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
 	list, err := json.Marshal(ids)
 	if err != nil {
 		return nil, err
@@ -129,9 +136,9 @@ func (s *Store) snippets(ctx context.Context, match string, ids []int64) (map[in
 	}
 	rows, err := read[row](ctx, s, "read snippets", `
 		SELECT m.id, m.role, m.created_at, snippet(message_search, 0, '«', '»', '…', `+snippetWords+`) AS snippet
-		FROM json_each(?) AS wanted CROSS JOIN message_search ON message_search.rowid = wanted.value
-			JOIN messages m ON m.id = message_search.rowid
-		WHERE message_search MATCH ?`, string(list), match)
+		FROM message_search CROSS JOIN messages m ON m.id = message_search.rowid
+		WHERE message_search MATCH ? AND message_search.rowid BETWEEN ? AND ?
+			AND +message_search.rowid IN (SELECT value FROM json_each(?))`, match, slices.Min(ids), slices.Max(ids), string(list))
 	if err != nil {
 		return nil, err
 	}
