@@ -9,8 +9,8 @@ import (
 
 // readDocument returns the text of an Office document or a notebook that came over
 // HTTP, if the data is one.
-func readDocument(ctx context.Context, name string, data []byte, limit int) (text string, found bool, err error) {
-	text, err = office.Text(ctx, name, data, limit)
+func (w *worker) readDocument(ctx context.Context, name string, data []byte, limit int) (text string, found bool, err error) {
+	text, err = w.office.Text(ctx, name, data, limit)
 	if errors.Is(err, office.ErrOther) {
 		return "", false, nil
 	}

@@ -26,6 +26,7 @@ import (
 	"hermes/worker/agent"
 	"hermes/worker/api"
 	"hermes/worker/memory"
+	"hermes/worker/office"
 	"hermes/worker/pdf"
 	"hermes/worker/skills"
 	"hermes/worker/store"
@@ -123,6 +124,7 @@ type worker struct {
 	models  models
 	server  *api.Server
 	sandbox *sandbox.Sandbox
+	office  *office.Reader
 	idle    *idle
 	// adopting are the calls of adopt that have not ended.
 	adopting sync.WaitGroup
@@ -132,7 +134,7 @@ type worker struct {
 
 func build(opts Options) (*worker, error) {
 	start := opts.Start
-	w := &worker{opts: opts, broken: make(chan struct{})}
+	w := &worker{opts: opts, office: office.New(), broken: make(chan struct{})}
 	redact := newRedactor(start.Redact)
 	w.store = store.Open(start.Paths.Database, store.Options{
 		Log: opts.Log, Recover: true,
@@ -148,7 +150,7 @@ func build(opts Options) (*worker, error) {
 	w.web, err = web.New(web.Options{
 		Search: start.Web.Search, SearXNG: start.Web.SearXNGURL, Keys: start.Web.Keys,
 		AllowPrivate: start.Web.AllowPrivate, Ports: start.Web.Ports,
-		PDF: w.pdfReader(), Document: readDocument, Version: opts.Version, Log: opts.Log,
+		PDF: w.pdfReader(), Document: w.readDocument, Version: opts.Version, Log: opts.Log,
 	})
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("web: %w", err)}
@@ -189,7 +191,7 @@ func build(opts Options) (*worker, error) {
 		StoredResponses:   start.API.StoredResponses,
 		ToolItems:         start.API.ToolItems,
 		ReadPDF:           w.pdfReader(),
-		ReadDocument:      readDocument,
+		ReadDocument:      w.readDocument,
 		ToolProgress:      start.ToolProgress,
 		Streaming:         start.Model.Streaming,
 		Tools:             toolNames(w.tools),
@@ -222,6 +224,7 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 		TerminalTimeout: w.opts.Start.Terminal.Timeout,
 		Web:             w.web,
 		PDF:             w.pdfReader(),
+		Office:          w.office,
 		Enabled:         w.opts.Start.Agent.Tools,
 		Sessions:        sessions{w.store},
 		Tasks:           w.store,

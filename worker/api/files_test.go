@@ -139,7 +139,7 @@ func TestDocumentsAreReadWhereSomethingCan(t *testing.T) {
 				return test.text, test.found, test.err
 			}
 			sent, got := sendFile(t, opts, filePart("a.docx", base64Of("application/zip", data)))
-			if shown := sent + string(got.body); !strings.Contains(shown, test.want) {
+			if shown := sent + got.body; !strings.Contains(shown, test.want) {
 				t.Errorf("got %d %s", got.status, shown)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"maps"
 	"strings"
 	"testing"
 
@@ -16,21 +17,21 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type parts map[string]string
 
 // pack makes the archive of a document.
-func pack(t testing.TB, parts parts) []byte {
-	t.Helper()
+func pack(tb testing.TB, parts parts) []byte {
+	tb.Helper()
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for name, content := range parts {
 		part, err := w.Create(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := part.Write([]byte(content)); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.Bytes()
 }
@@ -48,37 +49,33 @@ func relations(lines ...string) string {
 }
 
 // docx makes a Word document of a body, and further parts.
-func docx(t testing.TB, body string, more parts) []byte {
-	t.Helper()
+func docx(tb testing.TB, body string, more parts) []byte {
+	tb.Helper()
 	all := parts{
 		"[Content_Types].xml": `<Types/>`, "_rels/.rels": relations("r1 officeDocument word/document.xml"),
 		"word/document.xml": `<w:document xmlns:w="w" xmlns:r="r" xmlns:mc="mc" xmlns:a="a" xmlns:wp="wp"><w:body>` + body + `</w:body></w:document>`,
 	}
-	for name, content := range more {
-		all[name] = content
-	}
-	return pack(t, all)
+	maps.Copy(all, more)
+	return pack(tb, all)
 }
 
 // xlsx makes a workbook of one sheet, and further parts.
-func xlsx(t testing.TB, rows string, more parts) []byte {
-	t.Helper()
+func xlsx(tb testing.TB, rows string, more parts) []byte {
+	tb.Helper()
 	all := parts{
 		"[Content_Types].xml": `<Types/>`, "_rels/.rels": relations("r1 officeDocument xl/workbook.xml"),
 		"xl/workbook.xml":            `<workbook xmlns:r="r"><sheets><sheet name="S" sheetId="1" r:id="r1"/></sheets></workbook>`,
 		"xl/_rels/workbook.xml.rels": relations("r1 worksheet worksheets/sheet1.xml", "r2 sharedStrings sharedStrings.xml", "r3 styles styles.xml"),
 		"xl/worksheets/sheet1.xml":   `<worksheet><sheetData>` + rows + `</sheetData></worksheet>`,
 	}
-	for name, content := range more {
-		all[name] = content
-	}
-	return pack(t, all)
+	maps.Copy(all, more)
+	return pack(tb, all)
 }
 
 // odf makes an OpenDocument.
-func odf(t testing.TB, kind, body string) []byte {
-	t.Helper()
-	return pack(t, parts{
+func odf(tb testing.TB, kind, body string) []byte {
+	tb.Helper()
+	return pack(tb, parts{
 		"mimetype":    "application/vnd.oasis.opendocument." + kind,
 		"content.xml": `<o:c xmlns:o="o" xmlns:text="t" xmlns:table="b" xmlns:draw="d" xmlns:office="of" xmlns:presentation="p">` + body + `</o:c>`,
 	})
@@ -86,5 +83,5 @@ func odf(t testing.TB, kind, body string) []byte {
 
 // readBytes reads a document.
 func readBytes(ctx context.Context, name string, data []byte, limit int) (Document, error) {
-	return Read(ctx, name, bytes.NewReader(data), int64(len(data)), limit)
+	return New().Read(ctx, name, bytes.NewReader(data), int64(len(data)), limit)
 }

@@ -52,6 +52,15 @@ const (
 	oleMagic = "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 )
 
+// maxAtOnce is how many documents are read at the same time; others wait.
+const maxAtOnce = 2
+
+// Reader reads documents.
+type Reader struct{ slots chan struct{} }
+
+// New makes a Reader. One is enough for a worker, whose memory it spares.
+func New() *Reader { return &Reader{slots: make(chan struct{}, maxAtOnce)} }
+
 // Maybe reports whether a file of that name and beginning may be one that Read
 // reads, or says something about that is better than that it is binary.
 func Maybe(name string, head []byte) bool {
@@ -60,7 +69,13 @@ func Maybe(name string, head []byte) bool {
 
 // Read returns the text of a document, limit bytes of it at most. The error is or
 // wraps one of those above, or it is the cause of ctx.
-func Read(ctx context.Context, name string, data io.ReaderAt, size int64, limit int) (Document, error) {
+func (r *Reader) Read(ctx context.Context, name string, data io.ReaderAt, size int64, limit int) (Document, error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return Document{}, context.Cause(ctx)
+	}
 	limited, cancel := context.WithTimeoutCause(ctx, timeout, ErrCostly)
 	defer cancel()
 	out := &writer{left: limit}
@@ -78,8 +93,8 @@ func Read(ctx context.Context, name string, data io.ReaderAt, size int64, limit 
 
 // Text is Read of a document in memory, for those who want its text only: of that,
 // limit bytes or a few less are the sign that there is more.
-func Text(ctx context.Context, name string, data []byte, limit int) (string, error) {
-	document, err := Read(ctx, name, bytes.NewReader(data), int64(len(data)), limit)
+func (r *Reader) Text(ctx context.Context, name string, data []byte, limit int) (string, error) {
+	document, err := r.Read(ctx, name, bytes.NewReader(data), int64(len(data)), limit)
 	return document.Text, err
 }
 

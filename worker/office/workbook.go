@@ -9,7 +9,7 @@ import (
 )
 
 // maxShared is how many bytes the texts that cells share may have together.
-const maxShared = 48 << 20
+const maxShared = 32 << 20
 
 // workbook reads the sheets of an Excel workbook.
 func (a *archive) workbook(main string) error {

@@ -31,7 +31,8 @@ type document struct {
 
 // documents reads what is no plain text.
 type documents struct {
-	pdf func(ctx context.Context, data []byte, limit int) (string, error) // nil if nothing can
+	pdf    func(ctx context.Context, data []byte, limit int) (string, error) // nil if nothing can
+	office *office.Reader
 }
 
 // read returns the text of a document, nil if the file is none. The problem is a
@@ -44,7 +45,7 @@ func (d documents) read(ctx context.Context, path string, file *os.File, size in
 	case !office.Maybe(path, head) || size == 0:
 		return nil, ""
 	}
-	read, err := office.Read(ctx, path, file, size, maxDocumentText)
+	read, err := d.office.Read(ctx, path, file, size, maxDocumentText)
 	switch {
 	case errors.Is(err, office.ErrOther):
 		return nil, ""

@@ -10,6 +10,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -94,9 +95,7 @@ func TestReadFileOfDocuments(t *testing.T) {
 			set, dir := newDocumentSet(t)
 			put(t, dir, test.file, test.content)
 			arguments := args{"path": test.file}
-			for key, value := range test.args {
-				arguments[key] = value
-			}
+			maps.Copy(arguments, test.args)
 			if got := call(t.Context(), t, set, "read_file", arguments); got.Text != test.want || got.Failed != test.failed {
 				t.Errorf("failed %v:\n%s", got.Failed, got.Text)
 			}
@@ -208,4 +207,23 @@ func TestReadFileShowsImages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever a file holds, looking for a picture in it ends, and finds none that a
+// model would not take.
+func FuzzPicture(f *testing.F) {
+	f.Add([]byte("RIFF\x00\x00\x00\x00WEBPVP8X\x00\x00\x00\x00\x00\x00\x00\x00\x7f\x02\x00\xdf\x01\x00"))
+	f.Add([]byte("\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde"))
+	f.Add([]byte("\xff\xd8\xff\xc0\x00\x11\x08\x00\x01\x00\x01\x03"))
+	f.Add([]byte("GIF89a\x01\x00\x01\x00\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		found, ok := pictureIn(bytes.NewReader(data), int64(len(data)))
+		if !ok {
+			return
+		}
+		result := found.show("f", data, int64(len(data)))
+		if shown := len(result.Images) == 1; shown == result.Failed || shown && max(found.width, found.height) > maxImageSide {
+			t.Errorf("%+v: %s", found, result.Text)
+		}
+	})
 }

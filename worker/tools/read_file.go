@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	"hermes/worker/llm"
+	"hermes/worker/office"
 )
 
 // What a read gives at most.
@@ -31,7 +33,7 @@ type readFile struct {
 }
 
 func newReadFile(opts Options, w *workspace) *readFile {
-	return &readFile{mustSpec("read_file"), w, documents{opts.PDF}}
+	return &readFile{mustSpec("read_file"), w, documents{opts.PDF, cmp.Or(opts.Office, office.New())}}
 }
 
 func (t *readFile) Spec() llm.ToolSpec { return t.spec }

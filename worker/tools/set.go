@@ -16,6 +16,7 @@ import (
 	"hermes/supervisor/sandbox"
 	"hermes/worker/llm"
 	"hermes/worker/memory"
+	"hermes/worker/office"
 	"hermes/worker/policy"
 	"hermes/worker/skills"
 	"hermes/worker/web"
@@ -46,6 +47,8 @@ type Options struct {
 	// PDF returns the text of a PDF document, limit bytes of it at most; PDFs are
 	// refused if it is nil.
 	PDF func(ctx context.Context, data []byte, limit int) (string, error)
+	// Office reads other documents; nil means one of its own.
+	Office *office.Reader
 	// Enabled names the tools that there are to be. All and nil mean each one, an
 	// empty list none.
 	Enabled []string
