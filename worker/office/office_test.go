@@ -92,7 +92,7 @@ func TestDocuments(t *testing.T) {
 		{"cells and rows of nonsense", xlsx(t, `<row r="-5"><c r="ZZZZZZZZZ99"><v>x</v></c><c r="A1"><v>y</v></c></row>`, nil), "## Sheet: S\n\t[column XFD] xy\n"},
 
 		{"an OpenDocument text", odf(t, "text", `<text:h text:outline-level="3">H</text:h><text:p>a<text:line-break/>b</text:p><text:p><office:annotation><text:p>remark</text:p></office:annotation>c</text:p>`), "### H\n\na b\n\nc\n"},
-		{"its rows that are repeated", odf(t, "spreadsheet", `<table:table table:name="T"><table:table-row table:number-rows-repeated="3"><table:table-cell table:number-columns-repeated="2"><text:p>value</text:p></table:table-cell></table:table-row></table:table>`), "## Sheet: T\nvalue\tvalue\n(rows 2 to 3 are the same)\n"},
+		{"its rows that are repeated", odf(t, "spreadsheet", `<table:table table:name="T"><table:table-row table:number-rows-repeated="3"><table:table-cell table:number-columns-repeated="2"><text:p>v 1</text:p></table:table-cell></table:table-row></table:table>`), "## Sheet: T\nv 1\tv 1\n(rows 2 to 3 are the same)\n"},
 		{"its slides", odf(t, "presentation", `<draw:page><text:p>a</text:p><presentation:notes><text:p>n</text:p></presentation:notes></draw:page><draw:page><text:p>b</text:p></draw:page>`), "## Slide 1\na\n\nNotes: n\n\n## Slide 2\nb\n"},
 
 		{"a notebook of old", []byte(`{"worksheets":[{"cells":[{"cell_type":"code","input":["a\n","b"],"outputs":[{"output_type":"pyout","text":["c"],"png":"iV"}]}]}]}`), "[cell 1: code]\na\nb\n[output]\nc\n[an image]\n"},
