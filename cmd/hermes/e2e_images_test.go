@@ -133,8 +133,8 @@ func TestModelsThatRefuseImages(t *testing.T) {
 	}
 }
 
-// Documents in the workspace are read, PDF by a process of its own.
-func TestDocumentsOfTheWorkspace(t *testing.T) {
+// Documents in the workspace and in messages are read, PDF by a process of its own.
+func TestDocumentsReachTheModel(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, true)
 	alice := m.create("alice")
@@ -149,5 +149,14 @@ func TestDocumentsOfTheWorkspace(t *testing.T) {
 		if got := alice.tool(t, name, "read_file", map[string]any{"path": name}); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+	// The same document in a message.
+	body := `{"messages":[{"role":"user","content":[{"type":"text","text":"say yes"},{"type":"file","file":{"filename":"q3.docx","file_data":"` + base64.StdEncoding.EncodeToString(word) + `"}}]}]}`
+	if resp, got, err := alice.call(t.Context(), http.MethodPost, "/v1/chat/completions", body); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatal(err, got)
+	}
+	calls := m.upstream.Calls()
+	if got := calls[len(calls)-1].LastUser(); !strings.Contains(got, "<file name=\"q3.docx\"") || !strings.Contains(got, "We sold 1,200 ships, größer than before.") {
+		t.Errorf("the model was asked %q", got)
 	}
 }
