@@ -14,7 +14,7 @@ const (
 	dropAt      = 1.00 // what is old is left out, if no summary was to be had
 	shownShare  = 0.25 // of the newest results stay
 	tailShare   = 0.30 // of the newest messages stay
-	savingShare = 0.10 // less is not worth another beginning of all requests to come
+	savingShare = 0.20 // less is not worth another beginning of all requests to come
 
 	maxShown   = 40_000 // tokens of the newest results
 	maxSaving  = 20_000 // tokens that are worth it in any case
