@@ -61,12 +61,14 @@ func (c Compaction) fits(all []llm.Message) bool {
 	return c.Cut == 0 || first >= 0 && first < c.Cut && within(c.Cut, min(c.Covered, len(all)-1))
 }
 
-// apply returns the messages that a model is sent of a transcript.
-func (c Compaction) apply(all []llm.Message) []llm.Message {
+// apply returns the messages that a model is sent of a transcript, behind those of
+// the system.
+func (c Compaction) apply(system, all []llm.Message) []llm.Message {
 	if c.Covered == 0 {
-		return slices.Clone(all)
+		return slices.Concat(system, all)
 	}
-	view := make([]llm.Message, 0, len(all)-c.Cut+3)
+	view := make([]llm.Message, 0, len(system)+len(all)-c.Cut+8)
+	view = append(view, system...)
 	if c.Cut > 0 {
 		view = append(view, c.beginning(all)...)
 	}

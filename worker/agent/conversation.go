@@ -24,7 +24,7 @@ type conversation struct {
 }
 
 func newConversation(system string, history []llm.Message) conversation {
-	c := conversation{all: slices.Clone(history)}
+	c := conversation{all: slices.Clip(history)} // it belongs to the caller
 	if system != "" {
 		c.system = []llm.Message{llm.TextMessage(llm.System, system)}
 	}
@@ -35,7 +35,7 @@ func newConversation(system string, history []llm.Message) conversation {
 // show makes the view anew.
 func (c *conversation) show(compaction Compaction) {
 	c.done = compaction
-	c.view = append(slices.Clone(c.system), compaction.apply(c.all)...)
+	c.view = compaction.apply(c.system, c.all)
 	c.tokens, c.counted, c.countedAs = tokensOfAll(c.view), 0, 0
 }
 
@@ -49,9 +49,6 @@ func (c *conversation) add(message llm.Message) {
 // view, and the answer, which becomes part of it next. Thinking does not come back.
 func (c *conversation) answered(answer llm.Message) {
 	usage := answer.Usage
-	if usage.Input <= 0 {
-		return
-	}
 	c.counted, c.countedAs = usage.Input, c.tokens
 	if said := usage.Output - usage.Reasoning; said > 0 {
 		c.counted += said

@@ -62,9 +62,9 @@ func tokensOfTools(specs []llm.ToolSpec) int {
 const (
 	// newWeight is the weight of the newest answer in the ratio that is learned.
 	newWeight = 0.3
-	// A ratio beyond these is no property of a model, but of a request that its
-	// provider has changed.
-	leastRatio, mostRatio = 0.25, 4
+	// A ratio beyond these is no property of a model. Less is the count of a part:
+	// what a server had cached may be missing, or what it has dropped.
+	leastRatio, mostRatio = 0.4, 4
 	// limitHolds is how long a limit is believed that was learned from a refusal:
 	// behind the name of a model may be another one by then.
 	limitHolds = time.Hour
@@ -91,18 +91,21 @@ func (k *learned) ratio() float64 {
 	return 1
 }
 
-// answered takes note of how many tokens a request truly had.
-func (k *learned) answered(origin string, real, estimated int) {
-	if real <= 0 || estimated <= 0 {
-		return
+// answered takes note of how many tokens a request truly had, and reports whether
+// that can be.
+func (k *learned) answered(origin string, real, estimated int) bool {
+	ratio := float64(real) / float64(max(estimated, 1))
+	if ratio < leastRatio {
+		return false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ratio := min(max(float64(real)/float64(estimated), leastRatio), mostRatio)
+	ratio = min(ratio, mostRatio)
 	if before, ok := k.ratios[origin]; ok {
 		ratio = (1-newWeight)*before + newWeight*ratio
 	}
 	k.set(origin, ratio)
+	return true
 }
 
 // refused takes note of a request that was too long: of the window's length and of

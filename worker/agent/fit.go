@@ -10,11 +10,12 @@ import (
 // messages: the window without what is kept for the answer, the prompt and the tools.
 const (
 	shortAt     = 0.60 // old results of tools become one line each
+	shortTo     = 0.50 // if that leaves so little; else a summary is due soon, and one new beginning is enough
 	summaryAt   = 0.80 // what is old is summarised
 	dropAt      = 1.00 // what is old is left out, if no summary was to be had
 	shownShare  = 0.25 // of the newest results stay
 	tailShare   = 0.30 // of the newest messages stay
-	savingShare = 0.20 // less is not worth another beginning of all requests to come
+	savingShare = 0.30 // less is not worth another beginning of all requests to come
 
 	maxShown   = 40_000 // tokens of the newest results
 	maxSaving  = 20_000 // tokens that are worth it in any case
@@ -87,11 +88,14 @@ func (l *loop) fit(ctx context.Context) error {
 	if !known || l.fill(r) < shortAt {
 		return nil
 	}
-	l.shorten(ctx, r)
+	l.shorten(ctx, r, shortTo)
 	if l.fill(r) >= summaryAt {
 		if err := l.summarise(ctx, r); err != nil {
 			return err
 		}
+	}
+	if l.fill(r) >= dropAt {
+		l.shorten(ctx, r, shortAt)
 	}
 	for level := 0; level < levels && l.fill(r) >= dropAt; level++ {
 		l.drop(ctx, r, level)
@@ -100,8 +104,8 @@ func (l *loop) fit(ctx context.Context) error {
 }
 
 // shorten makes one line of each old result, also of those of the turn that runs,
-// if that saves enough.
-func (l *loop) shorten(ctx context.Context, r room) {
+// if that saves enough and leaves no more than a share.
+func (l *loop) shorten(ctx context.Context, r room, most float64) {
 	shown, short, saving := min(r.estimated(shownShare), int(maxShown/r.ratio)), len(l.talk.all), 0
 	last, behind := l.lastStep(), len(l.talk.view)-len(l.talk.all)
 	for i := len(l.talk.all) - 1; i >= max(l.talk.done.Cut, l.talk.done.Short); i-- {
@@ -118,7 +122,12 @@ func (l *loop) shorten(ctx context.Context, r room) {
 	}
 	worth := min(r.estimated(savingShare), int(maxSaving/r.ratio))
 	compaction := l.talk.done
-	if compaction.Short = short; saving >= worth && l.saves(compaction) >= worth {
+	left := func(saved int) float64 { return l.fill(r) - float64(saved)*r.ratio/float64(r.free) }
+	if saving < worth || left(saving) > most {
+		return
+	}
+	compaction.Short = short
+	if saved := l.saves(compaction); saved >= worth && left(saved) <= most {
 		l.compact(ctx, compaction)
 	}
 }
@@ -136,7 +145,7 @@ func (l *loop) lastStep() int {
 // saves is how many estimated tokens fewer there would be.
 func (l *loop) saves(compaction Compaction) int {
 	compaction.Covered = max(compaction.Cut, compaction.Short, compaction.Capped)
-	return l.talk.tokens - tokensOfAll(l.talk.system) - tokensOfAll(compaction.apply(l.talk.all))
+	return l.talk.tokens - tokensOfAll(compaction.apply(l.talk.system, l.talk.all))
 }
 
 // cutFor is where to cut so that what stays has no more tokens than the budget, or

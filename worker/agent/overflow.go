@@ -48,8 +48,9 @@ func (l *loop) measured(message llm.Message, last bool) {
 	if !last { // the last step offers no tools
 		estimated += l.toolTokens
 	}
-	l.agent.known.answered(message.Origin, message.Usage.Input, estimated)
-	l.talk.answered(message)
+	if l.agent.known.answered(message.Origin, message.Usage.Input, estimated) {
+		l.talk.answered(message)
+	}
 }
 
 // refit learns from a refusal and makes the transcript shorter. It is false if that

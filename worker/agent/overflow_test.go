@@ -18,6 +18,7 @@ import (
 // that begin with the rules for them.
 type windowed struct {
 	window  int
+	claims  int  // what it says that its window is, if that is not true
 	secret  bool // nobody is told how long the window is, before and in a refusal
 	answer  func(llm.Request) llmtest.Answer
 	summary func(llm.Request) llmtest.Answer
@@ -32,7 +33,7 @@ func (w *windowed) Capabilities(context.Context) llm.Capabilities {
 	if w.secret {
 		return llm.Capabilities{}
 	}
-	return llm.Capabilities{ContextLength: w.window}
+	return llm.Capabilities{ContextLength: max(w.window, w.claims)}
 }
 
 func isSummary(req llm.Request) bool {
@@ -171,6 +172,7 @@ func TestWhatIsTooLongIsMadeShort(t *testing.T) {
 		{"a known window", &windowed{window: 16_000}, 0, false},
 		{"a smaller one", &windowed{window: 4_000}, 0, true},
 		{"a window that nobody knows", &windowed{window: 16_000, secret: true}, 4, false},
+		{"a window that is smaller than it is said to be", &windowed{window: 12_000, claims: 64_000}, 1, false},
 		{"a tiny window", &windowed{window: 1_500}, 2, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
