@@ -65,6 +65,9 @@ const (
 	// A ratio beyond these is no property of a model. Less is the count of a part:
 	// what a server had cached may be missing, or what it has dropped.
 	leastRatio, mostRatio = 0.4, 4
+	// leastLearned is how long a request must be to learn from. Of a shorter one most
+	// is what its provider adds.
+	leastLearned = 400
 	// limitHolds is how long a limit is believed that was learned from a refusal:
 	// behind the name of a model may be another one by then.
 	limitHolds = time.Hour
@@ -95,8 +98,8 @@ func (k *learned) ratio() float64 {
 // that can be.
 func (k *learned) answered(origin string, real, estimated int) bool {
 	ratio := float64(real) / float64(max(estimated, 1))
-	if ratio < leastRatio {
-		return false
+	if ratio < leastRatio || estimated < leastLearned {
+		return ratio >= leastRatio
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

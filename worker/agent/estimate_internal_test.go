@@ -30,6 +30,9 @@ func TestTheEstimateIsLearned(t *testing.T) {
 	if k.answered("p/b", 100, 1_000) || k.answered("p/b", 0, 1_000) || k.ratio() != 0.8 {
 		t.Errorf("the count of a part was believed: %v", k.ratio())
 	}
+	if !k.answered("p/b", 300, 100) || k.ratio() != 0.8 {
+		t.Errorf("a short request has changed the ratio to %v", k.ratio())
+	}
 	now := time.Now()
 	k.refused(16_000, 20_000, 10_000, now)
 	if k.window(now) != 16_000 || k.ratio() != 2 {

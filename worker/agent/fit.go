@@ -182,8 +182,11 @@ func (l *loop) drop(ctx context.Context, r room, level int) bool {
 	tail := []float64{tailShare, tailShare / 2, 0, 0}[level]
 	compaction := l.talk.done
 	if cut := l.cutFor(r.estimated(tail)); cut > compaction.Cut {
-		compaction.Cut, compaction.Dropped = cut, true
-		compaction = l.refer(ctx, r, compaction)
+		without := compaction
+		without.Cut, without.Dropped = cut, true
+		if without = l.refer(ctx, r, without); l.saves(without) > 0 {
+			compaction = without
+		}
 	}
 	if level >= 2 {
 		last := max(l.lastStep(), compaction.Cut)

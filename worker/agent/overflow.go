@@ -65,7 +65,10 @@ func (l *loop) refit(ctx context.Context, refusal error, refits int) (bool, erro
 			return false, err
 		}
 	}
-	r, _ := l.room(ctx)
+	r, known := l.room(ctx)
+	if !known {
+		return false, nil
+	}
 	for level := max(refits-1, 0); level < levels && l.talk.tokens >= before; level++ {
 		l.drop(ctx, r, level)
 	}

@@ -246,9 +246,8 @@ func TestWhatCannotBeMadeShortFails(t *testing.T) {
 // One turn that calls many tools is made short while it runs.
 func TestALongTurnIsMadeShort(t *testing.T) {
 	t.Parallel()
-	for _, secret := range []bool{false, true} {
-		const steps = 60
-		model := &windowed{window: 16_000, secret: secret}
+	const steps = 60
+	for _, model := range []*windowed{{window: 16_000}, {window: 16_000, secret: true}, {window: 5_000}} {
 		model.answer = func(req llm.Request) llmtest.Answer {
 			if n := len(model.requests); n <= steps {
 				return llmtest.Use(llm.ToolCall{ID: fmt.Sprintf("c%d", n), Name: "read", Arguments: fmt.Sprintf(`{"n":%d}`, n)})
@@ -264,7 +263,7 @@ func TestALongTurnIsMadeShort(t *testing.T) {
 		if err != nil || result.Text() != "Done." || len(result.Messages) != 2*steps+1 {
 			t.Fatalf("got %q, %d messages and %v", result.Text(), len(result.Messages), err)
 		}
-		if len(model.summaries) > 2 || model.refused > 6 {
+		if len(model.summaries) > 2 || model.window < 16_000 && len(model.summaries) < 2 || model.refused > 6 {
 			t.Errorf("%d summaries, %d refusals", len(model.summaries), model.refused)
 		}
 		for i, req := range model.requests {
@@ -298,5 +297,34 @@ func checkPrefixes(t *testing.T, requests []llm.Request, most int) {
 	}
 	if broken > most {
 		t.Errorf("%d of %d requests begin anew, there were %d compactions", broken, len(requests), most)
+	}
+}
+
+// What a skill says and the newest list of tasks stay as they are when other results
+// are made short: both hold until the work is done.
+func TestSkillsAndTasksStayInFull(t *testing.T) {
+	t.Parallel()
+	model := &windowed{window: 16_000}
+	s := newWindowed(model, nil)
+	var history []llm.Message
+	for i, name := range []string{"skill_view", "todo", "terminal", "todo"} {
+		id := fmt.Sprintf("s%d", i)
+		result := llm.TextMessage(llm.Tool, name+" "+id+": "+strings.Repeat("line of it\n", 60))
+		result.ToolCallID = id
+		history = append(history, user("look"), llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: id, Name: name, Arguments: "{}"}}},
+			result, llm.TextMessage(llm.Assistant, "done"))
+	}
+	history = append(append(history, chatter(15, 3_000)...), user("go on"))
+	if _, err := agent.New(s.opts).Run(t.Context(), agent.Turn{SessionID: "s", History: history}, s.show); err != nil {
+		t.Fatal(err)
+	}
+	var stayed []string
+	for _, m := range model.requests[0].Messages {
+		if m.Role == llm.Tool && strings.HasPrefix(m.ToolCallID, "s") && strings.Contains(m.Text(), m.ToolCallID+": line") {
+			stayed = append(stayed, m.ToolCallID)
+		}
+	}
+	if got := strings.Join(stayed, " "); got != "s0 s3" || len(model.summaries) > 0 {
+		t.Errorf("in full are %s after %d summaries, want s0 and s3", got, len(model.summaries))
 	}
 }

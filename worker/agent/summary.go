@@ -43,6 +43,11 @@ func (l *loop) summarise(ctx context.Context, r room) error {
 	if cut <= l.talk.done.Cut || l.summaries >= maxSummaries || l.agent.known.resting(now) {
 		return nil
 	}
+	without := l.talk.done
+	without.Cut = cut
+	if !l.shrinks(l.refer(ctx, r, without)) {
+		return nil // not even if nothing had to be said of what is old
+	}
 	l.summaries++
 	compaction, err := l.summarised(ctx, r, cut)
 	if ctx.Err() != nil {
@@ -68,12 +73,16 @@ func (l *loop) summarised(ctx context.Context, r room, cut int) (Compaction, err
 	if len(text) > 2*r.estimated(oldShare)*bytesPerToken {
 		return Compaction{}, errLongSummary
 	}
-	compaction = l.refer(ctx, r, compaction)
-	before := l.talk.tokens - tokensOfAll(l.talk.system)
-	if float64(before-l.saves(compaction)) > mustShrink*float64(before) {
+	if compaction = l.refer(ctx, r, compaction); !l.shrinks(compaction) {
 		return Compaction{}, errLongSummary
 	}
 	return compaction, nil
+}
+
+// shrinks reports whether a compaction is worth it.
+func (l *loop) shrinks(compaction Compaction) bool {
+	before := l.talk.tokens - tokensOfAll(l.talk.system)
+	return float64(before-l.saves(compaction)) <= mustShrink*float64(before)
 }
 
 // askSummary has the model summarise what is before the cut: one call, without
