@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -13,13 +12,6 @@ const (
 	maxErrorLine  = 160
 	maxNote       = 200
 )
-
-// failureWords are how programs tell of what went wrong. They are looked for one by
-// one: all results of a long chat are looked through in each of its turns, for which
-// a regular expression is a hundred times too slow.
-func failureWords() []string {
-	return []string{"error", "fatal", "failed", "failure", "panic", "exception", "denied", "no such", "not found", "cannot", "undefined"}
-}
 
 // digest is one line in the place of a tool's result: how long it was, how it ended,
 // and the first line that tells of an error. A result that is short stays.
@@ -63,27 +55,53 @@ func endNotes(text string) []string {
 	return notes
 }
 
-// errorLine is the first line that tells of an error, or "".
+// errorLine is the first line that tells of an error, or "". It is one pass over the
+// text: all results of a long chat are looked through at the beginning of its turns,
+// for which a regular expression is a hundred times too slow.
 func errorLine(text string) string {
-	small := []byte(text)
-	for i, c := range small {
-		if c >= 'A' && c <= 'Z' {
-			small[i] = c + 'a' - 'A'
+	before := byte(' ')
+	for i := range len(text) {
+		c := text[i]
+		begins := !letter(before) || c <= 'Z' && before >= 'a' // TypeError
+		before = c
+		if begins && letter(c) && tellsOfFailure(text[i:]) {
+			begin := strings.LastIndexByte(text[:i], '\n') + 1
+			begin = max(begin, i-maxErrorLine/2) // the word may stand far behind
+			line, _, _ := strings.Cut(text[begin:], "\n")
+			return strings.ToValidUTF8(clipped(strings.TrimSpace(line), maxErrorLine), "")
 		}
 	}
-	at := len(small)
-	for _, word := range failureWords() {
-		if i := bytes.Index(small[:at], []byte(word)); i >= 0 {
-			at = i
-		}
+	return ""
+}
+
+func letter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
+
+// tellsOfFailure reports whether a text begins with a word by which programs tell of
+// what went wrong.
+func tellsOfFailure(text string) bool {
+	switch text[0] | 0x20 {
+	case 'c':
+		return begins(text, "cannot")
+	case 'd':
+		return begins(text, "denied")
+	case 'e':
+		return begins(text, "error") || begins(text, "exception")
+	case 'f':
+		return begins(text, "fatal") || begins(text, "fail")
+	case 'n':
+		return begins(text, "no such") || begins(text, "not found")
+	case 'p':
+		return begins(text, "panic")
+	case 'u':
+		return begins(text, "undefined")
+	default:
+		return false
 	}
-	if at == len(small) {
-		return ""
-	}
-	begin := strings.LastIndexByte(text[:at], '\n') + 1
-	begin = max(begin, at-maxErrorLine/2) // the word may stand far behind
-	line, _, _ := strings.Cut(text[begin:], "\n")
-	return strings.ToValidUTF8(clipped(strings.TrimSpace(line), maxErrorLine), "")
+}
+
+// begins compares without regard to case.
+func begins(text, word string) bool {
+	return len(text) >= len(word) && strings.EqualFold(text[:len(word)], word)
 }
 
 // clipped is a text of at most so many bytes.
