@@ -131,7 +131,7 @@ func firstUser(messages []llm.Message) int {
 
 // lastUser is the place of the person's last message, -1 if there is none.
 func lastUser(messages []llm.Message) int {
-	for i := len(messages) - 1; i >= 0; i-- {
+	for i := range slices.Backward(messages) {
 		if messages[i].Role == llm.User {
 			return i
 		}
@@ -141,9 +141,9 @@ func lastUser(messages []llm.Message) int {
 
 // newestCall is the id of the last call of a tool, "" if there is none.
 func newestCall(messages []llm.Message, name string) string {
-	for i := len(messages) - 1; i >= 0; i-- {
-		for k := len(messages[i].ToolCalls) - 1; k >= 0; k-- {
-			if call := messages[i].ToolCalls[k]; call.Name == name {
+	for i := range slices.Backward(messages) {
+		for _, call := range slices.Backward(messages[i].ToolCalls) {
+			if call.Name == name {
 				return call.ID
 			}
 		}

@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,7 +97,7 @@ func TestAnyTranscriptInAnyWindow(t *testing.T) {
 }
 
 func lastUserOf(messages []llm.Message) int {
-	for i := len(messages) - 1; i >= 0; i-- {
+	for i := range slices.Backward(messages) {
 		if messages[i].Role == llm.User {
 			return i
 		}

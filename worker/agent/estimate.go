@@ -96,8 +96,8 @@ func (k *learned) ratio() float64 {
 
 // answered takes note of how many tokens a request truly had, and reports whether
 // that can be.
-func (k *learned) answered(origin string, real, estimated int) bool {
-	ratio := float64(real) / float64(max(estimated, 1))
+func (k *learned) answered(origin string, counted, estimated int) bool {
+	ratio := float64(counted) / float64(max(estimated, 1))
 	if ratio < leastRatio || estimated < leastLearned {
 		return ratio >= leastRatio
 	}
@@ -114,7 +114,7 @@ func (k *learned) answered(origin string, real, estimated int) bool {
 // refused takes note of a request that was too long: of the window's length and of
 // the request's, each 0 if it is not known. The estimate of the request was too low
 // if it fits into the window.
-func (k *learned) refused(limit, real, estimated int, now time.Time) {
+func (k *learned) refused(limit, counted, estimated int, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.limit, k.until = limit, now.Add(limitHolds)
@@ -123,7 +123,7 @@ func (k *learned) refused(limit, real, estimated int, now time.Time) {
 		before = 1
 	}
 	if estimated > 0 {
-		k.set(k.latest, min(max(before, float64(real)/float64(estimated)), mostRatio))
+		k.set(k.latest, min(max(before, float64(counted)/float64(estimated)), mostRatio))
 	}
 }
 

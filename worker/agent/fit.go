@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 
 	"hermes/worker/llm"
 )
@@ -134,7 +135,7 @@ func (l *loop) shorten(ctx context.Context, r room, most float64) {
 
 // lastStep is where the last message of the model is.
 func (l *loop) lastStep() int {
-	for i := len(l.talk.all) - 1; i >= 0; i-- {
+	for i := range slices.Backward(l.talk.all) {
 		if l.talk.all[i].Role == llm.Assistant {
 			return i
 		}
