@@ -82,9 +82,9 @@ func (c Compaction) apply(system, all []llm.Message) []llm.Message {
 		if m.Role == llm.Tool {
 			switch call := calls[m.ToolCallID]; {
 			case i < c.Short && call.Name != toolSkill && (call.ID == "" || call.ID != newestTasks):
-				m = withText(m, digest(call.Name, m.Text()))
-			case i < c.Capped:
-				m = withText(m, cutMiddle(m.Text(), c.Cap))
+				m = digested(m, call.Name)
+			case i < c.Capped && len(m.Text()) > c.Cap:
+				m = headOf(m, c.Cap)
 			}
 		}
 		view = append(view, m)
@@ -171,7 +171,18 @@ func appended(m llm.Message, text string) llm.Message {
 	return m
 }
 
-// headOf returns a message of which so many bytes are left, all if bytes is 0.
+// digested returns a result as one line, without the images that it shows.
+func digested(m llm.Message, tool string) llm.Message {
+	text := digest(tool, m.Text())
+	if slices.ContainsFunc(m.Parts, func(part llm.Part) bool { return part.ImageURL != "" }) {
+		text += "\n[What was shown here is left out to save room.]"
+	} else if len(text) == len(m.Text()) {
+		return m
+	}
+	return withText(m, text)
+}
+
+// headOf returns a message of which so many bytes of text are left, all if bytes is 0.
 func headOf(m llm.Message, bytes int) llm.Message {
 	if bytes == 0 {
 		return m

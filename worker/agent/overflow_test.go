@@ -314,6 +314,11 @@ func TestSkillsAndTasksStayInFull(t *testing.T) {
 		history = append(history, user("look"), llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: id, Name: name, Arguments: "{}"}}},
 			result, llm.TextMessage(llm.Assistant, "done"))
 	}
+	shown := llm.TextMessage(llm.Tool, "a picture of roses")
+	shown.Parts = append(shown.Parts, llm.Part{ImageURL: "data:image/png;base64,AAAA"})
+	shown.ToolCallID = "image"
+	history = append(history, user("show"), llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "image", Name: "read_file", Arguments: "{}"}}},
+		shown, llm.TextMessage(llm.Assistant, "done"))
 	history = append(append(history, chatter(15, 3_000)...), user("go on"))
 	if _, err := agent.New(s.opts).Run(t.Context(), agent.Turn{SessionID: "s", History: history}, s.show); err != nil {
 		t.Fatal(err)
@@ -322,6 +327,9 @@ func TestSkillsAndTasksStayInFull(t *testing.T) {
 	for _, m := range model.requests[0].Messages {
 		if m.Role == llm.Tool && strings.HasPrefix(m.ToolCallID, "s") && strings.Contains(m.Text(), m.ToolCallID+": line") {
 			stayed = append(stayed, m.ToolCallID)
+		}
+		if m.ToolCallID == "image" && (len(m.Parts) != 1 || !strings.HasPrefix(m.Text(), "a picture of roses\n[What was shown")) {
+			t.Errorf("an old image became %+v", m.Parts)
 		}
 	}
 	if got := strings.Join(stayed, " "); got != "s0 s3" || len(model.summaries) > 0 {
