@@ -166,6 +166,8 @@ func build(opts Options) (*worker, error) {
 		Recorder:      recorder{w.store},
 		Prompt:        w.prompt(remembered, library),
 		Prompts:       prompts{w.store},
+		Compactions:   compactions{w.store},
+		Tasks:         w.store,
 		MaxIterations: start.Agent.MaxIterations,
 		Model:         w.models.name,
 		Redact:        redact,

@@ -37,9 +37,6 @@ type Turn struct {
 	// MaxToolCalls bounds how many of the agent's own tools are run in the turn.
 	// Further calls are answered with a note. 0 is no limit.
 	MaxToolCalls int
-	// Truncate lets the oldest messages of History go when the model says that the
-	// transcript is too long for it. Without it, that is the error of the turn.
-	Truncate bool
 	// SessionID groups turns of one chat; empty makes a new session.
 	SessionID string
 	// Follows names the history that the turn answers, in whatever way its client can
@@ -54,12 +51,14 @@ type Turn struct {
 // Params are the sampling wishes that a client may send, passed on to the
 // model. Zero values leave the choice to the upstream.
 type Params struct {
-	Temperature     *float64
-	TopP            *float64
-	MaxTokens       int
-	Stop            []string
-	ReasoningEffort string
-	ResponseFormat  []byte
+	Temperature      *float64
+	TopP             *float64
+	PresencePenalty  *float64
+	FrequencyPenalty *float64
+	MaxTokens        int
+	Stop             []string
+	ReasoningEffort  string
+	ResponseFormat   []byte
 }
 
 // Result is a finished turn. Beside an error it holds what there was until

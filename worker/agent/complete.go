@@ -62,7 +62,7 @@ func (l *loop) askPlainly(ctx context.Context) (llm.Message, error) {
 	if ctx.Err() != nil {
 		return llm.Message{}, cancelled(ctx)
 	}
-	req := l.sampled(slices.Clip(l.transcript))
+	req := l.sampled(slices.Clip(l.talk.view))
 	req.Tools, req.ToolChoice = l.specs, l.choice
 	return l.agent.opts.Client.Stream(ctx, req, l.relay)
 }

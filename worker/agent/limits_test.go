@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hermes/worker/agent"
 	"hermes/worker/llm"
 	"hermes/worker/llm/llmtest"
 	"hermes/worker/tools"
@@ -213,4 +214,25 @@ ask "go" assistant(3) c1 c2 c3`
 			t.Errorf("results in the order %+v", result.Messages[1:4])
 		}
 	})
+}
+
+// Calls beyond the limit of a request are not run; the model is told so, and
+// answers with what it has.
+func TestTooManyToolCalls(t *testing.T) {
+	t.Parallel()
+	s := newStage(map[string]toolFunc{"a": says("A")},
+		llmtest.Use(call("c1", "a")), llmtest.Use(call("c2", "a"), call("c3", "a")), llmtest.Use(call("c4", "a")), llmtest.Say("Done."))
+	result, err := agent.New(s.opts).Run(t.Context(), agent.Turn{History: []llm.Message{llm.TextMessage(llm.User, "go")}, MaxToolCalls: 2}, s.show)
+	if err != nil || result.Message.Text() != "Done." {
+		t.Fatalf("the turn ended with %q (%v)", result.Message.Text(), err)
+	}
+	lines := strings.Join(s.journal.all(), "\n")
+	if got := strings.Count(lines, "\nrun a"); got != 2 {
+		t.Errorf("%d calls ran:\n%s", got, lines)
+	}
+	for _, id := range []string{"c3", "c4"} {
+		if !strings.Contains(lines, "record result "+id+` "not run: this turn may make 2 tool calls`) || strings.Contains(lines, "show start "+id) {
+			t.Errorf("call %s is not answered as refused:\n%s", id, lines)
+		}
+	}
 }

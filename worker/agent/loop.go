@@ -34,17 +34,18 @@ type loop struct {
 	emit    func(Event) error
 	emitErr error // what emit failed with; it is not called again after that
 
-	transcript []llm.Message // what the model is sent
-	note       string        // said to the model once, after the transcript
-	lead       string        // shown, and the beginning of the model's next message
-	toldToCall bool          // see askToCall
-	parted     bool          // see part
+	talk       conversation // the transcript, and what the model is sent of it
+	session    string
+	toolTokens int    // the estimate of specs
+	summaries  int    // that were made or tried
+	note       string // said to the model once, after the transcript
+	lead       string // shown, and the beginning of the model's next message
+	toldToCall bool   // see askToCall
+	parted     bool   // see part
 	asked      []llm.ToolCall
 	left       []llm.ToolCall  // to the client
 	callIDs    map[string]bool // every call id of the transcript
 	iteration  int
-	answered   int // where in the transcript the message is that the turn answers
-	truncate   bool
 	toolCalls  int // that were run
 	// What tools have shown: see toolMessage.
 	images, imageBytes int
@@ -106,6 +107,8 @@ func (a *Agent) newLoop(ctx context.Context, turn Turn, emit func(Event) error) 
 		l.result.RunID = a.opts.NewID()
 	}
 	l.specs = slices.Concat(a.opts.Tools.Specs(), l.specs)
+	l.toolTokens = tokensOfTools(l.specs)
+	l.recall(ctx, turn.SessionID)
 	return l
 }
 
@@ -129,13 +132,8 @@ func (a *Agent) newBareLoop(turn Turn, system string, emit func(Event) error) *l
 	l := &loop{
 		agent: a, params: turn.Params, emit: emit, callIDs: map[string]bool{},
 		specs: turn.ClientTools, choice: turn.ToolChoice, client: newClientTools(turn),
-		truncate: turn.Truncate, maxCalls: turn.MaxToolCalls,
+		maxCalls: turn.MaxToolCalls, talk: newConversation(system, turn.History),
 	}
-	if system != "" {
-		l.transcript = append(l.transcript, llm.TextMessage(llm.System, system))
-	}
-	l.transcript = append(l.transcript, turn.History...)
-	l.answered = len(l.transcript) - 1
 	for _, message := range turn.History {
 		for _, call := range message.ToolCalls {
 			l.callIDs[call.ID] = true
@@ -208,22 +206,32 @@ func (l *loop) done(context.Context) (phase, error) {
 	return nil, nil
 }
 
+// takeNote returns what the model is told beside the transcript this time.
+func (l *loop) takeNote(last bool) string {
+	note := l.note
+	l.note = ""
+	if last && l.iteration > 1 {
+		note = fmt.Sprintf(lastNote, l.agent.opts.MaxIterations)
+	}
+	return note
+}
+
+// toolChoice is which tools the model must call this time.
+func (l *loop) toolChoice(last bool) string {
+	if last || l.choice != "" {
+		return l.choice
+	}
+	return l.mistakes.pin()
+}
+
 // request is what the model is asked now.
-func (l *loop) request(last bool) llm.Request {
-	req := l.sampled(l.transcript)
+func (l *loop) request(last bool, note, choice string) llm.Request {
+	req := l.sampled(l.talk.view)
 	if l.lead != "" {
 		req.Messages = append(slices.Clip(req.Messages), llm.TextMessage(llm.Assistant, l.lead))
 	}
-	note := l.note
-	l.note = ""
-	switch {
-	case !last:
-		req.Tools, req.ToolChoice = l.specs, l.choice
-		if pin := l.mistakes.pin(); pin != "" && l.choice == "" {
-			req.ToolChoice = pin
-		}
-	case l.iteration > 1:
-		note = fmt.Sprintf(lastNote, l.agent.opts.MaxIterations)
+	if !last {
+		req.Tools, req.ToolChoice = l.specs, choice
 	}
 	if note != "" {
 		req.Messages = append(slices.Clip(req.Messages), llm.TextMessage(llm.User, note))
@@ -234,13 +242,15 @@ func (l *loop) request(last bool) llm.Request {
 // sampled is a request with the client's wishes.
 func (l *loop) sampled(messages []llm.Message) llm.Request {
 	return llm.Request{
-		Messages:        messages,
-		Temperature:     l.params.Temperature,
-		TopP:            l.params.TopP,
-		MaxTokens:       l.params.MaxTokens,
-		Stop:            l.params.Stop,
-		ReasoningEffort: l.params.ReasoningEffort,
-		ResponseFormat:  l.params.ResponseFormat,
+		Messages:         messages,
+		Temperature:      l.params.Temperature,
+		TopP:             l.params.TopP,
+		PresencePenalty:  l.params.PresencePenalty,
+		FrequencyPenalty: l.params.FrequencyPenalty,
+		MaxTokens:        l.params.MaxTokens,
+		Stop:             l.params.Stop,
+		ReasoningEffort:  l.params.ReasoningEffort,
+		ResponseFormat:   l.params.ResponseFormat,
 	}
 }
 
@@ -320,7 +330,7 @@ func (l *loop) keep(ctx context.Context, message llm.Message) error {
 }
 
 func (l *loop) add(message llm.Message) {
-	l.transcript = append(l.transcript, message)
+	l.talk.add(message)
 	l.result.Messages = append(l.result.Messages, message)
 }
 

@@ -40,6 +40,12 @@ type Options struct {
 	// Prompts keeps Prompt for each session as its first turn had it. Nil makes it
 	// anew for each turn.
 	Prompts Prompts
+	// Compactions keeps how the transcript of each session was made short. Nil makes
+	// it short anew in each turn.
+	Compactions Compactions
+	// Tasks keeps what the model has set itself to do, so that it can be told again
+	// of what a compaction has taken out of its sight. Nil if there is no such list.
+	Tasks tools.TaskKeeper
 	// MaxIterations is how many times a turn asks the model at most. In the
 	// last of them no tools are offered. 0 means DefaultMaxIterations.
 	MaxIterations int
@@ -54,11 +60,13 @@ type Options struct {
 	NewID func() string    // makes ids of runs and calls; UUIDs if nil
 }
 
-// Agent runs turns. It holds nothing of them, so many may run at once.
+// Agent runs turns. It holds nothing of them but what they taught it about its model,
+// so many may run at once.
 type Agent struct {
 	opts Options
 	// noEffort is set when the model has refused a reasoning effort.
 	noEffort atomic.Bool
+	known    learned
 }
 
 // New makes an Agent.

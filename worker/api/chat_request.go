@@ -15,6 +15,7 @@ import (
 const (
 	maxModelName   = 256
 	maxTemperature = 2
+	maxPenalty     = 2
 	// noLimit is what several clients send as max_tokens when they want none.
 	noLimit = -1
 )
@@ -72,6 +73,7 @@ func checkSupported(request *openai.ChatRequest) error {
 func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 	params := agent.Params{
 		Temperature: request.Temperature, TopP: request.TopP,
+		PresencePenalty: unlessZero(request.PresencePenalty), FrequencyPenalty: unlessZero(request.FrequencyPenalty),
 		Stop: request.Stop, ReasoningEffort: request.ReasoningEffort,
 	}
 	if t := params.Temperature; t != nil && (*t < 0 || *t > maxTemperature) {
@@ -79,6 +81,14 @@ func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 	}
 	if p := params.TopP; p != nil && (*p < 0 || *p > 1) {
 		return params, invalid("top_p", codeInvalidValue, "top_p must be from 0 to 1, not %v.", *p)
+	}
+	for _, penalty := range []struct {
+		name  string
+		value *float64
+	}{{"presence_penalty", params.PresencePenalty}, {"frequency_penalty", params.FrequencyPenalty}} {
+		if v := penalty.value; v != nil && (*v < -maxPenalty || *v > maxPenalty) {
+			return params, invalid(penalty.name, codeInvalidValue, "%s must be from -%d to %d, not %v.", penalty.name, maxPenalty, maxPenalty, *v)
+		}
 	}
 	format, err := responseFormat(request.ResponseFormat)
 	if err != nil {
@@ -98,6 +108,15 @@ func chatParams(request *openai.ChatRequest) (agent.Params, error) {
 		}
 	}
 	return params, nil
+}
+
+// unlessZero leaves out a 0 that a client sends to ask for nothing: some models
+// refuse the field.
+func unlessZero(value *float64) *float64 {
+	if value != nil && *value == 0 {
+		return nil
+	}
+	return value
 }
 
 // responseFormat checks the shape that an answer should have, and returns it as

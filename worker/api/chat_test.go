@@ -77,8 +77,8 @@ func TestWhatAClientSendsBecomesATurn(t *testing.T) {
 			agent.Turn{History: []llm.Message{user("`💻 pwd`"), assistant("You are in /x."), user("b")}},
 		},
 		{
-			"wishes", `{"messages":[{"role":"user","content":"a"}],"temperature":0.5,"top_p":1,"max_tokens":10,"stop":["x","y"],"reasoning_effort":"low"}`,
-			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{Temperature: &half, TopP: &one, MaxTokens: 10, Stop: []string{"x", "y"}, ReasoningEffort: "low"}},
+			"wishes", `{"messages":[{"role":"user","content":"a"}],"temperature":0.5,"top_p":1,"presence_penalty":0.5,"frequency_penalty":1,"max_tokens":10,"stop":["x","y"],"reasoning_effort":"low"}`,
+			agent.Turn{History: []llm.Message{user("a")}, Params: agent.Params{Temperature: &half, TopP: &one, PresencePenalty: &half, FrequencyPenalty: &one, MaxTokens: 10, Stop: []string{"x", "y"}, ReasoningEffort: "low"}},
 		},
 		{
 			"an answer in JSON", `{"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object","x":1}}`,
@@ -97,7 +97,7 @@ func TestWhatAClientSendsBecomesATurn(t *testing.T) {
 		},
 		{
 			"what asks for nothing is ignored",
-			`{"messages":[{"role":"user","content":"a","name":"Ann"}],"tools":[],"functions":[],"tool_choice":"auto","parallel_tool_calls":true,"logprobs":false,"top_logprobs":null,"presence_penalty":1,"frequency_penalty":-1,"logit_bias":{"1":2},"seed":4,"user":"u","metadata":{"a":"b"},"store":true,"service_tier":"auto","stream_options":{"include_usage":true},"n":1,"response_format":{"type":"text"},"modalities":["text"],"audio":null,"stream":false}`,
+			`{"messages":[{"role":"user","content":"a","name":"Ann"}],"tools":[],"functions":[],"tool_choice":"auto","parallel_tool_calls":true,"logprobs":false,"top_logprobs":null,"presence_penalty":0,"frequency_penalty":0,"logit_bias":{"1":2},"seed":4,"user":"u","metadata":{"a":"b"},"store":true,"service_tier":"auto","stream_options":{"include_usage":true},"n":1,"response_format":{"type":"text"},"modalities":["text"],"audio":null,"stream":false}`,
 			agent.Turn{History: []llm.Message{user("a")}},
 		},
 	}
@@ -152,6 +152,8 @@ func TestBadChatRequests(t *testing.T) {
 		{"too hot", `{` + ask + `,"temperature":2.1}`, "temperature", "invalid_value"},
 		{"too cold", `{` + ask + `,"temperature":-1}`, "temperature", "invalid_value"},
 		{"top_p", `{` + ask + `,"top_p":1.1}`, "top_p", "invalid_value"},
+		{"presence_penalty", `{` + ask + `,"presence_penalty":-2.1}`, "presence_penalty", "invalid_value"},
+		{"frequency_penalty", `{` + ask + `,"frequency_penalty":3}`, "frequency_penalty", "invalid_value"},
 		{"no tokens", `{` + ask + `,"max_tokens":0}`, "max_tokens", "invalid_value"},
 		{"fewer than no tokens", `{` + ask + `,"max_completion_tokens":-2}`, "max_completion_tokens", "invalid_value"},
 		{"long model", `{` + ask + `,"model":"` + strings.Repeat("m", 257) + `"}`, "model", "invalid_value"},

@@ -19,7 +19,7 @@ func (s *Server) responseTurn(request *openai.ResponsesRequest, openWebUI bool) 
 	if err != nil {
 		return agent.Turn{}, err
 	}
-	turn := agent.Turn{Params: params, Source: "responses", Truncate: request.Truncation == "auto"}
+	turn := agent.Turn{Params: params, Source: "responses"}
 	if request.MaxToolCalls != nil {
 		turn.MaxToolCalls = *request.MaxToolCalls
 	}
@@ -50,7 +50,10 @@ func responseParams(request *openai.ResponsesRequest) (agent.Params, error) {
 	if format.Type == openai.FormatJSONSchema && format.Name == "" {
 		return agent.Params{}, invalid("text.format.name", codeInvalidValue, "text.format.name is missing: a schema needs a name.")
 	}
-	chat := &openai.ChatRequest{Temperature: request.Temperature, TopP: request.TopP, MaxTokens: request.MaxOutputTokens}
+	chat := &openai.ChatRequest{
+		Temperature: request.Temperature, TopP: request.TopP, MaxTokens: request.MaxOutputTokens,
+		PresencePenalty: request.PresencePenalty, FrequencyPenalty: request.FrequencyPenalty,
+	}
 	if format.Type == openai.FormatJSONObject || format.Type == openai.FormatJSONSchema {
 		chat.ResponseFormat = &openai.ResponseFormat{Type: format.Type}
 	}

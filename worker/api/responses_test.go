@@ -292,14 +292,14 @@ func TestWishesForResponsesArePassedOn(t *testing.T) {
 	t.Parallel()
 	var heard listener
 	server := api.New(stored(t, fixed(runs(heard.run))))
-	got := respond(t, server, `{"input":"x","temperature":0.5,"top_p":0.25,"max_output_tokens":77,"max_tool_calls":3,"truncation":"auto","reasoning":{"effort":"low"},
+	got := respond(t, server, `{"input":"x","temperature":0.5,"top_p":0.25,"presence_penalty":0.5,"frequency_penalty":-1,"max_output_tokens":77,"max_tool_calls":3,"truncation":"auto","reasoning":{"effort":"low"},
 		"text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"},"strict":true}},"parallel_tool_calls":false,
 		"tools":[{"type":"function","name":"f","description":"d","parameters":{"type":"object","properties":{"a":{"type":"string"}}}}],"tool_choice":{"type":"function","name":"f"}}`)
 	turn := heard.last()
 	switch {
-	case *turn.Params.Temperature != 0.5, *turn.Params.TopP != 0.25, turn.Params.MaxTokens != 77, turn.Params.ReasoningEffort != "low":
+	case *turn.Params.Temperature != 0.5, *turn.Params.TopP != 0.25, *turn.Params.PresencePenalty != 0.5, *turn.Params.FrequencyPenalty != -1, turn.Params.MaxTokens != 77, turn.Params.ReasoningEffort != "low":
 		t.Errorf("params are %+v", turn.Params)
-	case turn.MaxToolCalls != 3, !turn.Truncate, !turn.OneCall, turn.ToolChoice != "f", len(turn.ClientTools) != 1, turn.ClientTools[0].Description != "d":
+	case turn.MaxToolCalls != 3, !turn.OneCall, turn.ToolChoice != "f", len(turn.ClientTools) != 1, turn.ClientTools[0].Description != "d":
 		t.Errorf("turn is %+v", turn)
 	case string(turn.Params.ResponseFormat) != `{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"},"strict":true}}`:
 		t.Errorf("format is %s", turn.Params.ResponseFormat)

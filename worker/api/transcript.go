@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// maxRestored is how many bytes of what is kept go into one request, the newest
-	// turns first. What is older stays as the client sent it: the tool results of a
-	// long chat would fill the model's window.
-	maxRestored = 256 << 10
+	// maxRestored is how many bytes of what is kept are put into one history, the
+	// newest turns first, for the sake of memory alone. What is older stays as the
+	// client sent it. The agent makes a long history short, and wants the same one
+	// each time: where the limit passes through it, all that follows looks new.
+	maxRestored = 8 << 20
 	// keepTimeout bounds the write of a turn, which no client's leaving cancels.
 	keepTimeout = 5 * time.Second
 	// prefixChat begins the names of sessions that are made for chats.

@@ -39,7 +39,10 @@ type Error struct {
 	RequestID string
 	// RetryAfter is how long the provider asked to wait, 0 when it did not.
 	RetryAfter time.Duration
-	Err        error // the cause, may be nil
+	// Limit and Sent are how many tokens the model takes and how many the request
+	// had, where a provider that found it too long has said so, else 0.
+	Limit, Sent int
+	Err         error // the cause, may be nil
 }
 
 func (e *Error) Error() string {

@@ -121,11 +121,14 @@ type Request struct {
 	// ToolChoice is "", "auto", "none", "required" or a tool's name.
 	ToolChoice string
 
-	Temperature     *float64
-	TopP            *float64
-	MaxTokens       int
-	Stop            []string
-	ReasoningEffort string
+	Temperature *float64
+	TopP        *float64
+	// PresencePenalty and FrequencyPenalty are left out for providers that have none.
+	PresencePenalty  *float64
+	FrequencyPenalty *float64
+	MaxTokens        int
+	Stop             []string
+	ReasoningEffort  string
 	// ResponseFormat is the chat completions response_format object, or nil.
 	ResponseFormat json.RawMessage
 	// User is an opaque id of the end user for the provider's abuse checks.

@@ -28,6 +28,10 @@ type ChatRequest struct {
 
 	Temperature *float64 `json:"temperature,omitempty"`
 	TopP        *float64 `json:"top_p,omitempty"`
+
+	PresencePenalty  *float64 `json:"presence_penalty,omitempty"`
+	FrequencyPenalty *float64 `json:"frequency_penalty,omitempty"`
+
 	// MaxTokens is the old name of MaxCompletionTokens. Clients send either.
 	MaxTokens           *int   `json:"max_tokens,omitempty"`
 	MaxCompletionTokens *int   `json:"max_completion_tokens,omitempty"`

@@ -13,7 +13,8 @@
 //   - What the turns of chats truly were whose clients show and send back less
 //     (PutChatTurn).
 //   - Background jobs, with the last of their output (PutJob).
-//   - The system prompt that each session began with (PutSessionPrompt).
+//   - The system prompt that each session began with (PutSessionPrompt), and how
+//     its transcript is made short for the model (PutCompaction).
 //
 // # What a crash loses
 //

@@ -223,3 +223,13 @@ func showTasks(list []Task) string {
 	}
 	return text.String()
 }
+
+// OpenTasks returns the tasks of a session that are neither completed nor cancelled.
+func OpenTasks(ctx context.Context, keeper TaskKeeper, sessionID string) ([]Task, error) {
+	kept, err := keeper.Tasks(ctx, sessionID)
+	if err != nil {
+		return nil, err
+	}
+	list, err := readTasks(kept)
+	return slices.DeleteFunc(list, func(task Task) bool { return task.Status == taskCompleted || task.Status == taskCancelled }), err
+}

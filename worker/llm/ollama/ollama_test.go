@@ -171,7 +171,7 @@ func TestRequests(t *testing.T) {
 		{"a context that the model's author set", `{"parameters":"num_ctx 65536"}`, Options{}, llm.Request{}, []string{`"num_ctx":65536`}, nil},
 		{"a small context", `{"model_info":{"llama.context_length":8192}}`, Options{}, llm.Request{}, []string{`"num_ctx":8192`}, nil},
 		{"a server that does not say", "", Options{}, llm.Request{}, nil, []string{"num_ctx"}},
-		{"sampling", shown, Options{}, llm.Request{MaxTokens: 7, Temperature: &temperature, TopP: &temperature, Stop: []string{"END"}}, []string{`"num_predict":7`, `"temperature":0.5,"top_p":0.5,"stop":["END"]`}, nil},
+		{"sampling", shown, Options{}, llm.Request{MaxTokens: 7, Temperature: &temperature, TopP: &temperature, PresencePenalty: &temperature, FrequencyPenalty: &temperature, Stop: []string{"END"}}, []string{`"num_predict":7`, `"temperature":0.5,"top_p":0.5,"presence_penalty":0.5,"frequency_penalty":0.5,"stop":["END"]`}, nil},
 		{"tools", shown, Options{}, llm.Request{Tools: tools}, []string{`"tools":[{"type":"function","function":{"name":"t","description":"T","parameters":{"type":"object"}}},{"type":"function","function":{"name":"u","description":"","parameters":{"type":"object","properties":{}}}}]`}, nil},
 		{"no tools", shown, Options{}, llm.Request{Tools: tools, ToolChoice: "none"}, nil, []string{"tools"}},
 		{"one tool", shown, Options{}, llm.Request{Tools: tools, ToolChoice: "u"}, []string{`"name":"u"`}, []string{`"name":"t"`}},

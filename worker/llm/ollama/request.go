@@ -181,6 +181,8 @@ func (t task) options(e *upstream.Encoder) {
 	}
 	e.Float("temperature", t.Temperature)
 	e.Float("top_p", t.TopP)
+	e.Float("presence_penalty", t.PresencePenalty)
+	e.Float("frequency_penalty", t.FrequencyPenalty)
 	if len(t.Stop) > 0 {
 		e.Raw(`,"stop":`)
 		e.List(len(t.Stop), func(i int) { e.Text(t.Stop[i]) })

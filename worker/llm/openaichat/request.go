@@ -129,6 +129,8 @@ func (e *encoder) tools(req llm.Request) {
 func (e *encoder) sampling(req llm.Request) {
 	e.Float("temperature", req.Temperature)
 	e.Float("top_p", req.TopP)
+	e.Float("presence_penalty", req.PresencePenalty)
+	e.Float("frequency_penalty", req.FrequencyPenalty)
 	if req.MaxTokens > 0 {
 		e.Raw(",").Text(e.maxTokens()).Raw(":").Int(req.MaxTokens)
 	}

@@ -109,10 +109,10 @@ func TestRequestsAreWrittenAsTheAPIWants(t *testing.T) {
 			"everything else",
 			Options{},
 			llm.Request{
-				Temperature: &temperature, TopP: &topP, MaxTokens: 100, Stop: []string{"\n", "END"}, ReasoningEffort: "low",
+				Temperature: &temperature, TopP: &topP, PresencePenalty: &topP, FrequencyPenalty: &temperature, MaxTokens: 100, Stop: []string{"\n", "END"}, ReasoningEffort: "low",
 				ResponseFormat: json.RawMessage(`{"type":"json_object"}`), User: "u",
 			},
-			`{"model":"m","messages":[],"temperature":0.2,"top_p":1,"max_tokens":100,"stop":["\n","END"],"reasoning_effort":"low","response_format":{"type":"json_object"},"user":"u"}`,
+			`{"model":"m","messages":[],"temperature":0.2,"top_p":1,"presence_penalty":1,"frequency_penalty":0.2,"max_tokens":100,"stop":["\n","END"],"reasoning_effort":"low","response_format":{"type":"json_object"},"user":"u"}`,
 		},
 	}
 	for _, tt := range tests {

@@ -45,6 +45,9 @@ func Failure(status int, header http.Header, body []byte, now time.Time) *llm.Er
 		RetryAfter: retryAfter(header, now),
 		RequestID:  requestID(header.Get("Request-Id"), header.Get("X-Request-Id"), s.request),
 	}
+	if e.Class == llm.Overflow {
+		e.Limit, e.Sent = window(s.message)
+	}
 	if e.Code == "" {
 		e.Code = s.kind
 	}
