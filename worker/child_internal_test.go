@@ -222,16 +222,6 @@ func (w *process) kill() {
 	w.stop()
 }
 
-// died reports whether the worker killed itself.
-func (w *process) died() bool {
-	select {
-	case <-w.ended:
-		return true
-	default:
-		return false
-	}
-}
-
 // send sends a request and returns what came of the answer, and what went wrong.
 func (p *profile) send(method, path, body string, header ...string) (string, error) {
 	request, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, strings.NewReader(body))
