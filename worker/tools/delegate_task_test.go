@@ -15,7 +15,10 @@ type fakeChildren struct {
 	err     error
 }
 
-func (f *fakeChildren) Delegate(_ context.Context, assignments []Assignment, sets []*Set) ([]Report, error) {
+func (f *fakeChildren) Delegate(ctx context.Context, assignments []Assignment, sets []*Set) ([]Report, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	f.asked, f.sets = assignments, sets
 	return f.reports[:len(assignments)], f.err
 }
