@@ -161,7 +161,7 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "agent.tools", Kind: Words, Default: "all",
-			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files", "web_search", "web_extract", "memory", "skills_list", "skill_view", "skill_manage", "session_search", "todo", "clarify"},
+			Allowed: []string{"all", "terminal", "process", "read_file", "write_file", "patch", "search_files", "web_search", "web_extract", "memory", "skills_list", "skill_view", "skill_manage", "session_search", "todo", "delegate_task", "clarify"},
 			Help:    "Which tools the agent has; [] is none.",
 		},
 		{

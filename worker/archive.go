@@ -15,6 +15,9 @@ import (
 // ErrNoSession says that there is no session of that id.
 var ErrNoSession = errors.New("no such session")
 
+// maxChildren is how many sessions are listed that a session has handed tasks on to.
+const maxChildren = 200
+
 // Archive reads the sessions of a profile, beside its worker or without one. It
 // changes nothing.
 type Archive struct{ store *store.Store }
@@ -34,6 +37,8 @@ type Session struct {
 	// Name is that of its conversation in the Responses API, if it can be gone on
 	// with by that.
 	Name string `json:"name,omitempty"`
+	// Parent is the session that handed a task on to this one.
+	Parent string `json:"parent,omitempty"`
 	// Title is the beginning of what its user first said.
 	Title string `json:"title"`
 	// Source is where its first turn came from.
@@ -61,7 +66,9 @@ type Entry struct {
 // Transcript is a session with all of its messages.
 type Transcript struct {
 	Session
-	Entries []Entry `json:"entries"`
+	// Children are the sessions that it has handed tasks on to.
+	Children []Session `json:"children,omitempty"`
+	Entries  []Entry   `json:"entries"`
 }
 
 // Match is a session with the parts of it that fit a search.
@@ -78,9 +85,14 @@ type Hit struct {
 	Snippet string    `json:"snippet"`
 }
 
-// List returns the sessions that were used last, the latest first.
-func (a *Archive) List(ctx context.Context, limit int) ([]Session, error) {
-	summaries, err := a.store.Summaries(ctx, "", limit)
+// List returns the sessions that were used last, the latest first. Children are those
+// that others have handed tasks on to.
+func (a *Archive) List(ctx context.Context, limit int, children bool) ([]Session, error) {
+	return a.list(ctx, store.Latest{Limit: limit, Children: children})
+}
+
+func (a *Archive) list(ctx context.Context, latest store.Latest) ([]Session, error) {
+	summaries, err := a.store.Summaries(ctx, latest)
 	list := make([]Session, len(summaries))
 	if err != nil {
 		return list, present(err)
@@ -131,6 +143,9 @@ func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
 	}
 	transcript := Transcript{Session: sessionOf(summary), Entries: make([]Entry, len(messages))}
 	transcript.Name = session.Name
+	if transcript.Children, err = a.list(ctx, store.Latest{Of: id, Limit: maxChildren}); err != nil {
+		return Transcript{}, err
+	}
 	names := map[string]string{} // of calls, whose ids are unique within a run
 	for i, m := range messages {
 		entry := Entry{ID: m.ID, At: m.At, RunID: m.RunID, Role: m.Role, Text: m.Text, CallID: m.ToolCallID}
@@ -152,5 +167,5 @@ func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
 }
 
 func sessionOf(s store.Summary) Session {
-	return Session{ID: s.ID, Title: s.Title, Source: s.Source, Created: s.Created, Updated: s.Updated, Messages: s.Messages, Turns: s.Runs}
+	return Session{ID: s.ID, Parent: s.ParentID, Title: s.Title, Source: s.Source, Created: s.Created, Updated: s.Updated, Messages: s.Messages, Turns: s.Runs}
 }

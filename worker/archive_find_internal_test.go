@@ -91,7 +91,7 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 	if last, err := archive.LastTerminal(t.Context()); err != nil || last.ID != "0197bbbb" || last.Name != "garden" {
 		t.Errorf("the last one is %+v, %v", last, err)
 	}
-	list, err := archive.List(t.Context(), 10)
+	list, err := archive.List(t.Context(), 10, false)
 	if err != nil || len(list) != 7 || list[2].Name != "" || list[4].Name != "garden" {
 		t.Errorf("listed %+v, %v", list, err)
 	}

@@ -222,16 +222,6 @@ func (w *process) kill() {
 	w.stop()
 }
 
-// died reports whether the worker killed itself.
-func (w *process) died() bool {
-	select {
-	case <-w.ended:
-		return true
-	default:
-		return false
-	}
-}
-
 // send sends a request and returns what came of the answer, and what went wrong.
 func (p *profile) send(method, path, body string, header ...string) (string, error) {
 	request, err := http.NewRequestWithContext(p.t.Context(), method, p.url+path, strings.NewReader(body))
@@ -254,4 +244,41 @@ func (p *profile) send(method, path, body string, header ...string) (string, err
 		err = fmt.Errorf("status %d: %s", response.StatusCode, got)
 	}
 	return string(got), err
+}
+
+// commands lists the processes whose command line holds a text.
+func (p *profile) commands(text string) (found []string) {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range lines {
+		if line, err := os.ReadFile(name); err == nil && strings.HasPrefix(string(line), text) {
+			found = append(found, name)
+		}
+	}
+	return found
+}
+
+// checkStatus expects so many runs that ended with a status.
+func (p *profile) checkStatus(status string, count int) {
+	p.t.Helper()
+	s := store.Open(p.start.Paths.Database, store.Options{ReadOnly: true})
+	defer s.Close()
+	sessions, err := s.Sessions(p.t.Context(), 10)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	n := 0
+	for _, session := range sessions {
+		runs, err := s.Runs(p.t.Context(), session.ID)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, run := range runs {
+			if run.Status == status {
+				n++
+			}
+		}
+	}
+	if n != count {
+		p.t.Errorf("%d runs are %s, want %d", n, status, count)
+	}
 }

@@ -122,6 +122,8 @@ func TestKilledAtEveryCommitInTheBackground(t *testing.T) {
 				counts["outputs"]++
 			case openai.MessageItem:
 				counts[openai.PartsText(item.Content)]++
+			default:
+				t.Errorf("kill %d: there is a %T", n, item)
 			}
 		}
 		if response.Status != openai.StatusCompleted || counts["calls"] != 10 || counts["outputs"] != 10 || counts[crashAnswer] != 1 || counts["Step 0. "] != 1 {

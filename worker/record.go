@@ -26,8 +26,8 @@ func (r recorder) Begin(ctx context.Context, run agent.Run) error {
 		return err
 	}
 	return r.store.BeginRun(ctx,
-		store.Session{ID: run.SessionID, Source: run.Source},
-		store.Run{ID: run.ID, Source: run.Source, RequestID: run.RequestID, Model: run.Model, History: string(run.Follows), Began: run.Began},
+		store.Session{ID: run.SessionID, Source: run.Source, ParentID: run.ParentSessionID},
+		store.Run{ID: run.ID, ParentID: run.ParentRunID, Source: run.Source, RequestID: run.RequestID, Model: run.Model, History: string(run.Follows), Began: run.Began},
 		store.Message{Body: body, Text: searchable(run.Input), At: run.Began})
 }
 

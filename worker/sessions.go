@@ -31,7 +31,7 @@ func (s sessions) Search(ctx context.Context, query, without string, limit, hits
 
 // Latest returns the sessions that were used last, but for one.
 func (s sessions) Latest(ctx context.Context, without string, limit int) ([]tools.SessionInfo, error) {
-	latest, err := s.store.Summaries(ctx, without, limit)
+	latest, err := s.store.Summaries(ctx, store.Latest{Without: without, Limit: limit})
 	infos := make([]tools.SessionInfo, len(latest))
 	for i, summary := range latest {
 		infos[i] = infoOf(summary)
@@ -59,7 +59,7 @@ func (s sessions) Ends(ctx context.Context, sessionID string, first, last int) (
 }
 
 func infoOf(summary store.Summary) tools.SessionInfo {
-	return tools.SessionInfo{ID: summary.ID, Title: summary.Title, Used: summary.Updated, Messages: summary.Messages}
+	return tools.SessionInfo{ID: summary.ID, Parent: summary.ParentID, Title: summary.Title, Used: summary.Updated, Messages: summary.Messages}
 }
 
 func toolMessages(messages []store.Message, err error) ([]tools.SessionMessage, error) {

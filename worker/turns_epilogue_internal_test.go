@@ -19,7 +19,7 @@ func (s *scene) epilogue(paths handoff.Paths) {
 	s.t.Helper()
 	archive := OpenArchive(paths.Database)
 	defer archive.Close()
-	sessions, err := archive.List(s.t.Context(), 10)
+	sessions, err := archive.List(s.t.Context(), 10, false)
 	if err != nil {
 		s.t.Fatal(err)
 	}

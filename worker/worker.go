@@ -107,13 +107,13 @@ func Run(ctx context.Context, opts Options) error {
 		opts.Log.Warn("ready was not heard", "error", err)
 	}
 	if abandoned { // the database is opened when it is needed; now it is
-		w.adopt()
+		w.adopt(context.WithoutCancel(ctx))
 	}
 	return group.Run()
 }
 
 // adopt goes on with what a dead process was making in the background.
-func (w *worker) adopt() { w.adopting.Go(func() { w.server.Adopt(context.Background()) }) }
+func (w *worker) adopt(ctx context.Context) { w.adopting.Go(func() { w.server.Adopt(ctx) }) }
 
 // worker is one profile's parts, put together.
 type worker struct {
@@ -140,7 +140,7 @@ func build(opts Options) (*worker, error) {
 		Log: opts.Log, Recover: true,
 		SettleResponse: api.SettleResponse(redact, time.Now), SettleAnswer: api.SettleAnswer,
 		OnBroken: sync.OnceFunc(func() { close(w.broken) }), OnCommit: opts.onCommit,
-		OnAdopt: w.adopt,
+		OnAdopt: func() { w.adopt(context.Background()) },
 	})
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.sandbox = sandbox.New(sandbox.Options{})

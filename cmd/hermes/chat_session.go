@@ -82,7 +82,7 @@ func checkSessionName(name string) error {
 // printSessions lists the last conversations that can be continued.
 func (opts *chatOptions) printSessions(ctx context.Context, current string) error {
 	return opts.inArchive(func(archive *worker.Archive) error {
-		list, err := archive.List(ctx, 100)
+		list, err := archive.List(ctx, 100, false)
 		if err != nil {
 			return err
 		}

@@ -67,6 +67,7 @@ func checkLimit(limit int) error {
 type sessionListOptions struct {
 	*app
 	limit int
+	all   bool
 	json  bool
 }
 
@@ -81,6 +82,7 @@ func newSessionListCmd(a *app) *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return sessionListRun(cmd.Context(), opts) },
 	}
 	cmd.Flags().IntVarP(&opts.limit, "limit", "n", 20, "how many")
+	cmd.Flags().BoolVarP(&opts.all, "all", "a", false, "also the sessions of tasks that an agent handed on to a helper")
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
 	return cmd
 }
@@ -90,7 +92,7 @@ func sessionListRun(ctx context.Context, opts *sessionListOptions) error {
 		return err
 	}
 	return opts.inArchive(func(archive *worker.Archive) error {
-		list, err := archive.List(ctx, opts.limit)
+		list, err := archive.List(ctx, opts.limit, opts.all)
 		switch {
 		case err != nil:
 			return err
@@ -102,7 +104,11 @@ func sessionListRun(ctx context.Context, opts *sessionListOptions) error {
 		}
 		t := &table{header: []string{"SESSION", "LAST USED", "TURNS", "MESSAGES", "SOURCE", "NAME", "TITLE"}}
 		for _, s := range list {
-			row := cells(s.ID, s.Updated.Format(time.DateTime), number(s.Turns), number(s.Messages), s.Source, s.Name, s.Title)
+			title := s.Title
+			if s.Parent != "" {
+				title += " (task of " + s.Parent + ")"
+			}
+			row := cells(s.ID, s.Updated.Format(time.DateTime), number(s.Turns), number(s.Messages), s.Source, s.Name, title)
 			row[0].style = bold
 			t.add(row...)
 		}

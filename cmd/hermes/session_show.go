@@ -133,6 +133,12 @@ func markdown(t worker.Transcript) []byte {
 	}
 	fmt.Fprintf(&b, "# %s\n\nSession %s%s, %s to %s, %d turns by %s.\n", title, t.ID, name,
 		t.Created.Format(time.DateTime), t.Updated.Format(time.DateTime), t.Turns, t.Source)
+	if t.Parent != "" {
+		fmt.Fprintf(&b, "A task of session %s.\n", t.Parent)
+	}
+	for _, child := range t.Children {
+		fmt.Fprintf(&b, "Handed on to session %s: %s\n", child.ID, child.Title)
+	}
 	for _, entry := range t.Entries {
 		who := map[string]string{openai.RoleUser: "You", openai.RoleAssistant: "Agent"}[entry.Role]
 		if who == "" {

@@ -39,6 +39,9 @@ type Turn struct {
 	MaxToolCalls int
 	// SessionID groups turns of one chat; empty makes a new session.
 	SessionID string
+	// ParentSessionID and ParentRunID are set for a turn that another one has handed a
+	// task on to.
+	ParentSessionID, ParentRunID string
 	// Follows names the history that the turn answers, in whatever way its client can
 	// name it again, for the record.
 	Follows []byte
@@ -74,8 +77,10 @@ type Result struct {
 	// ClientCalls are calls of Message that the client is to run. Their results go
 	// into the history of the next turn. There are none beside an error.
 	ClientCalls []llm.ToolCall
-	// Usage is summed over all calls of the model.
+	// Usage is summed over all calls of the model, those of children included.
 	Usage llm.Usage
+	// Iterations is how often the model was asked, without those.
+	Iterations int
 	// Finish is why the answer ended. It is length when Cut is set, and tool_calls
 	// only with ClientCalls.
 	Finish llm.Finish
@@ -123,6 +128,9 @@ type Run struct {
 	ID        string
 	SessionID string
 	Follows   []byte // see Turn.Follows
+	// ParentSessionID and ParentRunID are those of Turn.
+	ParentSessionID, ParentRunID string
+
 	Source    string
 	RequestID string
 	Model     string
@@ -146,7 +154,7 @@ type End struct {
 	// Final is the message that ended the run, nil when there was none. Of a run
 	// that failed or was cancelled it may be the first half of an answer.
 	Final      *llm.Message
-	Usage      llm.Usage
+	Usage      llm.Usage // without that of children, whose runs have their own
 	Iterations int
 	// AwaitingUser says that Final is a question to the person.
 	AwaitingUser bool

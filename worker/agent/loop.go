@@ -77,6 +77,9 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	}
 	l := a.newLoop(ctx, turn, emit)
 	ctx = tools.WithTurn(ctx, tools.Turn{SessionID: turn.SessionID, RunID: l.result.RunID})
+	turn.RunID = l.result.RunID
+	handed := a.children(turn)
+	ctx = handed.with(ctx)
 	if err := l.begin(ctx, turn); err != nil {
 		return l.result, l.redacted(err)
 	}
@@ -94,6 +97,7 @@ func (a *Agent) Run(ctx context.Context, turn Turn, emit func(Event) error) (Res
 	if err != nil {
 		l.takeBack(ctx)
 	}
+	l.result.Usage, l.result.Iterations = l.result.Usage.Add(handed.used()), l.iteration
 	return l.result, l.redacted(err)
 }
 

@@ -32,6 +32,9 @@ func (l *loop) begin(ctx context.Context, turn Turn) error {
 			ID:        l.result.RunID,
 			SessionID: turn.SessionID,
 			Follows:   turn.Follows,
+
+			ParentSessionID: turn.ParentSessionID, ParentRunID: turn.ParentRunID,
+
 			Source:    turn.Source,
 			RequestID: turn.RequestID,
 			Model:     l.agent.opts.Model,

@@ -26,10 +26,10 @@ const (
 func newOutline() outline { return outline{outlineFormat} }
 
 // resumed marks the outline as that of a response which was gone on with.
-func (o outline) resumed() { o[0] = outlineResumed }
+func (o *outline) resumed() { (*o)[0] = outlineResumed }
 
 // whole says whether all that was ever sent is in it.
-func (o outline) whole() bool { return len(o) > 0 && o[0] == outlineFormat }
+func (o *outline) whole() bool { return len(*o) > 0 && (*o)[0] == outlineFormat }
 
 // entries returns the entries, and false if there is no outline, or one of a
 // format that is not known.

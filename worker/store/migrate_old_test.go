@@ -79,7 +79,7 @@ func TestMigrationFromVersionFive(t *testing.T) {
 	if calls, err := s.ToolCalls(ctx, "done"); err != nil || len(calls) != 1 || calls[0].Name != "web_search" || calls[0].Result != "in Mali" {
 		t.Errorf("the calls are %+v (%v)", calls, err)
 	}
-	if list, err := s.Summaries(ctx, "", 10); err != nil || len(list) != 2 || list[0].Title != "Where is Timbuktu?" {
+	if list, err := s.Summaries(ctx, store.Latest{Limit: 10}); err != nil || len(list) != 2 || list[0].Title != "Where is Timbuktu?" {
 		t.Errorf("the sessions are %+v (%v)", list, err)
 	}
 	if got, want := found(t, s, store.Search{Text: "timbuktu"}), `s: user "Where is «Timbuktu»?"`; got != want {

@@ -37,6 +37,8 @@ type Session struct {
 	ID string `db:"id"`
 	// Source names the endpoint or command that opened the session.
 	Source string `db:"source"`
+	// ParentID is the session that handed a task on to this one, "" if none did.
+	ParentID string `db:"parent_id"`
 	// Created and Updated are when its first and its last run began. They are
 	// set by the store.
 	Created time.Time `db:"-"`
@@ -47,6 +49,8 @@ type Session struct {
 type Run struct {
 	ID        string `db:"id"`
 	SessionID string `db:"session_id"`
+	// ParentID is the run that handed a task on to this one, "" if none did.
+	ParentID  string `db:"parent_run_id"`
 	Source    string `db:"source"`
 	RequestID string `db:"request_id"`
 	Model     string `db:"model"`

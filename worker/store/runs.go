@@ -13,16 +13,16 @@ func (s *Store) BeginRun(ctx context.Context, session Session, run Run, input Me
 	began := s.at(run.Began)
 	return s.tx(ctx, "begin run", outliveProcess, len(input.Body), func(tx *transaction) error {
 		_, err := tx.ExecContext(ctx, `
-			INSERT INTO sessions (id, source, created_at, updated_at) VALUES (?, ?, ?, ?)
+			INSERT INTO sessions (id, source, parent_id, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET updated_at = max(updated_at, excluded.updated_at)`,
-			session.ID, session.Source, micros(began), micros(began))
+			session.ID, session.Source, session.ParentID, micros(began), micros(began))
 		if err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
-			INSERT INTO runs (id, session_id, source, request_id, model, status, owner, began_at, history)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''))`,
-			run.ID, session.ID, run.Source, run.RequestID, run.Model, StatusRunning, s.owner, micros(began), []byte(run.History))
+			INSERT INTO runs (id, session_id, parent_run_id, source, request_id, model, status, owner, began_at, history)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, x''))`,
+			run.ID, session.ID, run.ParentID, run.Source, run.RequestID, run.Model, StatusRunning, s.owner, micros(began), []byte(run.History))
 		if isTaken(err) {
 			return fmt.Errorf("run %q: %w", run.ID, ErrExists)
 		}

@@ -209,11 +209,23 @@ const summaryColumns = sessionColumns + `,
 	(SELECT count(*) FROM messages m WHERE m.session_id = sessions.id) AS messages,
 	(SELECT count(*) FROM runs r WHERE r.session_id = sessions.id) AS runs`
 
-// Summaries returns the sessions that were used last but for one, at most limit
-// of them, the latest first.
-func (s *Store) Summaries(ctx context.Context, without string, limit int) ([]Summary, error) {
+// Latest says which sessions Summaries returns.
+type Latest struct {
+	// Without is a session that is passed over, or "".
+	Without string
+	// Children is whether sessions that others have handed tasks on to are among
+	// them, or Of alone whose tasks those are.
+	Children bool
+	Of       string
+	Limit    int
+}
+
+// Summaries returns the sessions that were used last, the latest first.
+func (s *Store) Summaries(ctx context.Context, l Latest) ([]Summary, error) {
 	rows, err := read[summaryRow](ctx, s, "read sessions", `
-		SELECT `+summaryColumns+` FROM sessions WHERE id <> ? ORDER BY updated_at DESC, id DESC LIMIT ?`, without, limit)
+		SELECT `+summaryColumns+` FROM sessions
+		WHERE id <> ?1 AND (?2 OR parent_id = ?3)
+		ORDER BY updated_at DESC, id DESC LIMIT ?4`, l.Without, l.Children && l.Of == "", l.Of, l.Limit)
 	return values(rows, summaryRow.value), err
 }
 

@@ -93,7 +93,7 @@ func TestSummariesHaveTitles(t *testing.T) {
 	s := open(t)
 	spoke(t, s, "long", "1", "\n  How do\tI "+strings.Repeat("very ", 30)+"\x1b[2J much?", "x")
 	begin(t, s, "mute", "2")
-	list, err := s.Summaries(t.Context(), "", 10)
+	list, err := s.Summaries(t.Context(), store.Latest{Limit: 10})
 	must(t, err)
 	var titles []string
 	for _, summary := range list {

@@ -179,6 +179,7 @@ func newStage(t *testing.T) *stage {
 	s.furnish(t)
 	s.before = tree(t, s.outside)
 	s.ctx = WithReadLog(WithTurn(t.Context(), Turn{SessionID: "s", RunID: "r"}))
+	s.ctx = WithChildren(s.ctx, &fakeChildren{reports: []Report{{Ending: "done", SessionID: "task_1", Steps: 2, Tokens: 30}}})
 	job := background(s.ctx, t, s.set, "echo begun; exec sleep 1000", false)
 	flood := background(s.ctx, t, s.set, "seq 1 100000", false)
 	binary := background(s.ctx, t, s.set, `printf 'first\000\377\n'`, false)

@@ -19,6 +19,13 @@ func conducts() map[string]conduct {
 			huge:    refused(`{"question":"`+long+`"}`, "The question is longer than"),
 			binary:  none(textOnly), link: none(noPlace), slow: none(atOnce),
 		},
+		"delegate_task": {
+			good:    done(`{"goal":"look","toolsets":["file"]}`, "done; 2 steps, 30 tokens, session task_1"),
+			missing: refused(`{"context":"x"}`, "The task has no goal; say what is to be done."),
+			wrong:   refused(`{"tasks":7}`, "the argument tasks must be a list"),
+			huge:    refused(`{"goal":"`+long+`"}`, "a goal longer than"),
+			binary:  none(textOnly), link: none(noPlace), slow: none("a helper is bounded by its steps, and by the turn"),
+		},
 		"memory": {
 			good:    done(`{"target":"user","action":"add","content":"Likes tea."}`, "user: 1 added."),
 			missing: refused(`{"action":"add","content":"x"}`, "the argument target is missing"),

@@ -34,7 +34,9 @@ type SessionMessage struct {
 
 // SessionInfo is what is told of a session.
 type SessionInfo struct {
-	ID       string
+	ID string
+	// Parent is the session that handed a task on to this one, or "".
+	Parent   string
 	Title    string
 	Used     time.Time
 	Messages int
@@ -198,7 +200,11 @@ func writeSession(text *strings.Builder, session SessionInfo) {
 		title = "(no title)"
 	}
 	id := session.ID[:min(len(session.ID), maxSessionIDBytes)]
-	fmt.Fprintf(text, "%s  session %s  %s (%d messages)\n", session.Used.Format(time.DateTime), id, title, session.Messages)
+	fmt.Fprintf(text, "%s  session %s  %s (%d messages)", session.Used.Format(time.DateTime), id, title, session.Messages)
+	if session.Parent != "" {
+		fmt.Fprintf(text, ", a task of session %s", session.Parent)
+	}
+	text.WriteByte('\n')
 }
 
 func writeMessage(text *strings.Builder, message SessionMessage) {

@@ -143,6 +143,7 @@ func (s *Set) add(opts Options) error {
 		newWebSearch(opts),
 		newSessionSearch(opts.Sessions),
 		newTodo(opts.Tasks),
+		newDelegateTask(s),
 		newClarify(),
 		newWebExtract(opts, s.workspace),
 		newMemory(opts.Memory),

@@ -42,7 +42,7 @@ func TestSpecsAreShortAndStable(t *testing.T) {
 	if commands/4 > 450 {
 		t.Errorf("terminal and process take %d tokens of each request, more than 450", commands/4)
 	}
-	if want := []string{"clarify", "memory", "patch", "process", "read_file", "search_files", "session_search", "skill_manage", "skill_view", "skills_list", "terminal", "todo", "web_extract", "web_search", "write_file"}; !slices.Equal(names, want) {
+	if want := []string{"clarify", "delegate_task", "memory", "patch", "process", "read_file", "search_files", "session_search", "skill_manage", "skill_view", "skills_list", "terminal", "todo", "web_extract", "web_search", "write_file"}; !slices.Equal(names, want) {
 		t.Errorf("the tools are %q, want %q", names, want)
 	}
 }
@@ -54,12 +54,12 @@ func TestEnabled(t *testing.T) {
 		enabled []string
 		want    string // names, or a part of the error
 	}{
-		{"nothing said", nil, "clarify memory patch process read_file search_files session_search skill_manage skill_view skills_list terminal todo web_extract web_search write_file"},
-		{"all", []string{"all"}, "clarify memory patch process read_file search_files session_search skill_manage skill_view skills_list terminal todo web_extract web_search write_file"},
-		{"all and one", []string{"terminal", "all"}, "clarify memory patch process read_file search_files session_search skill_manage skill_view skills_list terminal todo web_extract web_search write_file"},
+		{"nothing said", nil, "clarify delegate_task memory patch process read_file search_files session_search skill_manage skill_view skills_list terminal todo web_extract web_search write_file"},
+		{"all", []string{"all"}, "clarify delegate_task memory patch process read_file search_files session_search skill_manage skill_view skills_list terminal todo web_extract web_search write_file"},
+		{"all and one", []string{"terminal", "all"}, "clarify delegate_task memory patch process read_file search_files session_search skill_manage skill_view skills_list terminal todo web_extract web_search write_file"},
 		{"some", []string{"terminal", "read_file"}, "read_file terminal"},
 		{"none", []string{}, ""},
-		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are clarify, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file, or all`},
+		{"unknown", []string{"terminal", "browser"}, `there is no tool "browser"; the tools are clarify, delegate_task, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file, or all`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -113,9 +113,9 @@ func TestToolNames(t *testing.T) {
 		{"process_manage", ""},
 		{"WebSearch", ""},
 		{"web_fetch", ""},
-		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are clarify, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file."},
+		{"termnial", "There is no tool termnial. Did you mean terminal? The tools are clarify, delegate_task, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file."},
 		{"write_fil", "Did you mean write_file?"},
-		{"browser_open", "There is no tool browser_open. The tools are clarify, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file."},
+		{"browser_open", "There is no tool browser_open. The tools are clarify, delegate_task, memory, patch, process, read_file, search_files, session_search, skill_manage, skill_view, skills_list, terminal, todo, web_extract, web_search, write_file."},
 		{"", "The call names no tool, so nothing was run. The tools are"},
 		{"functions.read_file:0", ""},
 		{strings.Repeat("x", 10_000), "…. The tools are"},
@@ -187,6 +187,9 @@ func TestDescribe(t *testing.T) {
 		{"todo", `{"todos":[{"id":"1"},{"id":"2"},{"id":"3"}]}`, "📋 planning 3 task(s)"},
 		{"todo", `{}`, "📋 reading the tasks"},
 		{"clarify", `{"question":"Red\nor blue?"}`, "❓ Red or blue?"},
+		{"delegate_task", `{"goal":"look at\nthe logs"}`, "👥 look at the logs"},
+		{"delegate_task", `{"tasks":[{"goal":"a"},{"goal":"b"},{"goal":"c"}]}`, "👥 3 tasks: a | b | c"},
+		{"delegate_task", `{"tasks":3}`, "👥 delegate_task"},
 		{"no_such", `{"a":1}`, "⚡ no_such"},
 	}
 	for _, test := range tests {
