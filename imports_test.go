@@ -30,7 +30,7 @@ var rooms = map[string]room{
 	"worker/store":        {nil, "the database keeps values and knows no meaning"},
 	"worker/llm":          {nil, "a model as the agent sees it; who speaks to which upstream stands below it in the tree, above it in the imports"},
 	"worker/llm/sse":      {nil, "it reads a format, whoever sends it"},
-	"worker/llm/upstream": {[]string{"worker/llm"}, "what all clients of servers share knows no server's API"},
+	"worker/llm/upstream": {[]string{"worker/llm", "worker/llm/sse"}, "what all clients of servers share knows no server's API"},
 	"worker/llm/openaichat": {
 		[]string{"worker/llm", "worker/llm/sse", "worker/llm/upstream"}, "an upstream knows the model's interface, not its users",
 	},

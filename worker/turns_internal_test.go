@@ -97,6 +97,7 @@ type scene struct {
 
 // run plays the story and returns what is told of it.
 func (story story) run(t *testing.T) string {
+	t.Helper()
 	s := &scene{t: t, dir: t.TempDir(), http: &http.Client{Transport: &http.Transport{}}}
 	defer s.http.CloseIdleConnections()
 	s.put("workspace/notes.txt", "milk\neggs\n")

@@ -36,15 +36,18 @@ func TestMalformedCallsOnTheWire(t *testing.T) {
 		"a name made up":                           {[]string{function(`"name":"open the file","arguments":"` + read + `"`)}, []string{`open_the_file {"path":"notes.txt"}`}, []string{"There is no tool open the file."}},
 		"no ids, and no index": {
 			[]string{delta(`{"function":{"name":"read_file","arguments":"` + read + `"}}`), delta(`{"function":{"name":"read_file","arguments":"` + read + `"}}`)},
-			[]string{`read_file {"path":"notes.txt"}`, `read_file {"path":"notes.txt"}`}, []string{milk, milk},
+			[]string{`read_file {"path":"notes.txt"}`, `read_file {"path":"notes.txt"}`},
+			[]string{milk, milk},
 		},
 		"one id for two": {
 			[]string{delta(`{"index":0,"id":"a","function":{"name":"read_file","arguments":"` + read + `"}}`), delta(`{"index":1,"id":"a","function":{"name":"todo","arguments":"{}"}}`)},
-			[]string{`read_file {"path":"notes.txt"}`, `todo {}`}, []string{milk, "There are no tasks."},
+			[]string{`read_file {"path":"notes.txt"}`, `todo {}`},
+			[]string{milk, "There are no tasks."},
 		},
 		"all at index 0": {
 			[]string{delta(`{"index":0,"id":"a","function":{"name":"read_file","arguments":"` + read + `"}}`), delta(`{"index":0,"id":"b","function":{"name":"todo","arguments":"{}"}}`)},
-			[]string{`read_file {"path":"notes.txt"}`, `todo {}`}, []string{milk, "There are no tasks."},
+			[]string{`read_file {"path":"notes.txt"}`, `todo {}`},
+			[]string{milk, "There are no tasks."},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

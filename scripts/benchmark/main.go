@@ -39,6 +39,7 @@ func main() {
 type options struct {
 	hermes  string
 	store   string
+	worker  string
 	json    bool
 	workers int
 }
@@ -51,13 +52,14 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("benchmark", flag.ContinueOnError)
 	flags.StringVar(&opts.hermes, "hermes", "bin/hermes", "the binary to measure")
 	flags.StringVar(&opts.store, "store-test", "", "the compiled tests of worker/store, whose benchmark is run; without it there is no such figure")
+	flags.StringVar(&opts.worker, "worker-test", "", "the compiled tests of worker, as the one before")
 	flags.BoolVar(&opts.json, "json", false, "print JSON")
 	flags.IntVar(&opts.workers, "workers", 50, "idle workers whose memory is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || opts.workers < 2 {
-		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--workers N]")
+		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--workers N]")
 	}
 	report, err := measure(ctx, opts, func(text string) { fmt.Fprintln(progress, "..", text) })
 	if err != nil {
@@ -112,6 +114,12 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 	if opts.store != "" {
 		say("store")
 		if r.Store, err = measureStore(ctx, opts.store); err != nil {
+			return r, err
+		}
+	}
+	if opts.worker != "" {
+		say("tool calls and skills")
+		if r.InProcess, err = measureInProcess(ctx, opts.worker); err != nil {
 			return r, err
 		}
 	}

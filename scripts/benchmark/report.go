@@ -14,18 +14,19 @@ type report struct {
 	Chunk   compared `json:"chunk"`
 	// First is the time to the first text of a stream. Chain and ChainFirst are
 	// of a response that follows a stored chain.
-	First           compared `json:"first_text"`
-	Chain           compared `json:"chain"`
-	ChainFirst      compared `json:"chain_first_text"`
-	Streams         int      `json:"streams"`
-	ChatStreams     relayed  `json:"streams_chat"`
-	ResponseStreams relayed  `json:"streams_responses"`
-	Store           stored   `json:"store"`
-	Start           float64  `json:"start_us"`
-	One             memory   `json:"one_worker_bytes"`
-	Used            memory   `json:"one_worker_used_bytes"`
-	Workers         int      `json:"workers"`
-	Many            memory   `json:"workers_bytes"`
+	First           compared  `json:"first_text"`
+	Chain           compared  `json:"chain"`
+	ChainFirst      compared  `json:"chain_first_text"`
+	Streams         int       `json:"streams"`
+	ChatStreams     relayed   `json:"streams_chat"`
+	ResponseStreams relayed   `json:"streams_responses"`
+	Store           stored    `json:"store"`
+	InProcess       inProcess `json:"in_process"`
+	Start           float64   `json:"start_us"`
+	One             memory    `json:"one_worker_bytes"`
+	Used            memory    `json:"one_worker_used_bytes"`
+	Workers         int       `json:"workers"`
+	Many            memory    `json:"workers_bytes"`
 }
 
 // print writes the report as a table, with what is aimed at.
@@ -42,6 +43,10 @@ func (r report) print(out io.Writer) error {
 	row("first text of its stream", ms(r.ChainFirst.Direct), ms(r.ChainFirst.Hermes), ms(r.ChainFirst.Added), "")
 	if r.Store.Hermes > 0 {
 		row(fmt.Sprintf("store, put 20 KB and evict (bare driver: %s)", ms(r.Store.Driver)), "", ms(r.Store.Hermes), "", "< 1.5 ms")
+	}
+	if r.InProcess.ToolCall > 0 {
+		row("call of a tool, without its own time", "", "", ms(r.InProcess.ToolCall), "< 2 ms")
+		row("start with 200 skills", "", "", ms(r.InProcess.Skills), "< 20 ms")
 	}
 	row("worker, start to READY", "", ms(r.Start), "", "< 40 ms")
 	row("PSS, 1 idle worker", "", mb(r.One.Worker), "", "")

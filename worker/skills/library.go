@@ -46,7 +46,7 @@ type cachedDir struct {
 	entries []fs.DirEntry
 }
 
-// cachedFile is a SKILL.md as it was read.
+// cachedFile is a SKILL.md as it was read, under the name of its directory.
 type cachedFile struct {
 	info        fs.FileInfo
 	description string
@@ -75,8 +75,8 @@ func (l *Library) List() ([]Skill, error) {
 	defer root.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := &scan{library: l, root: root, now: time.Now(), dirs: make(map[string]cachedDir), files: make(map[string]cachedFile)}
-	s.walk(".", 0)
+	s := &scan{library: l, now: time.Now(), dirs: make(map[string]cachedDir), files: make(map[string]cachedFile)}
+	s.walk(root, ".", 0)
 	l.dirs, l.files = s.dirs, s.files
 	slices.SortFunc(s.found, func(a, b Skill) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Dir, b.Dir))
@@ -118,26 +118,33 @@ func (l *Library) Find(name string) (Skill, bool, error) {
 // scan is one look at the skills.
 type scan struct {
 	library *Library
-	root    *os.Root
 	now     time.Time
 	dirs    map[string]cachedDir
 	files   map[string]cachedFile
 	found   []Skill
 }
 
-// walk looks into a directory. Links are not followed, hidden directories, such as
-// that of deleted skills, passed over; below a skill there is no other.
-func (s *scan) walk(dir string, depth int) {
+// walk looks into a directory, which lies in the one that parent is. Each directory is
+// opened once, since a path is opened part by part. Links are not followed, hidden
+// directories, such as that of deleted skills, passed over; below a skill there is no
+// other.
+func (s *scan) walk(parent *os.Root, dir string, depth int) {
 	if len(s.found) >= maxSkills || len(s.dirs) >= maxDirs {
 		return
 	}
-	entries, err := s.list(dir)
+	here, err := parent.OpenRoot(path.Base(dir))
+	if err != nil {
+		s.add(dir, "", "it cannot be read: "+reason(err))
+		return
+	}
+	defer here.Close()
+	entries, err := s.list(here, dir)
 	if err != nil {
 		s.add(dir, "", "it cannot be read: "+reason(err))
 		return
 	}
 	if dir != "." && slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == File }) {
-		description, err := s.read(path.Join(dir, File))
+		description, err := s.read(here, dir)
 		problem := ""
 		if err != nil {
 			problem = err.Error()
@@ -152,7 +159,7 @@ func (s *scan) walk(dir string, depth int) {
 		case entry.Type()&fs.ModeSymlink != 0:
 			s.add(below, "", "it is a symbolic link, which is not followed")
 		case entry.IsDir() && depth < maxDepth:
-			s.walk(below, depth+1)
+			s.walk(here, below, depth+1)
 		}
 	}
 }
@@ -166,8 +173,8 @@ func (s *scan) add(dir, description, problem string) {
 }
 
 // list returns what is in a directory.
-func (s *scan) list(dir string) ([]fs.DirEntry, error) {
-	info, err := s.root.Lstat(dir)
+func (s *scan) list(here *os.Root, dir string) ([]fs.DirEntry, error) {
+	info, err := here.Lstat(".")
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +182,7 @@ func (s *scan) list(dir string) ([]fs.DirEntry, error) {
 		s.dirs[dir] = known
 		return known.entries, nil
 	}
-	file, err := s.root.Open(dir)
+	file, err := here.Open(".")
 	if err != nil {
 		return nil, err
 	}
@@ -189,30 +196,30 @@ func (s *scan) list(dir string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// read returns the description in a SKILL.md.
-func (s *scan) read(name string) (description string, err error) {
-	info, err := s.root.Lstat(name)
+// read returns the description in the SKILL.md of a directory.
+func (s *scan) read(here *os.Root, dir string) (description string, err error) {
+	info, err := here.Lstat(File)
 	if err != nil {
 		return "", errors.New("it cannot be read: " + reason(err))
 	}
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("its %s is no regular file", File)
 	}
-	if known, ok := s.library.files[name]; ok && s.same(info, known.info) {
-		s.files[name] = known
+	if known, ok := s.library.files[dir]; ok && s.same(info, known.info) {
+		s.files[dir] = known
 		return known.description, known.err
 	}
-	content, err := s.content(name, info.Size())
+	content, err := s.content(here, info.Size())
 	if err == nil {
-		description, err = Parse(path.Base(path.Dir(name)), content)
+		description, err = Parse(path.Base(dir), content)
 	}
-	s.files[name] = cachedFile{info, description, err}
+	s.files[dir] = cachedFile{info, description, err}
 	return description, err
 }
 
-// content reads a file that was a regular one a moment ago.
-func (s *scan) content(name string, size int64) ([]byte, error) {
-	file, err := s.root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// content reads a SKILL.md that was a regular file a moment ago.
+func (s *scan) content(here *os.Root, size int64) ([]byte, error) {
+	file, err := here.OpenFile(File, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, errors.New("it cannot be read: " + reason(err))
 	}

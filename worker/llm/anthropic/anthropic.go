@@ -15,11 +15,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"hermes/worker/llm"
-	"hermes/worker/llm/sse"
 	"hermes/worker/llm/upstream"
 )
 
@@ -42,10 +40,10 @@ type Client struct {
 	context   int  // as it was set
 	lookup    *upstream.Lookup
 
-	model   atomic.Pointer[string] // nil until it is known
-	quirks  atomic.Uint32          // what has been learned
-	limit   atomic.Int64           // of an answer's tokens, as a refusal told; 0 when none did
-	readers sync.Pool              // of *sse.Reader
+	model    atomic.Pointer[string] // nil until it is known
+	quirks   atomic.Uint32          // what has been learned
+	limit    atomic.Int64           // of an answer's tokens, as a refusal told; 0 when none did
+	receiver upstream.Receiver
 }
 
 var (
@@ -65,7 +63,6 @@ func New(opts Options) *Client {
 		c.model.Store(&opts.Model)
 	}
 	c.lookup = upstream.NewLookup(c.server.Now, upstream.LookAgain, c.look)
-	c.readers.New = func() any { return sse.NewReader(nil) }
 	return c
 }
 

@@ -3,7 +3,6 @@ package anthropic
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -54,16 +53,7 @@ func (c *Client) get(ctx context.Context, path string, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.server.Ask(get, func(body io.Reader) error {
-		raw, err := io.ReadAll(io.LimitReader(body, maxModels))
-		if err != nil {
-			return err
-		}
-		if json.Unmarshal(raw, out) != nil {
-			return upstream.Malformed(raw)
-		}
-		return nil
-	})
+	return c.server.AskJSON(get, maxModels, out)
 }
 
 // resolve returns the model to ask: the one of the options, else the first that

@@ -53,45 +53,17 @@ type usage struct {
 	} `json:"output_tokens_details"`
 }
 
-// receive reads the body of an answer. What it is shows in its first byte: some
-// servers answer a stream request with one JSON object, and proxies send pages
-// with status 200.
+// receive reads the body of an answer.
 func (c *Client) receive(a *answer, body io.Reader) error {
-	reader, ok := c.readers.Get().(*sse.Reader)
-	if !ok {
-		reader = sse.NewReader(nil)
-	}
-	reader.Reset(body)
-	defer func() {
-		reader.Reset(nil)
-		c.readers.Put(reader)
-	}()
-	first, err := reader.Peek()
-	if err != nil {
-		return upstream.Early(err)
-	}
-	switch first[0] {
-	case '{', '[':
-		return c.whole(a, io.MultiReader(bytes.NewReader(first), body))
-	case '<':
-		return c.server.Page(io.MultiReader(bytes.NewReader(first), body))
-	default:
-		return c.events(a, reader)
-	}
+	return c.receiver.Receive(c.server, body,
+		func(raw []byte) error { return c.whole(a, raw) },
+		func(reader *sse.Reader) error { return c.events(a, reader) })
 }
 
 // whole reads an answer that is one JSON object.
-func (c *Client) whole(a *answer, body io.Reader) error {
-	raw, err := io.ReadAll(io.LimitReader(body, upstream.MaxAnswer+1))
-	if err != nil {
-		return upstream.Early(err)
-	}
-	if len(raw) > upstream.MaxAnswer {
-		return a.Grow(len(raw))
-	}
+func (c *Client) whole(a *answer, raw []byte) error {
 	var m message
-	err = json.NewDecoder(bytes.NewReader(raw)).Decode(&m)
-	switch {
+	switch err := json.NewDecoder(bytes.NewReader(raw)).Decode(&m); {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return upstream.ErrEarly
 	case err != nil:

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 
 	"hermes/worker/llm"
-	"hermes/worker/llm/upstream"
 )
 
 const (
@@ -35,16 +33,7 @@ func (c *Client) get(ctx context.Context, method, path string, in, out any) erro
 	if err != nil {
 		return err
 	}
-	return c.server.Ask(req, func(body io.Reader) error {
-		raw, err := io.ReadAll(io.LimitReader(body, maxBody))
-		if err != nil {
-			return err
-		}
-		if json.Unmarshal(raw, out) != nil {
-			return upstream.Malformed(raw)
-		}
-		return nil
-	})
+	return c.server.AskJSON(req, maxBody, out)
 }
 
 // resolve returns the model to ask: the one of the options, else the first one

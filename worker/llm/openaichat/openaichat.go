@@ -16,11 +16,9 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"hermes/worker/llm"
-	"hermes/worker/llm/sse"
 	"hermes/worker/llm/upstream"
 )
 
@@ -42,9 +40,9 @@ type Client struct {
 	context   int // of the model, as it was set
 	lookup    *upstream.Lookup
 
-	target  atomic.Pointer[target] // nil until the model is known
-	quirks  atomic.Uint32          // what has been learned
-	readers sync.Pool              // of *sse.Reader
+	target   atomic.Pointer[target] // nil until the model is known
+	quirks   atomic.Uint32          // what has been learned
+	receiver upstream.Receiver
 }
 
 var (
@@ -66,7 +64,6 @@ func New(opts Options) *Client {
 		}
 	}
 	c.lookup = upstream.NewLookup(c.server.Now, upstream.LookAgain, c.look)
-	c.readers.New = func() any { return sse.NewReader(nil) }
 	return c
 }
 
