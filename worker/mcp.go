@@ -185,7 +185,7 @@ func TestMCP(ctx context.Context, start handoff.Start, name, version string, log
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)
 		}
 	}
-	servers := w.newMCP(newRedactor(start.Redact))
+	servers := w.newMCP(newRedactor(start.Redact)) //nolint:contextcheck // it lives until Close
 	if servers == nil {
 		return MCPServer{}, errors.New("there is no such server")
 	}

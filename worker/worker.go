@@ -76,7 +76,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		opts.Log.Warn("stray processes of tools cannot be adopted", "error", err)
 	}
-	w, err := build(opts)
+	w, err := build(opts) //nolint:contextcheck // what it makes lives until close
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func Run(ctx context.Context, opts Options) error {
 		w.adopt()
 	}
 	if w.mcp != nil {
-		w.mcp.Prepare()
+		w.mcp.Prepare() //nolint:contextcheck // connections live until close
 	}
 	return group.Run()
 }

@@ -51,8 +51,8 @@ func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 		}
 		if ok {
 			d.models(ctx, p.Name, loaded)
-			d.prompt(p, loaded)
-			d.mcp(p, loaded)
+			d.prompt(p, loaded) //nolint:contextcheck // no server is asked
+			d.mcp(p, loaded)    //nolint:contextcheck // no server is asked
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -39,10 +40,9 @@ type cacheEntry struct {
 // fingerprint is the same for settings that lead to the same server. Values of
 // variables and headers do not count: keys are renewed.
 func fingerprint(c Config) string {
-	encoded, _ := json.Marshal([]any{ // plain values; it cannot fail
-		c.Command, c.Args, c.Dir, c.URL, slices.Sorted(maps.Keys(c.Env)), slices.Sorted(maps.Keys(c.Headers)),
-	})
-	sum := sha256.Sum256(encoded)
+	parts := slices.Concat([]string{c.Command, c.Dir, c.URL}, c.Args, []string{"env"}, slices.Sorted(maps.Keys(c.Env)),
+		[]string{"headers"}, slices.Sorted(maps.Keys(c.Headers)))
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:16])
 }
 

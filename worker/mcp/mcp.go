@@ -125,11 +125,12 @@ func (s *Servers) Prepare() {
 // knows; what they say beyond that is in the list of a later call. The caller must
 // not change the list.
 func (s *Servers) Tools(ctx context.Context) []Tool {
-	s.begun.Do(func() {
+	s.begun.Do(func() { //nolint:contextcheck // a connection outlives the turn that wanted it
 		for _, server := range s.list {
 			server.begin()
 		}
 	})
+	s.Prepare() //nolint:contextcheck // one that could not be reached until now is tried again
 	for _, server := range s.list {
 		server.awaitFirst(ctx)
 	}

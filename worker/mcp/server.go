@@ -27,7 +27,7 @@ const (
 type server struct {
 	config  Config
 	owner   *Servers
-	ctx     context.Context // ends when the owner closes
+	ctx     context.Context //nolint:containedctx // it lives as long as the owner: a connection outlives the turn that wanted it
 	log     *slog.Logger
 	refresh chan struct{} // has room for one: the tools have changed
 
@@ -260,7 +260,7 @@ func (s *server) connected(ctx context.Context) (*connection, error) {
 			s.mu.Lock()
 		}
 		if s.conn == nil && s.attempt == nil {
-			s.try()
+			s.try() //nolint:contextcheck // others may wait for it too
 		}
 		attempt := s.attempt
 		s.mu.Unlock()

@@ -281,3 +281,21 @@ func TestPrepareAsksOnlyServersThatNobodyKnows(t *testing.T) {
 		t.Errorf("a test gives %q, %v", names(tools), err)
 	}
 }
+
+// A server that could not be started gets another chance at a later turn, which
+// does not wait for it.
+func TestServerThatComesLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config := testConfig(t, "plain")
+	exe := config.Command
+	config.Command = filepath.Join(dir, "server")
+	s, _ := newServersIn(t, dir, config)
+	if tools := s.Tools(t.Context()); len(tools) != 0 {
+		t.Fatalf("it has %q", names(tools))
+	}
+	if err := os.Symlink(exe, config.Command); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the server has come", func() bool { return len(s.Tools(t.Context())) > 0 })
+}

@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -150,11 +151,7 @@ func refers(value any) bool {
 			}
 		}
 	case []any:
-		for _, inner := range value {
-			if refers(inner) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(value, refers)
 	}
 	return false
 }

@@ -221,7 +221,7 @@ func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err er
 	}
 	entry := s.find(call.Name)
 	if entry == nil {
-		return Failure(s.unknown(call.Name)), nil
+		return Failure(s.unknown(call.Name)), nil //nolint:contextcheck // nobody is asked
 	}
 	input, err := entry.schema.prepare(call.Arguments)
 	if err != nil {
