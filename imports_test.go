@@ -49,6 +49,7 @@ var rooms = map[string]room{
 	"worker/skills":      {nil, "files in a public format stand for themselves, whoever reads them"},
 	"worker/web":         {nil, "it fetches what others name, and knows nothing that a page could ask it for"},
 	"worker/policy":      {nil, "what a command is, follows from its words alone; it reads and runs nothing"},
+	"worker/mcp":         {[]string{"supervisor/sandbox"}, "what a server says is not trusted: who speaks to it knows where to run it, and nothing of the agent"},
 	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/memory", "worker/office", "worker/policy", "worker/skills", "worker/web"}, "a tool knows neither turns nor requests"},
 	"worker/agent": {
 		[]string{"worker/llm", "worker/tools"},
@@ -61,7 +62,7 @@ var rooms = map[string]room{
 	"worker": {
 		[]string{
 			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
-			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/memory", "worker/openai",
+			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/mcp", "worker/memory", "worker/openai",
 			"worker/office", "worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
 		},
 		"the child is told its settings through supervisor/handoff; it sees no files of settings and no second profile",
@@ -94,6 +95,7 @@ var walls = []wall{
 	{path: "database/sql", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
 	{path: "modernc.org/sqlite", only: []string{"worker/store"}, why: "SQL stays in worker/store"},
 	{path: "github.com/ledongthuc/pdf", only: []string{"worker/pdf"}, why: "it loops, panics and fills the memory; worker/pdf runs it where that ends"},
+	{path: "github.com/modelcontextprotocol", only: []string{"worker/mcp"}, why: "the SDK's types stop where servers are spoken to"},
 	{path: "github.com/creack/pty", only: []string{"supervisor/sandbox"}, why: "a terminal is a part of how a command runs"},
 	{path: "github.com/spf13/viper", only: []string{"configs"}, why: "viper lower-cases keys and writes secrets; configs knows how to hold it"},
 	{path: "github.com/spf13/cobra", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},

@@ -29,13 +29,16 @@ func CloneYAML(data []byte) ([]byte, error) {
 }
 
 // CloneEnv returns the provider keys of a profile's .env: those of the known
-// services and those that its config.yaml names with api_key_env. Its other
+// services and those that its config.yaml names with api_key_env or, for an MCP
+// server, as ${NAME}. Its other
 // secrets and its API_SERVER_* are not taken along. Lines that cannot be read
 // are passed over.
 func CloneEnv(env, config []byte) []EnvEntry {
 	named := map[string]bool{}
-	for _, match := range keyEnvPattern.FindAllSubmatch(config, -1) {
-		named[string(match[1])] = true
+	for _, pattern := range []*regexp.Regexp{keyEnvPattern, mcpReference} {
+		for _, match := range pattern.FindAllSubmatch(config, -1) {
+			named[string(match[1])] = true
+		}
 	}
 	entries, _ := ParseEnv(env)
 	var taken []EnvEntry

@@ -8,12 +8,14 @@ type Config struct {
 	APIServer      APIServer `mapstructure:"api_server" json:"api_server"`
 	Model          Model     `mapstructure:"model" json:"model"`
 	FallbackModels []Model   `mapstructure:"fallback_models" json:"fallback_models"`
-	Agent          Agent     `mapstructure:"agent" json:"agent"`
-	Memory         Memory    `mapstructure:"memory" json:"memory"`
-	Terminal       Terminal  `mapstructure:"terminal" json:"terminal"`
-	Web            Web       `mapstructure:"web" json:"web"`
-	Display        Display   `mapstructure:"display" json:"display"`
-	Limits         Limits    `mapstructure:"limits" json:"limits"`
+	// MCPServers are sorted by name.
+	MCPServers []MCPServer `mapstructure:"mcp_servers" json:"mcp_servers"`
+	Agent      Agent       `mapstructure:"agent" json:"agent"`
+	Memory     Memory      `mapstructure:"memory" json:"memory"`
+	Terminal   Terminal    `mapstructure:"terminal" json:"terminal"`
+	Web        Web         `mapstructure:"web" json:"web"`
+	Display    Display     `mapstructure:"display" json:"display"`
+	Limits     Limits      `mapstructure:"limits" json:"limits"`
 }
 
 // APIServer is how the profile is served.

@@ -64,7 +64,7 @@ const (
 // Keys returns the table of all settings: one row per setting, in the order in
 // which they are documented. Everything else in this package follows from it.
 func Keys() []Key {
-	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), webKeys(), displayKeys(), limitKeys())
+	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), webKeys(), mcpKeys(), displayKeys(), limitKeys())
 }
 
 func serverKeys() []Key {
@@ -212,6 +212,15 @@ func webKeys() []Key {
 		{
 			Key: "web.ports", Kind: Ports, Default: "80,443", Shared: true,
 			Help: "Ports that pages may be read from.",
+		},
+	}
+}
+
+func mcpKeys() []Key {
+	return []Key{
+		{
+			Key: "mcp_servers", Kind: Servers,
+			Help: "MCP servers whose tools the agent gets, by name: a `command` with `args`, `env` and `cwd`, or a `url` with `headers`.",
 		},
 	}
 }

@@ -36,6 +36,7 @@ const (
 	Ports     Kind = "ports"      // []string of ports
 	Rules     Kind = "rules"      // []string, each a rule about commands
 	Models    Kind = "model list" // []Model, edited by hand only
+	Servers   Kind = "server map" // []MCPServer, edited by hand only
 )
 
 // list reports whether the kind holds several values.
@@ -102,7 +103,7 @@ func (k Key) parse(text string) (any, error) {
 		return parsePorts(splitList(text))
 	case Rules:
 		return parseRules(splitList(text))
-	case Models:
+	case Models, Servers:
 		return nil, errors.New("this list is edited by hand; `hermes config edit` opens the file")
 	}
 	return nil, fmt.Errorf("settings of kind %s cannot be read", k.Kind)

@@ -46,6 +46,7 @@ type Loaded struct {
 	Warnings []string
 
 	upstreams []Upstream
+	mcp       mcpServers
 }
 
 // Value is one setting as it is in effect.
@@ -116,6 +117,7 @@ func Load(sources Sources) (Loaded, error) {
 	loaded.Config = l.decode()
 	l.chooseKeys(loaded.Config)
 	loaded.upstreams = l.upstreams(loaded.Config)
+	loaded.mcp = l.fillMCP(loaded.Config)
 	l.check(loaded.Config)
 	for name, v := range l.env {
 		loaded.Env[name] = v.value
@@ -222,6 +224,8 @@ func (k Key) defaultValue() (any, error) {
 	switch k.Kind {
 	case Models:
 		return []Model{}, nil
+	case Servers:
+		return []MCPServer{}, nil
 	case Token:
 		return Secret{}, nil
 	default:

@@ -73,6 +73,7 @@ func TestDefaults(t *testing.T) {
 		},
 		Model:          Model{Provider: "auto", Streaming: true},
 		FallbackModels: []Model{},
+		MCPServers:     []MCPServer{},
 		Memory:         Memory{Limit: 4000, UserLimit: 2000},
 		Agent:          Agent{MaxIterations: 90, Tools: []string{"all"}, Approvals: "deny", Allow: []string{}, Deny: []string{}},
 		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy"},

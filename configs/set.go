@@ -54,7 +54,7 @@ func classify(key string) (place, error) {
 		return place{name: key, row: row, env: true}, nil
 	case known && row.Secret:
 		return place{}, &InputError{key, "a secret is kept in .env, not in config.yaml; use " + row.Env}
-	case known && row.Kind == Models:
+	case known && (row.Kind == Models || row.Kind == Servers):
 		return place{}, &InputError{key, "this list is edited by hand; open config.yaml with `hermes config edit`"}
 	case known:
 		return place{name: row.Key, row: row}, nil

@@ -39,6 +39,11 @@ func renderTemplate() string {
 			b.WriteString("\n# " + k.Help + "\n# fallback_models:\n#   - provider: openai\n#     default: gpt-5-mini\n")
 			continue
 		}
+		if k.Kind == Servers {
+			b.WriteString("\n# " + k.Help + "\n# mcp_servers:\n#   files:\n#     command: npx\n#     args: [-y, \"@modelcontextprotocol/server-filesystem\", .]\n" +
+				"#   tracker:\n#     url: https://mcp.example.com/mcp\n#     headers: {Authorization: \"Bearer ${TRACKER_TOKEN}\"}\n")
+			continue
+		}
 		if k.Section() != section {
 			section = k.Section()
 			b.WriteString("\n" + section + ":\n")

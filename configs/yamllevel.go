@@ -114,6 +114,15 @@ func (r *yamlReader) set(row Key, written string, node *yaml.Node) {
 	if isNull(node) {
 		return // `key:` with nothing after it is not set
 	}
+	if row.Kind == Servers {
+		servers, problems := parseMCPServers(node)
+		for _, p := range problems {
+			p.File = r.path
+			r.problems = append(r.problems, p)
+		}
+		r.values[row.Key] = found{key: row.Key, value: servers, text: fmt.Sprintf("%d servers", len(servers)), file: r.path, line: node.Line}
+		return
+	}
 	value, text, err := row.parseNode(node)
 	if err != nil {
 		r.fail(node, written, err.Error())

@@ -83,6 +83,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 		}
 		start.Fallback = append(start.Fallback, model)
 	}
+	start.MCPServers = newMCPServers(loaded)
 	start.Redact = secretsOf(loaded)
 	return start
 }
@@ -102,6 +103,27 @@ func newWeb(loaded configs.Loaded) handoff.Web {
 	return web
 }
 
+// newMCPServers is what the worker is told of MCP servers.
+func newMCPServers(loaded configs.Loaded) []handoff.MCPServer {
+	servers, _ := loaded.MCPServers()
+	var told []handoff.MCPServer
+	for _, s := range servers {
+		told = append(told, handoff.MCPServer{
+			Name: s.Name, Command: s.Command, Args: s.Args, Env: revealed(s.Env), Cwd: s.Cwd, URL: s.URL, Headers: revealed(s.Headers),
+			Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, Include: s.Include, Exclude: s.Exclude,
+		})
+	}
+	return told
+}
+
+func revealed(secrets map[string]configs.Secret) map[string]string {
+	texts := make(map[string]string, len(secrets))
+	for name, secret := range secrets {
+		texts[name] = secret.Reveal()
+	}
+	return texts
+}
+
 // secretsOf lists every value that must not be shown: keys that are used, and
 // those in the profile's files that nothing uses yet. Longer ones come first, so
 // that a secret which holds another is taken out whole.
@@ -109,6 +131,10 @@ func secretsOf(loaded configs.Loaded) []string {
 	found := []string{loaded.Config.APIServer.Key.Reveal()}
 	for _, upstream := range loaded.Upstreams() {
 		found = append(found, upstream.APIKey.Reveal())
+	}
+	_, secrets := loaded.MCPServers()
+	for _, secret := range secrets {
+		found = append(found, secret.Reveal())
 	}
 	for name, value := range loaded.Env {
 		if secretName(name) {

@@ -26,6 +26,7 @@ OPENAI_API_KEY=sk-canary-of-openai
 BRAVE_API_KEY=canary-of-brave
 SERVICE_PASSWORD=canary-password
 SHORT_KEY=abc
+MCP_TOKEN=canary-of-an-mcp-server
 EDITOR=/usr/bin/vim
 `)
 	h.write("alice", "config.yaml", `model: {provider: openai, default: gpt-5-mini, context_length: 1000}
@@ -35,6 +36,9 @@ terminal: {timeout: 30s}
 web: {search: brave, searxng_url: "http://127.0.0.1:8888", allow_private: [10.1.0.0/16], ports: [80, 8443]}
 display: {tool_progress: event}
 limits: {turns_per_minute: 20, tokens_per_day: 5000000000}
+mcp_servers:
+  a: {command: x, args: [y], env: {TOKEN: "${MCP_TOKEN}"}, cwd: z, timeout: 5, connect_timeout: 6, tools: {include: [i], exclude: [e]}}
+  b: {url: "https://b.example/mcp", headers: {X-Key: canary-of-a-header}}
 api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, tool_items: mcp_call, on_disconnect: detach, drain_timeout: 9s}
 `)
 	p, err := h.open().Get("alice")
@@ -78,13 +82,20 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, 
 		}},
 		{"limits of use", start.Limits, handoff.Limits{TurnsPerMinute: 20, TokensPerDay: 5_000_000_000}},
 		{"progress", start.ToolProgress, "event"},
+		{"MCP servers", start.MCPServers, []handoff.MCPServer{
+			{
+				Name: "a", Command: "x", Args: []string{"y"}, Env: map[string]string{"TOKEN": "canary-of-an-mcp-server"}, Cwd: "z",
+				Timeout: 5 * time.Second, ConnectTimeout: 6 * time.Second, Include: []string{"i"}, Exclude: []string{"e"},
+			},
+			{Name: "b", URL: "https://b.example/mcp", Headers: map[string]string{"X-Key": "canary-of-a-header"}, Timeout: 2 * time.Minute, ConnectTimeout: time.Minute},
+		}},
 	}
 	for _, check := range checks {
 		if got, want := fmt.Sprintf("%v", check.got), fmt.Sprintf("%v", check.want); got != want {
 			t.Errorf("%s is %s, want %s", check.what, got, want)
 		}
 	}
-	want := []string{"canary-0123456789abcdef", "sk-canary-of-openai", "canary-of-brave", "canary-password"}
+	want := []string{"canary-0123456789abcdef", "canary-of-an-mcp-server", "sk-canary-of-openai", "canary-of-a-header", "canary-of-brave", "canary-password"}
 	if !slices.Equal(start.Redact, want) {
 		t.Errorf("values to redact are %q, want %q", start.Redact, want)
 	}

@@ -24,6 +24,8 @@ type instant struct{}
 
 func (instant) Specs() []llm.ToolSpec { return []llm.ToolSpec{{Name: "instant"}} }
 
+func (i instant) SessionSpecs(context.Context, string) []llm.ToolSpec { return i.Specs() }
+
 func (instant) Run(context.Context, llm.ToolCall) (tools.Result, error) {
 	return tools.Result{Text: "/workspace\n"}, nil
 }

@@ -39,5 +39,6 @@ func (w *worker) health(ctx context.Context) api.Health {
 	} else {
 		parts["model"] = api.Part{Status: api.StatusOK, Detail: model.detail}
 	}
+	w.mcpHealth(parts)
 	return api.Health{Parts: parts}
 }

@@ -40,10 +40,15 @@ func (p Prompt) ToolsTokens() int {
 }
 
 // NewPrompt puts together what the worker of those settings would send with the
-// first message of a conversation. It opens no database and changes no file of
-// the profile.
+// first message of a conversation, as far as it is known of MCP servers without
+// asking them. It opens no database and changes no file of the profile.
 func NewPrompt(start handoff.Start) (prompt Prompt, err error) {
 	w := &worker{opts: Options{Start: start, Log: slog.New(slog.DiscardHandler)}, sandbox: sandbox.New(sandbox.Options{})}
+	w.models = newModels(start, "", w.opts.Log)
+	defer w.models.close()
+	if w.mcp = w.newMCP(nil); w.mcp != nil {
+		defer w.mcp.Close()
+	}
 	remembered, library := w.kept()
 	opts := w.toolOptions(remembered, library, newRedactor(start.Redact))
 	// The tools make their directories, and the jobs would be read.

@@ -4,7 +4,7 @@
 // when the supervisor says so or is gone.
 //
 // Its subpackages: api (HTTP), agent (a turn), llm (models), tools (what an
-// agent can do), memory and skills (what it keeps), store (SQLite), openai (wire
+// agent can do), mcp (servers that have more of it), memory and skills (what it keeps), store (SQLite), openai (wire
 // types), pdf and office (documents), web (search and pages). Nothing below this package can see
 // a second profile.
 package worker
@@ -25,6 +25,7 @@ import (
 	"hermes/supervisor/sandbox"
 	"hermes/worker/agent"
 	"hermes/worker/api"
+	"hermes/worker/mcp"
 	"hermes/worker/memory"
 	"hermes/worker/office"
 	"hermes/worker/pdf"
@@ -76,7 +77,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		opts.Log.Warn("stray processes of tools cannot be adopted", "error", err)
 	}
-	w, err := build(opts)
+	w, err := build(opts) //nolint:contextcheck // what it makes lives until close
 	if err != nil {
 		return err
 	}
@@ -109,6 +110,9 @@ func Run(ctx context.Context, opts Options) error {
 	if abandoned { // the database is opened when it is needed; now it is
 		w.adopt(context.WithoutCancel(ctx))
 	}
+	if w.mcp != nil {
+		w.mcp.Prepare() //nolint:contextcheck // connections live until close
+	}
 	return group.Run()
 }
 
@@ -121,6 +125,7 @@ type worker struct {
 	store   *store.Store
 	tools   *tools.Set
 	web     *web.Client
+	mcp     *mcp.Servers // nil without any
 	models  models
 	server  *api.Server
 	sandbox *sandbox.Sandbox
@@ -155,6 +160,7 @@ func build(opts Options) (*worker, error) {
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("web: %w", err)}
 	}
+	w.mcp = w.newMCP(redact)
 	w.tools, err = tools.NewSet(w.toolOptions(remembered, library, redact))
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("tools: %w", err)}
@@ -217,7 +223,7 @@ func (w *worker) kept() (*memory.Memory, *skills.Library) {
 
 // toolOptions is what the tools work with.
 func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library, redact func(string) string) tools.Options {
-	return tools.Options{
+	opts := tools.Options{
 		Workspace:       w.opts.Start.Paths.Workspace,
 		Home:            w.opts.Start.Paths.Home,
 		Sandbox:         w.sandbox,
@@ -236,6 +242,8 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 		Profile:         adminName(w.opts.Start.Profile),
 		Log:             w.opts.Log,
 	}
+	w.addMCP(&opts)
+	return opts
 }
 
 // prompt is the agent's system prompt. An index of skills that no tool can read
@@ -325,6 +333,9 @@ func (w *worker) close() {
 	w.idle.stop()
 	w.adopting.Wait()
 	w.tools.Close()
+	if w.mcp != nil {
+		w.mcp.Close()
+	}
 	w.web.Close()
 	w.models.close()
 	if err := w.store.Close(); err != nil {

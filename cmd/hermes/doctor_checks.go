@@ -15,6 +15,7 @@ import (
 	"hermes/configs"
 	"hermes/profiles"
 	"hermes/supervisor"
+	"hermes/worker"
 	"hermes/worker/llm/detect"
 )
 
@@ -50,7 +51,8 @@ func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 		}
 		if ok {
 			d.models(ctx, p.Name, loaded)
-			d.prompt(p, loaded)
+			d.prompt(p, loaded) //nolint:contextcheck // no server is asked
+			d.mcp(p, loaded)    //nolint:contextcheck // no server is asked
 		}
 	}
 }
@@ -242,6 +244,19 @@ func (d *doctor) prompt(p profiles.Profile, loaded configs.Loaded) {
 			prompt.SystemTokens(), prompt.ToolsTokens(), d.commandFor(p.Name, "prompt"))
 	}
 	d.add(c)
+}
+
+// mcp says what is known of each MCP server. None is asked: starting programs is
+// not what one expects of a look.
+func (d *doctor) mcp(p profiles.Profile, loaded configs.Loaded) {
+	for _, server := range worker.MCPServers(supervisor.StartOf(p, loaded)) {
+		c := check{Profile: p.Name, Name: "mcp " + server.Name, Result: checkOK}
+		c.Text = fmt.Sprintf("%d tools, about %d tokens", len(server.Tools), server.Tokens)
+		if server.Asked.IsZero() {
+			c.Result, c.Text = checkNote, "never asked for its tools; try it with: "+d.commandFor(p.Name, "mcp", "test", server.Name)
+		}
+		d.add(c)
+	}
 }
 
 // localModel is what was found on this machine, looked for once.

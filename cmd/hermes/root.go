@@ -61,7 +61,7 @@ process of its own.`,
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupProfiles, newSetupCmd(a), newProfileCmd(a), newConfigCmd(a), newPolicyCmd(a))
+	add(groupProfiles, newSetupCmd(a), newProfileCmd(a), newConfigCmd(a), newPolicyCmd(a), newMCPCmd(a))
 	add(groupRun, newGatewayCmd(a), newChatCmd(a), newSessionCmd(a), newPromptCmd(a), newDoctorCmd(a), newDeployCmd(a))
 	add(groupOther, newCompletionCmd(a), newVersionCmd(a))
 	root.AddCommand(newWorkerCmd(a), newPDFCmd(a))

@@ -46,6 +46,8 @@ type Start struct {
 	Terminal Terminal `json:"terminal"`
 	Web      Web      `json:"web"`
 	Limits   Limits   `json:"limits"`
+	// MCPServers are sorted by name.
+	MCPServers []MCPServer `json:"mcp_servers,omitempty"`
 	// ToolProgress is display.tool_progress: auto, inline, event, both or off.
 	ToolProgress string `json:"tool_progress"`
 	// Redact lists values that must never appear in labels, logs and errors.
@@ -124,6 +126,21 @@ type Web struct {
 	Keys         map[string]string `json:"keys,omitempty"`          // of search services, by service
 	AllowPrivate []string          `json:"allow_private,omitempty"` // CIDR ranges, hosts, hosts with a port
 	Ports        []uint16          `json:"ports"`
+}
+
+// MCPServer is a server that gives the agent tools: a command or a URL.
+type MCPServer struct {
+	Name           string            `json:"name"`
+	Command        string            `json:"command,omitempty"`
+	Args           []string          `json:"args,omitempty"`
+	Env            map[string]string `json:"env,omitempty"`
+	Cwd            string            `json:"cwd,omitempty"`
+	URL            string            `json:"url,omitempty"`
+	Headers        map[string]string `json:"headers,omitempty"`
+	Timeout        time.Duration     `json:"timeout"`
+	ConnectTimeout time.Duration     `json:"connect_timeout"`
+	Include        []string          `json:"include,omitempty"`
+	Exclude        []string          `json:"exclude,omitempty"`
 }
 
 // Limits is what the profile may use over time. 0 is no limit.

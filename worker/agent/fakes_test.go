@@ -49,6 +49,8 @@ func (f fakeTools) Specs() []llm.ToolSpec {
 	return []llm.ToolSpec{{Name: "all of them"}}
 }
 
+func (f fakeTools) SessionSpecs(context.Context, string) []llm.ToolSpec { return f.Specs() }
+
 func (f fakeTools) Run(ctx context.Context, call llm.ToolCall) (tools.Result, error) {
 	f.journal.add("run %s", call.Name)
 	if !json.Valid([]byte(call.Arguments)) {

@@ -110,7 +110,7 @@ func (a *Agent) newLoop(ctx context.Context, turn Turn, emit func(Event) error) 
 	if l.result.RunID = turn.RunID; l.result.RunID == "" {
 		l.result.RunID = a.opts.NewID()
 	}
-	l.specs = slices.Concat(a.opts.Tools.Specs(), l.specs)
+	l.specs = slices.Concat(a.opts.Tools.SessionSpecs(ctx, turn.SessionID), l.specs)
 	l.toolTokens = tokensOfTools(l.specs)
 	l.recall(ctx, turn.SessionID)
 	return l

@@ -19,6 +19,8 @@ const DefaultMaxIterations = 90
 // toolset is what the loop needs of a tools.Set.
 type toolset interface {
 	Specs() []llm.ToolSpec
+	// SessionSpecs are the Specs for the turns of one session, always the same.
+	SessionSpecs(ctx context.Context, sessionID string) []llm.ToolSpec
 	// Run answers every call: what is wrong with it is told to the model in the
 	// result. An error ends the turn.
 	Run(ctx context.Context, call llm.ToolCall) (tools.Result, error)
@@ -96,6 +98,8 @@ func New(opts Options) *Agent {
 type noTools struct{}
 
 func (noTools) Specs() []llm.ToolSpec { return nil }
+
+func (noTools) SessionSpecs(context.Context, string) []llm.ToolSpec { return nil }
 
 func (noTools) Run(_ context.Context, call llm.ToolCall) (tools.Result, error) {
 	return tools.Failure("There is no tool " + call.Name + ": this agent has no tools."), nil

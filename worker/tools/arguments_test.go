@@ -244,7 +244,7 @@ func FuzzToolArguments(f *testing.F) {
 		f.Fatal(err)
 	}
 	tool := &readFile{spec: spec}
-	set := &Set{tools: map[string]*entry{"read_file": {tool, s}}}
+	set := &Set{tools: map[string]*entry{"read_file": {tool: tool, schema: s}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		set.Describe(t.Context(), llm.ToolCall{Name: text, Arguments: text})
 		set.Describe(t.Context(), llm.ToolCall{Name: "read_file", Arguments: text})

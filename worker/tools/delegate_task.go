@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -199,13 +200,26 @@ func (s *Set) forChild(wanted []string) (child *Set, problem string) {
 		}
 		keep[name] = true
 	}
-	child = &Set{tools: map[string]*entry{}, workspace: s.workspace, jobs: s.jobs, log: s.log}
+	child = &Set{tools: map[string]*entry{}, workspace: s.workspace, jobs: s.jobs, spills: s.spills, log: s.log}
 	for _, spec := range s.specs {
 		if notForChildren(spec.Name) || len(wanted) > 0 && !keep[spec.Name] {
 			continue
 		}
 		child.tools[spec.Name] = s.tools[spec.Name]
 		child.specs = append(child.specs, spec)
+		delete(keep, spec.Name)
+	}
+	switch {
+	case s.more == nil:
+	case len(wanted) == 0:
+		child.more = s.more.beside(child.specs)
+	default: // what is left was found among the others
+		for _, name := range slices.Sorted(maps.Keys(keep)) {
+			if entry := s.more.find(name); entry != nil {
+				child.tools[name] = entry
+				child.specs = append(child.specs, entry.tool.Spec())
+			}
+		}
 	}
 	return child, ""
 }

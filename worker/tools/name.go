@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -12,13 +13,17 @@ func (s *Set) find(name string) *entry {
 	if entry := s.tools[name]; entry != nil {
 		return entry
 	}
+	wanted := name
 	name = plainName(name)
 	for known, entry := range s.tools {
 		if plainName(known) == name {
 			return entry
 		}
 	}
-	return s.tools[alias(name)]
+	if entry := s.tools[alias(name)]; entry != nil || s.more == nil {
+		return entry
+	}
+	return s.more.find(wanted)
 }
 
 // plainName takes off what models put around a name, and how they spell it:
@@ -67,6 +72,14 @@ func alias(name string) string {
 // unknown tells a model that there is no such tool, and which ones there are.
 func (s *Set) unknown(name string) string {
 	names := slices.Sorted(maps.Keys(s.tools))
+	if s.more != nil {
+		for _, spec := range s.Specs() {
+			if s.tools[spec.Name] == nil {
+				names = append(names, spec.Name)
+			}
+		}
+		slices.Sort(names)
+	}
 	if len(names) == 0 {
 		return "There is no tool " + shorten(name) + ": no tool is enabled."
 	}
@@ -76,6 +89,10 @@ func (s *Set) unknown(name string) string {
 	}
 	if nearest := nearest(plainName(name), names); nearest != "" {
 		text += "Did you mean " + nearest + "? "
+	}
+	const most = 60
+	if len(names) > most {
+		return text + fmt.Sprintf("The tools are %s and %d more.", strings.Join(names[:most], ", "), len(names)-most)
 	}
 	return text + "The tools are " + strings.Join(names, ", ") + "."
 }

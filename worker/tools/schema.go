@@ -102,6 +102,8 @@ func (f *field) expected() string {
 		return "true or false"
 	case "array":
 		return "a list"
+	case "object":
+		return "an object"
 	default:
 		return "a " + f.schema.Type
 	}
@@ -141,6 +143,11 @@ func (f *field) convert(raw json.RawMessage) (any, error) {
 		}
 		if list, ok := value.([]any); ok {
 			spellOut(list, f.schema.Items)
+		}
+	case "object": // some models write it as text
+		var object map[string]any
+		if isText && json.Unmarshal([]byte(text), &object) == nil && object != nil {
+			value = object
 		}
 	case "boolean":
 		switch strings.ToLower(strings.Trim(string(raw), "\" ")) {

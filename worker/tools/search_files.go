@@ -41,7 +41,7 @@ type searchFiles struct {
 }
 
 func newSearchFiles(opts Options, w *workspace) *searchFiles {
-	env := environment(opts.Environ, w.dir("."))
+	env := Environment(opts.Environ, w.dir("."))
 	return &searchFiles{
 		spec:      mustSpec("search_files"),
 		workspace: w,

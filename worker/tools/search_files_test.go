@@ -129,7 +129,7 @@ func engines(t *testing.T, set *Set) []*searchFiles {
 // runSearch runs a search by one of the engines.
 func runSearch(t *testing.T, tool *searchFiles, arguments args) Result {
 	t.Helper()
-	set := &Set{tools: map[string]*entry{"search_files": {tool, must(t, tool)}}, workspace: tool.workspace}
+	set := &Set{tools: map[string]*entry{"search_files": {tool: tool, schema: must(t, tool)}}, workspace: tool.workspace}
 	return call(t.Context(), t, set, "search_files", arguments)
 }
 

@@ -68,6 +68,11 @@ type Options struct {
 	// Audit keeps what was decided about a command, before it runs. When it fails,
 	// the command does not run. Nil keeps nothing.
 	Audit func(ctx context.Context, decision Decision) error
+	// More are further tools, whatever Enabled says. Window is how many tokens the
+	// model's context has, 0 if nobody knows: when the schemas of More would take too
+	// much of it, they are looked for with tool_search. It may be nil.
+	More   More
+	Window func(ctx context.Context) int
 	// Profile is what an admin calls the agent, "" for the default profile. It is
 	// told to a model whose command was denied.
 	Profile string
@@ -84,7 +89,9 @@ func (o Options) enables(name string) bool {
 type Set struct {
 	tools     map[string]*entry
 	specs     []llm.ToolSpec
+	more      *moreTools // nil without further ones
 	workspace *workspace
+	spills    *spills
 	jobs      *jobs
 	log       *slog.Logger
 }
@@ -92,7 +99,12 @@ type Set struct {
 // entry is a tool with the schema of its arguments.
 type entry struct {
 	tool   Tool
-	schema *schema
+	schema interface {
+		// prepare reads and checks arguments. Its error is a clause for the model.
+		prepare(arguments string) (json.RawMessage, error)
+	}
+	// long says that results may be longer than a model can read.
+	long bool
 }
 
 // NewSet makes the tools. Close gives back what they hold.
@@ -114,6 +126,14 @@ func NewSet(opts Options) (*Set, error) {
 	if err := s.add(opts); err != nil {
 		return nil, errors.Join(err, workspace.close())
 	}
+	if opts.More != nil {
+		if opts.Window == nil {
+			opts.Window = func(context.Context) int { return 0 }
+		}
+		if s.more, err = newMoreTools(opts, s.specs); err != nil {
+			return nil, errors.Join(err, workspace.close())
+		}
+	}
 	return s, nil
 }
 
@@ -132,6 +152,7 @@ func (s *Set) add(opts Options) error {
 	if err != nil {
 		return err
 	}
+	s.spills = terminal.spills
 	files := &skillFiles{library: opts.Skills}
 	all := []Tool{
 		terminal,
@@ -170,15 +191,31 @@ func (s *Set) add(opts Options) error {
 		if err != nil {
 			return fmt.Errorf("schema of %s: %w", spec.Name, err)
 		}
-		s.tools[spec.Name] = &entry{tool, schema}
+		s.tools[spec.Name] = &entry{tool: tool, schema: schema}
 		s.specs = append(s.specs, spec)
 	}
 	return nil
 }
 
-// Specs describes the tools to a model, sorted by name. The caller must not
-// change them: the same bytes go into each request.
-func (s *Set) Specs() []llm.ToolSpec { return s.specs }
+// Specs describes the tools to a model, sorted by name: what a new session is
+// offered, as far as it is known without asking anybody. The caller must not change
+// them.
+func (s *Set) Specs() []llm.ToolSpec {
+	if s.more == nil {
+		return s.specs
+	}
+	return s.more.refresh(context.Background()).specs
+}
+
+// SessionSpecs are the Specs that the first turn of a session had, in this process:
+// the same bytes go into each of its requests. That first turn may wait for tools
+// which nobody knows yet.
+func (s *Set) SessionSpecs(ctx context.Context, sessionID string) []llm.ToolSpec {
+	if s.more == nil {
+		return s.specs
+	}
+	return s.more.specs(ctx, sessionID)
+}
 
 // Run runs a call. Whatever is wrong with the call, or goes wrong in the tool, is
 // told in the Result; an error means that ctx has ended.
@@ -188,7 +225,7 @@ func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err er
 	}
 	entry := s.find(call.Name)
 	if entry == nil {
-		return Failure(s.unknown(call.Name)), nil
+		return Failure(s.unknown(call.Name)), nil //nolint:contextcheck // nobody is asked
 	}
 	input, err := entry.schema.prepare(call.Arguments)
 	if err != nil {
@@ -201,7 +238,11 @@ func (s *Set) Run(ctx context.Context, call llm.ToolCall) (result Result, err er
 			result, err = Failure(entry.tool.Spec().Name+" broke while it ran; what it has done until then is unknown. This is a bug of the tool."), nil
 		}
 	}()
-	return entry.tool.Run(withCallID(ctx, call.ID), input)
+	result, err = entry.tool.Run(withCallID(ctx, call.ID), input)
+	if entry.long {
+		result = s.spills.bounded(result)
+	}
+	return result, err
 }
 
 // gated is implemented by tools that run commands. It says for a call that is only

@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// environment is all that a command gets to see of variables, PATH first.
-func environment(environ []string, home string) []string {
+// Environment is all that a command gets to see of variables, PATH first. Environ
+// is where they come from, and home is HOME.
+func Environment(environ []string, home string) []string {
 	values := make(map[string]string)
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")

@@ -43,7 +43,7 @@ func newTerminal(opts Options, w *workspace, approval *approval, jobs *jobs) (*t
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, fmt.Errorf("make home of commands: %w", err)
 	}
-	env := environment(opts.Environ, home)
+	env := Environment(opts.Environ, home)
 	path := strings.TrimPrefix(env[0], "PATH=")
 	return &terminal{
 		spec:      mustSpec("terminal"),
