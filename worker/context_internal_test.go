@@ -100,7 +100,7 @@ func TestALongChat(t *testing.T) {
 			t.Cleanup(up.Close)
 			g := &garden{t: t, dir: t.TempDir(), model: openaichat.Options{BaseURL: up.URL + "/v1", Model: "tiny", ContextLength: test.known, Streaming: true}}
 			g.open()
-			file := strings.Repeat("roses, tulips and a long hedge along the wall\n", 80)
+			file := strings.Repeat("roses, tulips and a long hedge along the wall\n", 50)
 			if err := os.WriteFile(filepath.Join(g.dir, "workspace", "garden.txt"), []byte(file), 0o600); err != nil {
 				t.Fatal(err)
 			}
