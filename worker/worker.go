@@ -76,7 +76,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		opts.Log.Warn("stray processes of tools cannot be adopted", "error", err)
 	}
-	w, err := build(opts)
+	w, err := build(opts) //nolint:contextcheck // recovery has no context to hand on to what it calls
 	if err != nil {
 		return err
 	}
