@@ -36,6 +36,7 @@ func TestDelegateTask(t *testing.T) {
 	set, _ := newSet(t)
 	done := Report{Text: "It is blue.\n", Ending: "done", SessionID: "task_1", Steps: 2, Tokens: 30}
 	failed := Report{Ending: "failed: the model is busy", Failed: true, SessionID: "task_2", Steps: 1}
+	three := args{"tasks": []args{{"goal": "a"}, {"goal": "b"}, {"goal": "c"}}}
 	long := done
 	long.Text = strings.Repeat("ä", maxReportRunes+1)
 	tests := []struct {
@@ -46,10 +47,7 @@ func TestDelegateTask(t *testing.T) {
 		want      string // a part of the result
 	}{
 		{"one", args{"goal": "find the colour", "context": "in a.txt"}, []Report{done}, false, "done; 2 steps, 30 tokens, session task_1\nIt is blue."},
-		{
-			"three", args{"tasks": []args{{"goal": "a"}, {"goal": "b"}, {"goal": "c"}}}, []Report{done, failed, done}, false,
-			"\n\nTask 2 (b): failed: the model is busy; 1 step, 0 tokens, session task_2\n\nTask 3 (c): done; 2 steps",
-		},
+		{"three", three, []Report{done, failed, done}, false, "\n\nTask 2 (b): failed: the model is busy; 1 step, 0 tokens, session task_2\n\nTask 3 (c): done; 2 steps"},
 		{"all failed", args{"tasks": []args{{"goal": "a"}, {"goal": "b"}}}, []Report{failed, failed}, true, "Task 1 (a): failed"},
 		{"a long report", args{"goal": "a"}, []Report{long}, false, "ä\n[cut off here; session_search with session_id task_1 shows the rest]"},
 		{"tasks as text", args{"tasks": `[{"goal":"a"}]`}, []Report{done}, false, "done; 2 steps"},
