@@ -36,10 +36,10 @@ func TestServerThatIsACommand(t *testing.T) {
 	if tools[1].Remote != "echo" || tools[1].Description != "Does echo." || string(tools[1].Schema) != `{"properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}` {
 		t.Errorf("got %+v %s", tools[1], tools[1].Schema)
 	}
-	if got := call(t, s, "echo", `{"text":"hello"}`); got != (Result{Text: "hello"}) {
+	if got := call(t, s, "echo", `{"text":"hello"}`); got.Text != "hello" || got.Failed {
 		t.Errorf("got %+v", got)
 	}
-	if got := call(t, s, "fail", `{}`); got != (Result{"it did not work", true}) {
+	if got := call(t, s, "fail", `{}`); got.Text != "it did not work" || !got.Failed {
 		t.Errorf("got %+v", got)
 	}
 	if got := call(t, s, "where", `{}`); got.Text != filepath.Join(dir, "sub") {
