@@ -100,7 +100,11 @@ func mcpSpec(tool mcp.Tool) llm.ToolSpec {
 // Run calls the tool.
 func (t mcpTool) Run(ctx context.Context, input json.RawMessage) (tools.Result, error) {
 	result, err := t.servers.Call(ctx, t.tool.Server, t.tool.Remote, input)
-	return tools.Result{Text: result.Text, Failed: result.Failed}, err
+	given := tools.Result{Text: result.Text, Failed: result.Failed}
+	for _, image := range result.Images {
+		given.Images = append(given.Images, tools.Image{MIME: image.MIME, Data: image.Data})
+	}
+	return given, err
 }
 
 // Label is the server's name for the tool.

@@ -161,9 +161,25 @@ func TestResults(t *testing.T) {
 		{"structure in both forms", sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: `{ "a": 1 }`}}, StructuredContent: map[string]any{"a": 1.0}}, `{ "a": 1 }`},
 		{"structure beside a text", sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "Sunny."}}, StructuredContent: map[string]any{"a": 1.0}}, "Sunny.\n{\"a\":1}"},
 	} {
-		if got := render(&test.answer); got.Text != test.want || got.Failed {
+		if got := render(&test.answer); got.Text != test.want || got.Failed || len(got.Images) > 0 {
 			t.Errorf("%s: %+v, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+func TestImagesOfResults(t *testing.T) {
+	t.Parallel()
+	png := append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 100)...)
+	answer := sdk.CallToolResult{Content: []sdk.Content{
+		&sdk.TextContent{Text: "Look:"},
+		&sdk.ImageContent{MIMEType: "image/png", Data: png},
+		&sdk.ImageContent{MIMEType: "image/jpeg", Data: png},
+		&sdk.ImageContent{MIMEType: "image/png", Data: append(png, make([]byte, maxImageBytes)...)},
+	}}
+	got := render(&answer)
+	want := "Look:\n[an image (image/png, 108 bytes), which follows]\n[an image (image/jpeg, 108 bytes) that cannot be shown here]\n[an image (image/png, 3750 kB) that cannot be shown here]"
+	if got.Text != want || len(got.Images) != 1 || got.Images[0].MIME != "image/png" || !bytes.Equal(got.Images[0].Data, png) {
+		t.Errorf("got %q and %d images, want %q", got.Text, len(got.Images), want)
 	}
 }
 

@@ -163,6 +163,14 @@ func (s *Servers) changed() {
 type Result struct {
 	Text   string
 	Failed bool
+	// Images are those that models take; the text names them.
+	Images []Image
+}
+
+// Image is a picture in a result.
+type Image struct {
+	MIME string // image/png, image/jpeg, image/gif or image/webp
+	Data []byte
 }
 
 // Call calls a tool of a server by the name that the server gives it. What goes
@@ -171,7 +179,7 @@ type Result struct {
 func (s *Servers) Call(ctx context.Context, name, tool string, arguments json.RawMessage) (Result, error) {
 	i := slices.IndexFunc(s.list, func(server *server) bool { return server.config.Name == name })
 	if i < 0 {
-		return Result{"There is no MCP server " + name + ".", true}, nil
+		return Result{Text: "There is no MCP server " + name + ".", Failed: true}, nil
 	}
 	return s.list[i].call(ctx, tool, arguments)
 }

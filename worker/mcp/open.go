@@ -85,7 +85,7 @@ func (s *server) call(ctx context.Context, tool string, arguments json.RawMessag
 			return Result{}, context.Cause(ctx)
 		}
 		if err != nil {
-			return Result{fmt.Sprintf("The MCP server %s cannot be reached: %s.", s.config.Name, strings.TrimSuffix(err.Error(), ".")), true}, nil
+			return Result{Text: fmt.Sprintf("The MCP server %s cannot be reached: %s.", s.config.Name, strings.TrimSuffix(err.Error(), ".")), Failed: true}, nil
 		}
 		limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 		answer, err := conn.session.CallTool(limited, &sdk.CallToolParams{Name: tool, Arguments: arguments})
@@ -100,7 +100,7 @@ func (s *server) call(ctx context.Context, tool string, arguments json.RawMessag
 			s.forget(conn) // it has not run the call, since it knows no such session
 			continue
 		}
-		return Result{s.failure(conn, tool, err, expired), true}, nil
+		return Result{Text: s.failure(conn, tool, err, expired), Failed: true}, nil
 	}
 }
 

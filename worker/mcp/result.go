@@ -3,6 +3,7 @@ package mcp
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"reflect"
 	"strings"
 
@@ -11,10 +12,23 @@ import (
 	"hermes/supervisor/sandbox"
 )
 
-// render makes text of the result of a call. What is no text is named.
+// The images of a result that are passed on: how many, and how large in bytes.
+const (
+	maxImages     = 5
+	maxImageBytes = 3_750_000
+)
+
+// render makes text of the result of a call, and takes images along that models
+// may see. What is neither is named.
 func render(answer *sdk.CallToolResult) Result {
 	var parts []string
+	var images []Image
 	for _, content := range answer.Content {
+		if image, ok := content.(*sdk.ImageContent); ok && len(images) < maxImages && showable(image) {
+			images = append(images, Image{image.MIMEType, image.Data})
+			parts = append(parts, fmt.Sprintf("[an image (%s, %s), which follows]", image.MIMEType, size(len(image.Data))))
+			continue
+		}
 		if part := renderContent(content); part != "" {
 			parts = append(parts, part)
 		}
@@ -28,7 +42,18 @@ func render(answer *sdk.CallToolResult) Result {
 	if text == "" {
 		text = "(no output)"
 	}
-	return Result{printable(text), answer.IsError}
+	return Result{Text: printable(text), Failed: answer.IsError, Images: images}
+}
+
+// showable reports whether an image is what it says, of a kind that models take,
+// and not too large.
+func showable(image *sdk.ImageContent) bool {
+	switch image.MIMEType {
+	case "image/png", "image/jpeg", "image/gif", "image/webp":
+		return len(image.Data) <= maxImageBytes && http.DetectContentType(image.Data) == image.MIMEType
+	default:
+		return false
+	}
 }
 
 // says reports whether a text of the result is the structured content already, as

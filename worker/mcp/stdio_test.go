@@ -36,10 +36,10 @@ func TestServerThatIsACommand(t *testing.T) {
 	if tools[1].Remote != "echo" || tools[1].Description != "Does echo." || string(tools[1].Schema) != `{"properties":{"text":{"type":"string"}},"required":["text"],"type":"object"}` {
 		t.Errorf("got %+v %s", tools[1], tools[1].Schema)
 	}
-	if got := call(t, s, "echo", `{"text":"hello"}`); got != (Result{Text: "hello"}) {
+	if got := call(t, s, "echo", `{"text":"hello"}`); got.Text != "hello" || got.Failed {
 		t.Errorf("got %+v", got)
 	}
-	if got := call(t, s, "fail", `{}`); got != (Result{"it did not work", true}) {
+	if got := call(t, s, "fail", `{}`); got.Text != "it did not work" || !got.Failed {
 		t.Errorf("got %+v", got)
 	}
 	if got := call(t, s, "where", `{}`); got.Text != filepath.Join(dir, "sub") {
@@ -208,11 +208,13 @@ func TestServerThatPrintsBesideItsMessages(t *testing.T) {
 
 func TestHugeResults(t *testing.T) {
 	t.Parallel()
-	s, _ := newServers(t, testConfig(t, "plain"))
+	config := testConfig(t, "plain")
+	config.Timeout = 5 * time.Minute // the race detector takes its time
+	s, _ := newServers(t, config)
 	if got := call(t, s, "big", `{"bytes":10000000}`); got.Failed || len(got.Text) != 10_000_000 {
 		t.Errorf("got %d bytes, failed %t", len(got.Text), got.Failed)
 	}
-	if got := call(t, s, "big", `{"bytes":20000000}`); !got.Failed || len(got.Text) > 500 {
+	if got := call(t, s, "big", `{"bytes":17000000}`); !got.Failed || len(got.Text) > 500 {
 		t.Errorf("got %d bytes: %.300s", len(got.Text), got.Text)
 	}
 	if got := call(t, s, "echo", `{"text":"again"}`); got.Text != "again" {

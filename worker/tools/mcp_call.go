@@ -62,7 +62,7 @@ func (t *mcpCall) Run(ctx context.Context, input json.RawMessage) (Result, error
 	prepared, err := entry.schema.prepare(string(arguments.Arguments))
 	if err != nil {
 		spec := entry.tool.Spec()
-		return Failure(fmt.Sprintf("%s was not run: %s\nThe schema of its arguments: %s", spec.Name, err, spec.Parameters)), nil
+		return Result{Text: fmt.Sprintf("%s was not run: %s\nThe schema of its arguments: %s", spec.Name, err, spec.Parameters), Failed: true, Misused: t.spec.Name}, nil
 	}
 	return entry.tool.Run(ctx, prepared)
 }
