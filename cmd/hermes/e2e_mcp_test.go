@@ -104,7 +104,7 @@ func TestMCPServers(t *testing.T) {
 	for call, want := range map[string]string{
 		`mcp_local_echo {"message":"hello there"}`:                          "Echo: hello there",
 		`mcp_local_get-sum {"a":19,"b":23}`:                                 "The sum of 19 and 23 is 42",
-		`mcp_local_get-tiny-image {}`:                                       "[an image (image/png, ",
+		`mcp_local_get-tiny-image {}`:                                       "This is what the result of tool call", // the image, as a model gets it
 		`mcp_local_get-structured-content {"location":"New York"}`:          `temperature`,
 		`mcp_local_get-resource-links {"count":2}`:                          "[resource ",
 		`mcp_local_get-resource-reference {"resourceId":1}`:                 "[resource demo://",
