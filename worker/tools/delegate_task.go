@@ -117,7 +117,7 @@ func (t *delegateTask) Run(ctx context.Context, input json.RawMessage) (Result, 
 	sets := make([]*Set, len(assignments))
 	for i, assignment := range assignments {
 		var problem string
-		if sets[i], problem = t.set.forChild(assignment.Toolsets); problem != "" {
+		if sets[i], problem = t.set.forChild(assignment.Toolsets); problem != "" { //nolint:contextcheck // nobody is asked
 			return Failure(problem), nil
 		}
 	}
