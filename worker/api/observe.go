@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -124,12 +125,16 @@ func shortPath(r *http.Request) string {
 func writeJSON(w http.ResponseWriter, status int, value any) { writeBody(w, status, encodeBody(value)) }
 
 // writeBody sends an encoded body with a deadline, so that a client that does not
-// read cannot hold the answer for ever.
+// read cannot hold the answer for ever. All of it is on its way when it returns, and
+// not first when the handler has: what is recorded after it may say so.
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout)) // not every test's writer has one
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout)) // not every test's writer has one
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // an error means that the client has gone
+	_ = control.Flush()  // the same
 }
 
 // encodeBody encodes a value of our own types, which can always be encoded.
