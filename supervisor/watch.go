@@ -25,7 +25,10 @@ const (
 type sight struct {
 	profile profiles.Profile
 	print   fingerprint
-	gone    bool // its directory does not exist any more
+	// identity stands for its directory, so that another one in the same place is
+	// told from it; empty if that cannot be said.
+	identity string
+	gone     bool // it does not exist any more
 }
 
 // watcher looks at the settings files of profiles.
@@ -81,7 +84,8 @@ func (w watcher) look(known []profiles.Profile) []sight {
 	sights := make([]sight, len(known))
 	for i, p := range known {
 		sights[i] = sight{profile: p, print: printOf(p, shared)}
-		if w.all {
+		sights[i].identity = identityOf(p.Dir)
+		if w.all && sights[i].identity == "" {
 			_, err := os.Stat(p.Dir)
 			sights[i].gone = errors.Is(err, os.ErrNotExist)
 		}
