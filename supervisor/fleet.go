@@ -43,9 +43,11 @@ type fleet struct {
 	manager  *manager
 
 	members  []*member
+	waiting  []*waiter
 	stopping bool
 	giveUp   time.Time // zero before the gateway stops
 
+	look  chan struct{} // has room for one: the directories are to be looked at
 	inbox chan func()
 	done  chan struct{} // closed when the loop has ended
 	work  sync.WaitGroup
@@ -67,12 +69,9 @@ func (f *fleet) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(f.done)
-	known := make([]profiles.Profile, len(f.members))
-	for i, m := range f.members {
-		known[i] = m.profile
-	}
+	known := f.known()
 	f.work.Go(func() {
-		f.watcher.watch(ctx, known, func(sights []sight) { f.post(func() { f.saw(sights) }) })
+		f.watcher.watch(ctx, known, f.look, func(sights []sight) { f.post(func() { f.saw(sights) }) })
 	})
 
 	if os.Getpid() == 1 {
@@ -90,6 +89,8 @@ func (f *fleet) run(ctx context.Context) error {
 		}
 		last = now
 		f.advance(ctx, now)
+		f.forget()
+		f.answer()
 		f.manager.tell(f, now)
 		if f.stopping && f.idle() {
 			return nil
@@ -104,6 +105,23 @@ func (f *fleet) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// nudge has the directories looked at soon.
+func (f *fleet) nudge() {
+	select {
+	case f.look <- struct{}{}:
+	default:
+	}
+}
+
+// known is the profiles of the members.
+func (f *fleet) known() []profiles.Profile {
+	known := make([]profiles.Profile, len(f.members))
+	for i, m := range f.members {
+		known[i] = m.profile
+	}
+	return known
 }
 
 // bury reaps what others in a container left dead. As the first process of it,
@@ -215,7 +233,6 @@ func (f *fleet) saw(sights []sight) {
 			m.identity, m.seen = s.identity, s.print
 		}
 	}
-	f.forget()
 }
 
 // another reports whether a sight is of another directory than the member's, made
@@ -234,8 +251,15 @@ func (f *fleet) lose(m *member, now time.Time, replaced bool) {
 	m.stop(now, replaced)
 }
 
-// forget drops the members that have stopped and have no directory any more.
+// forget drops the members that have stopped and have no directory any more. There
+// may be another one in its place.
 func (f *fleet) forget() {
+	before := len(f.members)
+	defer func() {
+		if len(f.members) < before {
+			f.nudge()
+		}
+	}()
 	f.members = slices.DeleteFunc(f.members, func(m *member) bool {
 		if !m.gone || !m.empty() {
 			return false

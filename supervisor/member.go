@@ -6,11 +6,16 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"hermes/configs"
 	"hermes/profiles"
 	"hermes/supervisor/handoff"
 )
+
+// acceptTime is how long a worker goes on accepting when its listener goes: enough
+// for connections that have begun.
+const acceptTime = 100 * time.Millisecond
 
 // member is one profile of a fleet: its state machine, and what the supervisor
 // holds for it. It belongs to the reconcile loop.
@@ -115,7 +120,7 @@ func (m *member) obey(p *process, c instruction) {
 	switch c.order {
 	case orderDrain:
 		m.log.Info("worker drains", "pid", p.pid(), "generation", c.generation.number, "turns", c.generation.turns, "jobs", c.generation.jobs)
-		p.send(handoff.Message{Kind: handoff.KindDrain, Limit: c.generation.drain, Patient: c.generation.patient})
+		m.send(p, handoff.Message{Kind: handoff.KindDrain, Limit: c.generation.drain, Patient: c.generation.patient})
 	case orderStop:
 		p.send(handoff.Message{Kind: handoff.KindStop})
 	case orderDump:
@@ -127,10 +132,24 @@ func (m *member) obey(p *process, c instruction) {
 	}
 }
 
-// shut closes a listener, if there is one.
+// send has a worker drain. One that is the last to have its listener is given the
+// time to accept those who have come so far.
+func (m *member) send(p *process, drain handoff.Message) {
+	if m.listens() && p.listener == m.address.listener {
+		p.send(drain)
+		return
+	}
+	time.AfterFunc(acceptTime, func() { p.send(drain) })
+}
+
+// shut closes a listener, if there is one. A worker that has a copy of it takes
+// those who have come so far.
 func (m *member) shut(a *address) {
 	if a.listener == nil {
 		return
+	}
+	if err := deafen(a.listener); err != nil {
+		m.log.Debug("listener takes connections to its end", "error", err)
 	}
 	if err := a.listener.Close(); err != nil {
 		m.log.Warn("listener not closed", "error", err)

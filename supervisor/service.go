@@ -412,6 +412,20 @@ func (s *service) resume(now time.Time) {
 	s.show(now)
 }
 
+// hasten has a try that failed be made again now. A person has asked for it.
+func (s *service) hasten(now time.Time) {
+	switch {
+	case s.phase == phaseWaiting:
+		s.failures, s.deadline = 0, now
+	case s.phase == phaseResting && s.current == nil && s.outcome == StateBadConfig:
+		s.forced = true
+	}
+}
+
+// settled reports whether nothing is under way to bring the service to its
+// settings: it is as they say, or as near to that as it comes for now.
+func (s *service) settled(now time.Time) bool { return !s.trying() && !s.due(now) }
+
 // restart makes a new generation. With hurry the one before it does not finish its
 // turns.
 func (s *service) restart(now time.Time, hurry bool) {

@@ -147,6 +147,8 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	socket := control{
 		status: func(ctx context.Context) (Status, error) { return s.status(ctx, f, began) },
 		stop:   func(now bool) { f.post(func() { f.stop(now) }) },
+		reload: f.reload,
+		act:    f.act,
 		log:    f.log,
 	}
 	server := socket.server()
@@ -243,13 +245,14 @@ func (s *Supervisor) lease(ctx context.Context) (*lease, error) {
 
 func (s *Supervisor) fleet(words *teller) *fleet {
 	all := s.opts.Profiles == nil
-	w := watcher{home: s.opts.Home, all: all}
+	log := words.logger(s.opts.Log)
+	w := watcher{home: s.opts.Home, all: all, log: log}
 	return &fleet{
 		watcher:  w,
 		limits:   s.limits,
 		several:  s.only() == "",
 		parallel: s.parallel,
-		log:      words.logger(s.opts.Log),
+		log:      log,
 		say:      words.writer(s.opts.Out),
 		load: func(p profiles.Profile) settings {
 			before := w.fingerprint(p) // a change in between is seen later
@@ -257,6 +260,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
 		spawn: spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		look:  make(chan struct{}, 1),
 		inbox: make(chan func()),
 		done:  make(chan struct{}),
 	}

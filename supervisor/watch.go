@@ -4,21 +4,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 
 	"hermes/profiles"
 )
 
 const (
-	// lookEvery is the time between two looks at settings files. They are looked
-	// at, not watched: a look sees through renames, links and remounts, works on
-	// every file system, and costs a few microseconds a profile.
+	// lookEvery is the time between two looks at settings files where the kernel
+	// tells nothing of changes. A look works on every file system and costs a few
+	// microseconds a profile.
 	lookEvery = 500 * time.Millisecond
-	// listEvery is how many looks are taken at known profiles before the home is
-	// searched for new ones.
-	listEvery = 4
+	// rescanEvery is the time between two looks where it does: some file systems
+	// tell nothing, and a link can lead to a file elsewhere.
+	rescanEvery = 30 * time.Second
+	// gather is how long a look waits for the rest of what has begun to change.
+	gather = 20 * time.Millisecond
 )
 
 // sight is what a look finds of one profile.
@@ -35,33 +42,123 @@ type sight struct {
 type watcher struct {
 	home profiles.Home
 	all  bool // look for new profiles too
+	log  *slog.Logger
 }
 
-// watch calls seen with what it finds, over and over until ctx ends.
-func (w watcher) watch(ctx context.Context, known []profiles.Profile, seen func([]sight)) {
-	ticker := time.NewTicker(lookEvery)
+// watch calls seen with what it finds, whenever something has changed, when it is
+// nudged, and now and then, until ctx ends.
+func (w watcher) watch(ctx context.Context, known []profiles.Profile, nudge <-chan struct{}, seen func([]sight)) {
+	events, err := fsnotify.NewWatcher()
+	if err == nil {
+		defer func() { _ = events.Close() }()
+		err = w.listen(events, known)
+	}
+	every := rescanEvery
+	if err != nil {
+		events, every = nil, lookEvery
+		w.log.Warn("the kernel does not tell of changed settings; they are looked at twice a second", "error", err)
+	}
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for n := 1; ; n++ {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
+	for {
+		if !w.wait(ctx, events, nudge, ticker.C) {
 			return
 		}
-		if w.all && n%listEvery == 0 {
-			// A home that cannot be read for a moment changes nothing.
-			if listed, err := w.home.List(); err == nil {
-				known = merge(known, listed)
-			}
-		}
-		sights := w.look(known)
-		known = known[:0:0]
-		for _, s := range sights {
-			if !s.gone {
-				known = append(known, s.profile)
-			}
-		}
+		var sights []sight
+		sights, known = w.glance(known)
 		seen(sights)
+		if events == nil {
+			continue
+		}
+		if err := w.listen(events, known); err != nil { // a limit of the kernel, most likely
+			events = nil
+			ticker.Reset(lookEvery)
+			w.log.Warn("the kernel does not tell of all changed settings; they are looked at twice a second", "error", err)
+		}
 	}
+}
+
+// wait waits until there is something to look at, and is false when ctx has ended.
+func (w watcher) wait(ctx context.Context, events *fsnotify.Watcher, nudge <-chan struct{}, tick <-chan time.Time) bool {
+	var told <-chan fsnotify.Event
+	var failed <-chan error
+	if events != nil {
+		told, failed = events.Events, events.Errors
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick:
+			return true
+		case <-nudge:
+			return true
+		case <-failed: // some were lost
+			return true
+		case event := <-told:
+			if !w.matters(event.Name) {
+				continue
+			}
+		}
+		rest := time.NewTimer(gather)
+		defer rest.Stop()
+		for {
+			select {
+			case <-told:
+			case <-rest.C:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		}
+	}
+}
+
+// matters reports whether a change of path can be one of settings: of their files,
+// of what a link of such a file leads through in Kubernetes, or of a profile's
+// directory.
+func (w watcher) matters(path string) bool {
+	dir, name := filepath.Dir(path), filepath.Base(path)
+	switch {
+	case dir == w.home.ProfilesDir(), path == w.home.ProfilesDir():
+		return true
+	default:
+		return name == "config.yaml" || name == ".env" || strings.HasPrefix(name, "..")
+	}
+}
+
+// listen has the kernel tell of the directories of all profiles. One that it is
+// told of already stays so.
+func (w watcher) listen(events *fsnotify.Watcher, known []profiles.Profile) error {
+	dirs := []string{w.home.Dir(), w.home.ProfilesDir()}
+	for _, p := range known {
+		dirs = append(dirs, p.Dir)
+	}
+	for _, dir := range dirs {
+		if err := events.Add(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// glance looks once, at known profiles and at those that are new, and returns
+// which are known from then on.
+func (w watcher) glance(known []profiles.Profile) ([]sight, []profiles.Profile) {
+	if w.all {
+		// A home that cannot be read for a moment changes nothing.
+		if listed, err := w.home.List(); err == nil {
+			known = merge(known, listed)
+		}
+	}
+	sights := w.look(known)
+	left := make([]profiles.Profile, 0, len(known))
+	for _, s := range sights {
+		if !s.gone {
+			left = append(left, s.profile)
+		}
+	}
+	return sights, left
 }
 
 // merge returns known and those of listed that are not among them. Entries

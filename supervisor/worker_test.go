@@ -132,7 +132,11 @@ func runWorker() int {
 	mux.HandleFunc("/job", func(http.ResponseWriter, *http.Request) { go w.job() })
 	mux.HandleFunc("/born", func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, w.born) })
 	server := &http.Server{Handler: mux, ConnState: w.track}
-	go server.Serve(ln)
+	accepted := make(chan struct{}) // closed when nothing is accepted any more
+	go func() {
+		defer close(accepted)
+		server.Serve(ln)
+	}()
 	if child.Ready() != nil {
 		return 4
 	}
@@ -148,6 +152,7 @@ func runWorker() int {
 	}()
 	// In the order of a real worker: Shutdown alone drops requests that it has read.
 	ln.Close()
+	<-accepted
 	for w.unread() {
 		<-time.After(time.Millisecond)
 	}
