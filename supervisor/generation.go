@@ -39,6 +39,7 @@ type generation struct {
 	readySince time.Time     // zero before READY
 	drain      time.Duration // how long it may take to retire
 	patient    bool          // it may finish its background jobs too
+	closed     bool          // it has no listener any more
 	turns      int           // that run, by its own count
 	jobs       int           // that run in the background
 	idleSince  time.Time     // when there was nothing to do any more

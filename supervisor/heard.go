@@ -34,6 +34,8 @@ func (f *fleet) heard(m *member, g *generation, p *process, message handoff.Mess
 		g.load(now, message.Busy, message.Jobs)
 	case handoff.KindBeat:
 		g.beat(now)
+	case handoff.KindClosed:
+		g.closed = true
 	case handoff.KindApplied:
 		p.applied = message.Revision
 	default: // of a newer worker, or none of its business

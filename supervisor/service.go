@@ -423,8 +423,12 @@ func (s *service) hasten(now time.Time) {
 }
 
 // settled reports whether nothing is under way to bring the service to its
-// settings: it is as they say, or as near to that as it comes for now.
-func (s *service) settled(now time.Time) bool { return !s.trying() && !s.due(now) }
+// settings: it is as they say, or as near to that as it comes for now, and no
+// connection comes to a worker any more that retires.
+func (s *service) settled(now time.Time) bool {
+	open := slices.ContainsFunc(s.retiring, func(g *generation) bool { return !g.closed && g.ending == endingNone })
+	return !s.trying() && !s.due(now) && !open
+}
 
 // restart makes a new generation. With hurry the one before it does not finish its
 // turns.

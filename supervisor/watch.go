@@ -24,6 +24,10 @@ const (
 	// rescanEvery is the time between two looks where it does: some file systems
 	// tell nothing, and a link can lead to a file elsewhere.
 	rescanEvery = 30 * time.Second
+	// echoAfter is when a change is looked at once more. A directory that is new, or
+	// was renamed, may have changed between the look and the moment from which the
+	// kernel tells of it.
+	echoAfter = 300 * time.Millisecond
 	// gather is how long a look waits for the rest of what has begun to change.
 	gather = 20 * time.Millisecond
 )
@@ -61,7 +65,8 @@ func (w watcher) watch(ctx context.Context, known []profiles.Profile, nudge <-ch
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		if !w.wait(ctx, events, nudge, ticker.C) {
+		told, ok := w.wait(ctx, events, nudge, ticker.C)
+		if !ok {
 			return
 		}
 		var sights []sight
@@ -69,6 +74,10 @@ func (w watcher) watch(ctx context.Context, known []profiles.Profile, nudge <-ch
 		seen(sights)
 		if events == nil {
 			continue
+		}
+		ticker.Reset(rescanEvery)
+		if told {
+			ticker.Reset(echoAfter)
 		}
 		if err := w.listen(events, known); err != nil { // a limit of the kernel, most likely
 			events = nil
@@ -78,24 +87,25 @@ func (w watcher) watch(ctx context.Context, known []profiles.Profile, nudge <-ch
 	}
 }
 
-// wait waits until there is something to look at, and is false when ctx has ended.
-func (w watcher) wait(ctx context.Context, events *fsnotify.Watcher, nudge <-chan struct{}, tick <-chan time.Time) bool {
-	var told <-chan fsnotify.Event
+// wait waits until there is something to look at. It is not ok when ctx has ended;
+// told says that it was not just the time.
+func (w watcher) wait(ctx context.Context, events *fsnotify.Watcher, nudge <-chan struct{}, tick <-chan time.Time) (told, ok bool) {
+	var changes <-chan fsnotify.Event
 	var failed <-chan error
 	if events != nil {
-		told, failed = events.Events, events.Errors
+		changes, failed = events.Events, events.Errors
 	}
 	for {
 		select {
 		case <-ctx.Done():
-			return false
+			return false, false
 		case <-tick:
-			return true
+			return false, true
 		case <-nudge:
-			return true
+			return true, true
 		case <-failed: // some were lost
-			return true
-		case event := <-told:
+			return true, true
+		case event := <-changes:
 			if !w.matters(event.Name) {
 				continue
 			}
@@ -104,11 +114,11 @@ func (w watcher) wait(ctx context.Context, events *fsnotify.Watcher, nudge <-cha
 		defer rest.Stop()
 		for {
 			select {
-			case <-told:
+			case <-changes:
 			case <-rest.C:
-				return true
+				return true, true
 			case <-ctx.Done():
-				return false
+				return false, false
 			}
 		}
 	}

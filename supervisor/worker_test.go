@@ -153,6 +153,7 @@ func runWorker() int {
 	// In the order of a real worker: Shutdown alone drops requests that it has read.
 	ln.Close()
 	<-accepted
+	child.Closed()
 	for w.unread() {
 		<-time.After(time.Millisecond)
 	}

@@ -127,6 +127,9 @@ func (c *Child) begin() (Start, error) {
 // Ready tells the parent that requests are being served.
 func (c *Child) Ready() error { return c.send(Message{Kind: KindReady}) }
 
+// Closed tells the parent that no connection is accepted any more.
+func (c *Child) Closed() error { return c.send(Message{Kind: KindClosed}) }
+
 // Busy tells the parent how many turns are running, and how many background jobs.
 // It never waits: the numbers are sent by Run, and of several that follow each
 // other closely only the last may be. It returns an error when the parent is gone.

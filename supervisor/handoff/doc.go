@@ -20,6 +20,7 @@
 //
 //	ready     requests are being served
 //	applied   the settings of that revision are in effect
+//	closed    no connection is accepted any more
 //	busy      how much work runs, whenever the number has changed
 //	beat      every BeatEvery, from the child's own loop
 //

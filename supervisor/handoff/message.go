@@ -30,6 +30,7 @@ const (
 	KindStop     Kind = "stop"
 	KindReady    Kind = "ready"
 	KindApplied  Kind = "applied"
+	KindClosed   Kind = "closed"
 	KindBusy     Kind = "busy"
 	KindBeat     Kind = "beat"
 )

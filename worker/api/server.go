@@ -82,6 +82,9 @@ type Options struct {
 	// OnBusy is told how many turns run whenever that changes, one call at a
 	// time, the last one with the latest number.
 	OnBusy func(turns int)
+	// OnClosed is called when a drain has come so far that no connection is accepted
+	// any more.
+	OnClosed func()
 	Log    *slog.Logger
 	// Redact takes secrets out of what is made of records. Nil leaves all as it is.
 	Redact func(string) string
