@@ -77,6 +77,9 @@ func TestNewSettingsReplaceTheWorkerAndLoseNothing(t *testing.T) {
 	stop := load(t, port)
 	for i := range 3 {
 		h.write("alice", "config.yaml", fmt.Sprintf("model: {default: model-%d}\n", i))
+		if _, err := g.client().Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		p = g.awaitNext("alice", p.PID)
 		if got := mustGet(t, port, "/told"); !strings.HasPrefix(got, fmt.Sprintf("model-%d ", i)) {
 			t.Errorf("worker was told %q", got)
@@ -85,6 +88,7 @@ func TestNewSettingsReplaceTheWorkerAndLoseNothing(t *testing.T) {
 	if n := stop(); n < 100 {
 		t.Errorf("only %d requests were answered", n)
 	}
+	eventually(t, "only the worker of the open stream is left beside it", func() bool { return len(g.status("alice").Retiring) == 1 })
 	now := g.status("alice")
 	if now.Generation != 4 || now.Restarts != 0 || now.State != StateReady {
 		t.Errorf("status is %+v", now)

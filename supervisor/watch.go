@@ -52,76 +52,78 @@ type watcher struct {
 // watch calls seen with what it finds, whenever something has changed, when it is
 // nudged, and now and then, until ctx ends.
 func (w watcher) watch(ctx context.Context, known []profiles.Profile, nudge <-chan struct{}, seen func([]sight)) {
-	events, err := fsnotify.NewWatcher()
+	changed := make(chan struct{}, 1)
+	events, err := w.follow(changed)
 	if err == nil {
 		defer func() { _ = events.Close() }()
 		err = w.listen(events, known)
 	}
-	every := rescanEvery
 	if err != nil {
-		events, every = nil, lookEvery
+		events = nil
 		w.log.Warn("the kernel does not tell of changed settings; they are looked at twice a second", "error", err)
 	}
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		told, ok := w.wait(ctx, events, nudge, ticker.C)
-		if !ok {
+		next := rescanEvery
+		select {
+		case <-ctx.Done():
 			return
+		case <-timer.C:
+		case <-nudge:
+			next = echoAfter
+		case <-changed:
+			next = echoAfter
+			rest := time.NewTimer(gather)
+			select {
+			case <-rest.C:
+			case <-ctx.Done():
+			}
+			rest.Stop()
 		}
 		var sights []sight
 		sights, known = w.glance(known)
 		seen(sights)
+		if events != nil {
+			if err := w.listen(events, known); err != nil { // a limit of the kernel, most likely
+				events = nil
+				w.log.Warn("the kernel does not tell of all changed settings; they are looked at twice a second", "error", err)
+			}
+		}
 		if events == nil {
-			continue
+			next = lookEvery
 		}
-		ticker.Reset(rescanEvery)
-		if told {
-			ticker.Reset(echoAfter)
-		}
-		if err := w.listen(events, known); err != nil { // a limit of the kernel, most likely
-			events = nil
-			ticker.Reset(lookEvery)
-			w.log.Warn("the kernel does not tell of all changed settings; they are looked at twice a second", "error", err)
-		}
+		timer.Reset(next)
 	}
 }
 
-// wait waits until there is something to look at. It is not ok when ctx has ended;
-// told says that it was not just the time.
-func (w watcher) wait(ctx context.Context, events *fsnotify.Watcher, nudge <-chan struct{}, tick <-chan time.Time) (told, ok bool) {
-	var changes <-chan fsnotify.Event
-	var failed <-chan error
-	if events != nil {
-		changes, failed = events.Events, events.Errors
+// follow has changed told of what the kernel tells. It takes that from a goroutine
+// of its own: whoever asks the kernel for more must not be the one who has to
+// listen meanwhile.
+func (w watcher) follow(changed chan<- struct{}) (*fsnotify.Watcher, error) {
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
 	}
-	for {
+	tell := func() {
 		select {
-		case <-ctx.Done():
-			return false, false
-		case <-tick:
-			return false, true
-		case <-nudge:
-			return true, true
-		case <-failed: // some were lost
-			return true, true
-		case event := <-changes:
-			if !w.matters(event.Name) {
-				continue
-			}
-		}
-		rest := time.NewTimer(gather)
-		defer rest.Stop()
-		for {
-			select {
-			case <-changes:
-			case <-rest.C:
-				return true, true
-			case <-ctx.Done():
-				return false, false
-			}
+		case changed <- struct{}{}:
+		default:
 		}
 	}
+	go func() { // until events is closed
+		for event := range events.Events {
+			if w.matters(event.Name) {
+				tell()
+			}
+		}
+	}()
+	go func() {
+		for range events.Errors { // some events were lost
+			tell()
+		}
+	}()
+	return events, nil
 }
 
 // matters reports whether a change of path can be one of settings: of their files,

@@ -128,10 +128,11 @@ func (opts *gatewayStatusOptions) wrong(list []running, name profiles.Name) erro
 	return nil
 }
 
-// healthy reports whether the profile is served, or is not meant to be.
+// healthy reports whether the profile is served, or is not meant to be: in a gateway
+// that goes on, only such a one drains.
 func healthy(status supervisor.ProfileStatus) bool {
 	switch status.State {
-	case supervisor.StateReady, supervisor.StateSleeping, supervisor.StateStopped:
+	case supervisor.StateReady, supervisor.StateSleeping, supervisor.StateDraining, supervisor.StateStopped:
 		return true
 	default:
 		return false
