@@ -17,7 +17,7 @@ import (
 // closed, so without this a worker would have to accept and close in one step.
 func deafen(ln *net.TCPListener) error {
 	const flags, syn = 13, 0x02 // where the flags of a TCP header are, and the one of a first packet
-	program := []unix.SockFilter{
+	program := [4]unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: flags},
 		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jt: 0, Jf: 1, K: syn},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0}, // drop
@@ -29,7 +29,7 @@ func deafen(ln *net.TCPListener) error {
 	}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+		filter := unix.SockFprog{Len: 4, Filter: &program[0]}
 		failed = os.NewSyscallError("setsockopt", unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &filter))
 	})
 	return errors.Join(err, failed)

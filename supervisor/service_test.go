@@ -29,9 +29,9 @@ func (c *clock) pass(d time.Duration) time.Time {
 }
 
 // next makes a try of s that gets as far as a process.
-func next(s *service, c *clock, print fingerprint) *generation {
+func next(s *service, c *clock, files fingerprint) *generation {
 	s.start(c.now)
-	s.read(print)
+	s.read(files)
 	s.launch(c.now)
 	return s.spawned(c.now)
 }

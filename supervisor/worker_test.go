@@ -46,8 +46,10 @@ func runGateway(home string) int {
 	if err != nil {
 		return 1
 	}
-	s := New(Options{Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout,
-		Overrides: map[string]string{"supervisor.start": "always"}})
+	s := New(Options{
+		Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout,
+		Overrides: map[string]string{"supervisor.start": "always"},
+	})
 	if err := s.Run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -58,7 +58,7 @@ func (p person) asking(t *testing.T, clients int) (stop func() int64) {
 				}
 				body, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if err != nil || resp.StatusCode != 200 || !strings.Contains(string(body), "hello") {
+				if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "hello") {
 					t.Errorf("status %d, %v: %s", resp.StatusCode, err, body)
 					return
 				}

@@ -342,8 +342,8 @@ func TestEveryFieldOfLiveIsTakenFromAStart(t *testing.T) {
 	t.Parallel()
 	var full Live
 	fields := reflect.ValueOf(&full).Elem()
-	for i := range fields.NumField() {
-		switch f := fields.Field(i); f.Kind() {
+	for _, f := range fields.Fields() {
+		switch f.Kind() {
 		case reflect.String:
 			f.SetString("x")
 		case reflect.Int, reflect.Int64:

@@ -85,7 +85,7 @@ type Options struct {
 	// OnClosed is called when a drain has come so far that no connection is accepted
 	// any more.
 	OnClosed func()
-	Log    *slog.Logger
+	Log      *slog.Logger
 	// Redact takes secrets out of what is made of records. Nil leaves all as it is.
 	Redact func(string) string
 	// Now and NewID are replaced in tests.

@@ -13,7 +13,7 @@ func TestSettingsChangeAtTheNextRequest(t *testing.T) {
 	t.Parallel()
 	server := api.New(fixed(says("hi")))
 	capabilities := func(key string) string {
-		return string(call(t, server, "GET", "/v1/capabilities", "", "Authorization: Bearer "+key).body)
+		return call(t, server, "GET", "/v1/capabilities", "", "Authorization: Bearer "+key).body
 	}
 	if got := capabilities(testKey); !strings.Contains(got, `"max_concurrent_turns":10`) || !strings.Contains(got, `"on_disconnect":"cancel"`) {
 		t.Fatal("before: ", got)
