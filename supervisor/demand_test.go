@@ -88,7 +88,7 @@ func TestIdleWorkerSleepsAndLosesNoRequest(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "it has slept five times", func() bool { return g.status("alice").Generation >= 6 })
+	eventually(t, "it has slept three times", func() bool { return g.status("alice").Generation >= 4 })
 	close(stop)
 	wg.Wait()
 	h.write("alice", "go", "")
