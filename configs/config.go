@@ -16,6 +16,9 @@ type Config struct {
 	Web        Web         `mapstructure:"web" json:"web"`
 	Display    Display     `mapstructure:"display" json:"display"`
 	Limits     Limits      `mapstructure:"limits" json:"limits"`
+	// Supervisor is about the profile's worker, and in the home's own settings about
+	// all of them.
+	Supervisor Supervisor `mapstructure:"supervisor" json:"supervisor"`
 }
 
 // APIServer is how the profile is served.
@@ -88,4 +91,18 @@ type Limits struct {
 	Processes      int   `mapstructure:"processes" json:"processes"`
 	TurnsPerMinute int   `mapstructure:"turns_per_minute" json:"turns_per_minute"` // 0 is no limit
 	TokensPerDay   int64 `mapstructure:"tokens_per_day" json:"tokens_per_day"`     // 0 is no limit
+}
+
+// Supervisor is when workers are started, and how long they are waited for.
+type Supervisor struct {
+	Start            string        `mapstructure:"start" json:"start"` // auto, always, on-demand or never
+	IdleStop         time.Duration `mapstructure:"idle_stop" json:"idle_stop"`
+	StartTimeout     time.Duration `mapstructure:"start_timeout" json:"start_timeout"`
+	SpawnParallel    int           `mapstructure:"spawn_parallel" json:"spawn_parallel"` // 0 is two for each processor
+	BackoffBase      time.Duration `mapstructure:"backoff_base" json:"backoff_base"`
+	BackoffCap       time.Duration `mapstructure:"backoff_cap" json:"backoff_cap"`
+	BackoffReset     time.Duration `mapstructure:"backoff_reset" json:"backoff_reset"`
+	HeartbeatTimeout time.Duration `mapstructure:"heartbeat_timeout" json:"heartbeat_timeout"`
+	DumpTimeout      time.Duration `mapstructure:"dump_timeout" json:"dump_timeout"`
+	ReloadDrain      time.Duration `mapstructure:"reload_drain" json:"reload_drain"`
 }

@@ -64,7 +64,7 @@ const (
 // Keys returns the table of all settings: one row per setting, in the order in
 // which they are documented. Everything else in this package follows from it.
 func Keys() []Key {
-	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), webKeys(), mcpKeys(), displayKeys(), limitKeys())
+	return slices.Concat(serverKeys(), modelKeys(), agentKeys(), webKeys(), mcpKeys(), displayKeys(), limitKeys(), supervisorKeys())
 }
 
 func serverKeys() []Key {
@@ -251,6 +251,54 @@ func limitKeys() []Key {
 		{
 			Key: "limits.tokens_per_day", Kind: Int, Default: "0", Max: 1_000_000_000_000,
 			Help: "How many tokens, in and out, may be used in a day of UTC; a turn that runs is finished. 0 is no limit.",
+		},
+	}
+}
+
+// supervisorKeys are about when workers are started and how long they are waited
+// for. All but the first two are read from the home's own settings, when a gateway
+// starts.
+func supervisorKeys() []Key {
+	return []Key{
+		{
+			Key: "supervisor.start", Kind: Enum, Default: Auto, Shared: true, Allowed: []string{Auto, "always", "on-demand", "never"},
+			Help: "When the worker is started: with the gateway, by its first connection, or by a command only; `auto` is `on-demand` under `gateway --all`, else `always`.",
+		},
+		{
+			Key: "supervisor.idle_stop", Kind: Duration, Default: "0s", Max: int64(30 * 24 * time.Hour), Shared: true,
+			Help: "How long a worker that was started on demand may have nothing to do before it is stopped; 0 is for ever.",
+		},
+		{
+			Key: "supervisor.start_timeout", Kind: Duration, Default: "30s", Min: int64(time.Second), Max: int64(time.Hour),
+			Help: "How long a worker may take until it is ready.",
+		},
+		{
+			Key: "supervisor.spawn_parallel", Kind: Int, Default: "0", Max: 1000,
+			Help: "How many workers may be starting at once; 0 is two for each processor.",
+		},
+		{
+			Key: "supervisor.backoff_base", Kind: Duration, Default: "500ms", Min: int64(10 * time.Millisecond), Max: int64(time.Hour),
+			Help: "Wait before the first restart of a worker that died; each further one doubles it.",
+		},
+		{
+			Key: "supervisor.backoff_cap", Kind: Duration, Default: "60s", Min: int64(10 * time.Millisecond), Max: int64(24 * time.Hour),
+			Help: "Longest wait before a restart.",
+		},
+		{
+			Key: "supervisor.backoff_reset", Kind: Duration, Default: "60s", Min: int64(time.Second), Max: int64(24 * time.Hour),
+			Help: "How long a worker has to serve for its earlier deaths to be forgotten.",
+		},
+		{
+			Key: "supervisor.heartbeat_timeout", Kind: Duration, Default: "30s", Min: int64(10 * time.Second), Max: int64(time.Hour),
+			Help: "How long a worker may give no sign of life, of which it gives one every 5 seconds, before it is replaced.",
+		},
+		{
+			Key: "supervisor.dump_timeout", Kind: Duration, Default: "5s", Min: int64(100 * time.Millisecond), Max: int64(time.Hour),
+			Help: "How long a worker that hangs gets to write its goroutines to its log before it is killed.",
+		},
+		{
+			Key: "supervisor.reload_drain", Kind: Duration, Default: "15m", Min: int64(time.Second), Max: int64(24 * time.Hour),
+			Help: "How long a worker that was replaced may take to finish what it has begun.",
 		},
 	}
 }

@@ -80,6 +80,10 @@ func TestDefaults(t *testing.T) {
 		Web:            Web{Search: "auto", AllowPrivate: []string{}, Ports: []string{"80", "443"}},
 		Display:        Display{ToolProgress: "auto"},
 		Limits:         Limits{Memory: 512 << 20, Processes: 256},
+		Supervisor: Supervisor{
+			Start: "auto", StartTimeout: 30 * time.Second, BackoffBase: 500 * time.Millisecond, BackoffCap: time.Minute,
+			BackoffReset: time.Minute, HeartbeatTimeout: 30 * time.Second, DumpTimeout: 5 * time.Second, ReloadDrain: 15 * time.Minute,
+		},
 	}
 	loaded := mustLoad(t, d.defaultSources())
 	if !reflect.DeepEqual(loaded.Config, want) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,6 +117,32 @@ func (c *Client) Stop(ctx context.Context, request StopRequest) error {
 			return fmt.Errorf("wait for the gateway: %w", errors.Join(context.Cause(ctx), err))
 		}
 	}
+}
+
+// Reload has the gateway look at its settings at once, and returns how each profile
+// stands when nothing is under way any more.
+func (c *Client) Reload(ctx context.Context) ([]Outcome, error) {
+	var outcomes []Outcome
+	err := c.patient().call(ctx, http.MethodPost, pathReload, struct{}{}, &outcomes)
+	return outcomes, err
+}
+
+// Act has one of the actions done to a profile.
+func (c *Client) Act(ctx context.Context, name, action string, request ActionRequest) (Outcome, error) {
+	var outcome Outcome
+	path := strings.NewReplacer("{name}", url.PathEscape(name), "{action}", url.PathEscape(action)).Replace(pathAction)
+	err := c.patient().call(ctx, http.MethodPost, path, request, &outcome)
+	return outcome, err
+}
+
+// patient returns a client that waits for an answer until its context ends.
+func (c *Client) patient() *Client {
+	patient := newClient(c.path)
+	patient.http = &http.Client{Transport: &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSocket(ctx, c.path) },
+		DisableKeepAlives: true,
+	}}
+	return patient
 }
 
 // call makes one call. Out may be nil.

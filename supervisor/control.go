@@ -14,12 +14,22 @@ import (
 const (
 	pathStatus = "/v1/status"
 	pathStop   = "/v1/stop"
+	pathReload = "/v1/reload"
+	pathAction = "/v1/profiles/{name}/{action}"
 )
 
 // StopRequest is the body of a call to stop the gateway.
 type StopRequest struct {
 	// Now ends running turns instead of waiting for them.
 	Now bool `json:"now"`
+}
+
+// ActionRequest is the body of a call for an action of one profile.
+type ActionRequest struct {
+	// Now ends running turns instead of waiting for them.
+	Now bool `json:"now"`
+	// Wait answers when the action has come to something.
+	Wait bool `json:"wait"`
 }
 
 // failure is the body of an answer that is no success.
@@ -31,6 +41,8 @@ type failure struct {
 type control struct {
 	status func(context.Context) (Status, error)
 	stop   func(now bool)
+	reload func(context.Context) ([]Outcome, error)
+	act    func(ctx context.Context, name, action string, now, wait bool) (Outcome, error)
 	log    *slog.Logger
 }
 
@@ -40,6 +52,8 @@ func (c control) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathStatus, c.getStatus)
 	mux.HandleFunc("POST "+pathStop, c.postStop)
+	mux.HandleFunc("POST "+pathReload, c.postReload)
+	mux.HandleFunc("POST "+pathAction, c.postAction)
 	return &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -68,6 +82,44 @@ func (c control) postStop(w http.ResponseWriter, r *http.Request) {
 	}
 	c.stop(request.Now)
 	c.answer(w, http.StatusAccepted, request)
+}
+
+func (c control) postReload(w http.ResponseWriter, r *http.Request) {
+	c.unhurried(w)
+	outcomes, err := c.reload(r.Context())
+	if err != nil {
+		c.answer(w, http.StatusServiceUnavailable, failure{Error: err.Error()})
+		return
+	}
+	c.answer(w, http.StatusOK, outcomes)
+}
+
+func (c control) postAction(w http.ResponseWriter, r *http.Request) {
+	var request ActionRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&request); err != nil {
+		c.answer(w, http.StatusBadRequest, failure{Error: `the body must be a JSON object like {"now": false, "wait": true}`})
+		return
+	}
+	c.unhurried(w)
+	outcome, err := c.act(r.Context(), r.PathValue("name"), r.PathValue("action"), request.Now, request.Wait)
+	switch {
+	case errors.Is(err, errUnknown):
+		c.answer(w, http.StatusNotFound, failure{Error: err.Error()})
+	case errors.Is(err, errStopping):
+		c.answer(w, http.StatusServiceUnavailable, failure{Error: err.Error()})
+	case err != nil:
+		c.answer(w, http.StatusBadRequest, failure{Error: err.Error()})
+	default:
+		c.answer(w, http.StatusOK, outcome)
+	}
+}
+
+// unhurried lets an answer take as long as what it waits for: each of those steps
+// has a limit of its own, and a client that goes ends the wait.
+func (c control) unhurried(w http.ResponseWriter) {
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+		c.log.Debug("answer keeps its deadline", "error", err)
+	}
 }
 
 func (c control) answer(w http.ResponseWriter, code int, body any) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,13 +38,16 @@ type fleet struct {
 	log      *slog.Logger
 	say      func(line string) // for people
 	load     func(profiles.Profile) settings
-	spawn    spawn // what every worker has in common
+	spawn    spawn  // what every worker has in common
+	waker    *waker // tells of connections to profiles that sleep
 	manager  *manager
 
 	members  []*member
+	waiting  []*waiter
 	stopping bool
 	giveUp   time.Time // zero before the gateway stops
 
+	look  chan struct{} // has room for one: the directories are to be looked at
 	inbox chan func()
 	done  chan struct{} // closed when the loop has ended
 	work  sync.WaitGroup
@@ -65,12 +69,9 @@ func (f *fleet) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(f.done)
-	known := make([]profiles.Profile, len(f.members))
-	for i, m := range f.members {
-		known[i] = m.profile
-	}
+	known := f.known()
 	f.work.Go(func() {
-		f.watcher.watch(ctx, known, func(sights []sight) { f.post(func() { f.saw(sights) }) })
+		f.watcher.watch(ctx, known, f.look, func(sights []sight) { f.post(func() { f.saw(sights) }) })
 	})
 
 	if os.Getpid() == 1 {
@@ -88,6 +89,8 @@ func (f *fleet) run(ctx context.Context) error {
 		}
 		last = now
 		f.advance(ctx, now)
+		f.forget()
+		f.answer()
 		f.manager.tell(f, now)
 		if f.stopping && f.idle() {
 			return nil
@@ -102,6 +105,23 @@ func (f *fleet) run(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// nudge has the directories looked at soon.
+func (f *fleet) nudge() {
+	select {
+	case f.look <- struct{}{}:
+	default:
+	}
+}
+
+// known is the profiles of the members.
+func (f *fleet) known() []profiles.Profile {
+	known := make([]profiles.Profile, len(f.members))
+	for i, m := range f.members {
+		known[i] = m.profile
+	}
+	return known
 }
 
 // bury reaps what others in a container left dead. As the first process of it,
@@ -125,21 +145,23 @@ func (f *fleet) bury(ctx context.Context) {
 // advance lets every member act on the time, and starts those that are due while
 // there is room.
 func (f *fleet) advance(ctx context.Context, now time.Time) {
-	starting := 0
+	trying := 0
 	for _, m := range f.members {
-		m.apply(m.tick(now))
-		if m.state == StateStarting && now.Sub(m.since) < f.limits.start { // one that hangs holds up nobody
-			starting++
+		m.tick(now)
+		m.settle()
+		if m.trying() && now.Sub(m.phaseSince) < f.limits.start { // one that hangs holds up nobody
+			trying++
 		}
 	}
 	for _, m := range f.members {
-		if starting >= f.parallel {
+		if trying >= f.parallel {
 			return
 		}
 		if m.due(now) {
 			f.begin(ctx, m, now)
-			if m.state == StateStarting {
-				starting++
+			m.settle()
+			if m.trying() {
+				trying++
 			}
 		}
 	}
@@ -149,9 +171,7 @@ func (f *fleet) advance(ctx context.Context, now time.Time) {
 func (f *fleet) next(now time.Time) time.Duration {
 	wait := pulse
 	for _, m := range f.members {
-		if m.deadline.After(now) {
-			wait = min(wait, m.deadline.Sub(now))
-		}
+		wait = m.wait(now, wait)
 	}
 	return wait
 }
@@ -159,7 +179,7 @@ func (f *fleet) next(now time.Time) time.Duration {
 // idle reports whether no process is left and none is about to start.
 func (f *fleet) idle() bool {
 	for _, m := range f.members {
-		if m.running || m.state == StateStarting {
+		if !m.empty() {
 			return false
 		}
 	}
@@ -170,7 +190,7 @@ func (f *fleet) idle() bool {
 func (f *fleet) left() []string {
 	var names []string
 	for _, m := range f.members {
-		if m.running || m.state == StateStarting {
+		if !m.empty() {
 			names = append(names, fmt.Sprintf("the worker of %s (pid %d)", m.profile.Name, m.pid()))
 		}
 	}
@@ -185,7 +205,7 @@ func (f *fleet) stop(hurry bool) {
 		if !hurry {
 			longest = max(longest, m.drain+f.limits.grace)
 		}
-		m.apply(m.stop(now, hurry))
+		m.stop(now, hurry)
 	}
 	if until := now.Add(longest + giveUpAfter); !f.stopping || until.Before(f.giveUp) {
 		f.giveUp = until
@@ -204,40 +224,50 @@ func (f *fleet) saw(sights []sight) {
 		m := byName[s.profile.Name]
 		switch {
 		case m == nil && !s.gone && !f.stopping:
-			f.add(s.profile, nil)
+			f.add(s.profile, nil).identity = s.identity
 		case m == nil:
-		case s.gone && !m.gone:
-			m.gone = true
-			m.log.Info("profile is gone from the disk")
-			m.apply(m.stop(now, false))
-		default:
-			f.changed(m, s.print)
+		case m.gone && s.gone:
+		case s.gone || m.another(s):
+			f.lose(m, now, !s.gone)
+		case !m.gone:
+			m.identity, m.seen = s.identity, s.print
 		}
 	}
-	f.forget()
 }
 
-// changed takes in what a member's settings files look like.
-func (f *fleet) changed(m *member, now fingerprint) {
-	m.seen = now
-	if m.running && m.changed() && !m.stale {
-		m.stale = true
-		m.log.Info("settings have changed; they take effect when the gateway is restarted")
+// another reports whether a sight is of another directory than the member's, made
+// in its place.
+func (m *member) another(s sight) bool {
+	return m.identity != "" && s.identity != "" && m.identity != s.identity
+}
+
+// lose stops a member whose directory is gone. If there is another one in its
+// place already, what still runs must not write into that.
+func (f *fleet) lose(m *member, now time.Time, replaced bool) {
+	if !m.gone {
+		m.gone = true
+		m.log.Info("profile is gone from the disk", "another_in_its_place", replaced)
 	}
+	m.stop(now, replaced)
 }
 
-// forget drops the members that have stopped and have no directory any more.
+// forget drops the members that have stopped and have no directory any more. There
+// may be another one in its place.
 func (f *fleet) forget() {
-	kept := f.members[:0]
-	for _, m := range f.members {
-		if m.gone && m.state == StateStopped && !m.running {
-			f.work.Go(func() { m.output.close(time.Second) })
-			continue
+	before := len(f.members)
+	defer func() {
+		if len(f.members) < before {
+			f.nudge()
 		}
-		kept = append(kept, m)
-	}
-	clear(f.members[len(kept):])
-	f.members = kept
+	}()
+	f.members = slices.DeleteFunc(f.members, func(m *member) bool {
+		if !m.gone || !m.empty() {
+			return false
+		}
+		m.settle()
+		f.work.Go(func() { m.output.close(time.Second) })
+		return true
+	})
 }
 
 // add makes a member for p. First may be nil.
@@ -245,6 +275,10 @@ func (f *fleet) add(p profiles.Profile, first *settings) *member {
 	log := f.log.With("profile", string(p.Name))
 	m := &member{
 		service: newService(f.limits, time.Now()), profile: p, log: log, first: first,
+		waker: f.waker, running: map[*generation]*process{},
+	}
+	if first != nil {
+		m.identity = first.identity
 	}
 	m.output = newOutput(string(p.Name), workerLog(p), func(err error) {
 		if err != nil {
@@ -276,7 +310,8 @@ func (f *fleet) wait() {
 // release gives up what members hold outside of the loop.
 func (f *fleet) release() {
 	for _, m := range f.members {
-		m.apply(orderRelease)
+		m.stop(time.Now(), true)
+		m.settle()
 	}
 }
 

@@ -150,6 +150,7 @@ func (h home) gateway(names ...profiles.Name) *gateway {
 	g.Supervisor = New(Options{
 		Exe: os.Args[0], Home: h.open(), Profiles: names, Environ: os.Environ(), Version: "test",
 		Log: slog.New(slog.NewTextHandler(g.log, nil)), Out: g.out, Signals: g.signals,
+		Overrides: map[string]string{"supervisor.start": "always"}, // most tests are about workers that run
 	})
 	g.children = kids
 	g.limits.backoff.base, g.limits.backoff.most = 50*time.Millisecond, 400*time.Millisecond

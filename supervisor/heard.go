@@ -13,32 +13,38 @@ import (
 // exitPanic is the exit code of a Go program that panics, or was sent SIGQUIT.
 const exitPanic = 2
 
-// heard takes in a message of the process p.
-func (f *fleet) heard(m *member, p *process, message handoff.Message) {
-	if m.process != p {
+// heard takes in a message of a worker.
+func (f *fleet) heard(m *member, g *generation, p *process, message handoff.Message) {
+	if m.running[g] != p {
 		return
 	}
 	now := time.Now()
 	switch message.Kind {
 	case handoff.KindReady:
-		if m.ready(now); m.state == StateReady {
+		before := m.current
+		m.ready(g, now)
+		if m.current != before {
+			m.arrive()
+			m.good = m.trial
 			f.announce(m)
+			m.log.Info("worker ready", "pid", p.pid(), "url", m.url(), "generation", g.number,
+				"took", time.Since(p.began).Round(time.Millisecond))
 		}
 	case handoff.KindBusy:
-		m.busy = message.Busy
-		m.beat(now)
+		g.load(now, message.Busy, message.Jobs)
 	case handoff.KindBeat:
-		m.beat(now)
+		g.beat(now)
+	case handoff.KindClosed:
+		g.closed = true
+	case handoff.KindApplied:
+		p.applied = message.Revision
 	default: // of a newer worker, or none of its business
 	}
 }
 
-// announce tells people that a profile is served: in the log always, on the
-// gateway's own output once for each address.
+// announce tells people where a profile listens, once for each address.
 func (f *fleet) announce(m *member) {
 	m.told = ""
-	m.log.Info("worker ready", "pid", m.pid(), "url", m.url(), "generation", m.generation,
-		"took", time.Since(m.process.began).Round(time.Millisecond))
 	if m.announced == m.url() {
 		return
 	}
@@ -53,36 +59,40 @@ func (f *fleet) announce(m *member) {
 	}
 }
 
-// exited takes in the end of the process p.
-func (f *fleet) exited(m *member, p *process, exit Exit) {
-	if m.process != p {
+// exited takes in the end of a worker.
+func (f *fleet) exited(m *member, g *generation, exit Exit) {
+	if m.running[g] == nil {
 		return
 	}
 	now := time.Now()
-	wanted, misfit := m.wanted, exit.Code == handoff.ExitConfig
-	m.process = nil
-	if m.cause != "" {
-		exit.Reason = m.cause + ", " + exit.Reason
+	retired, trial, misfit := g.stage == stageRetiring, g == m.next, exit.Code == handoff.ExitConfig
+	delete(m.running, g)
+	if g.cause != "" {
+		exit.Reason = g.cause + ", " + exit.Reason
 	}
 	m.lastExit = &exit
 	m.output.note(exit.PID, "worker is gone: "+exit.Reason)
 	reason, words := exit.Reason, lastWords(exit.Lines)
 	if misfit {
 		reason = "its worker refused the settings"
+		m.refused = m.loaded
 	}
 	// After a panic the last words are a stack trace, which says little in a line.
 	if words != "" && exit.Code > 0 && exit.Code != exitPanic {
 		reason += ": " + words
 	}
-	m.apply(m.exited(now, reason, misfit))
+	m.exited(g, now, reason, misfit)
+	if trial {
+		m.abandon()
+	}
 	switch {
-	case !wanted:
+	case retired:
 		m.log.Info("worker stopped", "pid", exit.PID, "reason", exit.Reason)
-	case misfit:
+	case misfit, m.current != nil:
 		m.tell()
 	default:
 		m.log.Warn("worker died", "pid", exit.PID, "reason", reason,
-			"restart_in", m.deadline.Sub(now).Round(time.Millisecond), "restarts", m.restarts)
+			"restart_in", max(m.deadline.Sub(now), 0).Round(time.Millisecond), "restarts", m.restarts)
 	}
 }
 

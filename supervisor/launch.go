@@ -16,18 +16,19 @@ import (
 // try is what the second half of a start is made from: everything that may wait
 // for the disk or the kernel happens in its run, outside of the loop.
 type try struct {
-	profile  profiles.Profile
-	loaded   configs.Loaded
-	claim    claim
-	lock     *profiles.Lock   // nil: take it
-	listener *net.TCPListener // nil: bind it
-	spawn    spawn
+	profile profiles.Profile
+	loaded  configs.Loaded
+	claim   claim
+	lock    *profiles.Lock // nil: take it
+	address address        // where the profile listens so far
+	process bool           // make one
+	spawn   spawn
 }
 
 // launch is the outcome of a try. Lock and listener are kept whatever the error.
 type launch struct {
 	lock     *profiles.Lock
-	listener *net.TCPListener
+	listener *net.TCPListener // that of the try's address if it was right
 	process  *process
 	err      error
 	blocked  string // why something outside of the profile is in the way, or empty
@@ -37,7 +38,7 @@ type launch struct {
 }
 
 func (t try) run(ctx context.Context) launch {
-	out := launch{lock: t.lock, listener: t.listener}
+	out := launch{lock: t.lock}
 	if out.err = t.profile.Prepare(); out.err != nil {
 		return out
 	}
@@ -55,8 +56,10 @@ func (t try) run(ctx context.Context) launch {
 		}
 		out.lock = lock
 	}
-	if out.listener == nil {
-		listener, err := bind(ctx, t.claim)
+	if t.address.listener != nil && t.address.claim == t.claim {
+		out.listener = t.address.listener
+	} else {
+		listener, err := bind(ctx, t.claim, t.address)
 		if err != nil {
 			out.err = err
 			out.blocked = bindReason(t.claim, t.profile.Name, err)
@@ -72,8 +75,9 @@ func (t try) run(ctx context.Context) launch {
 		out.err, out.misfit = fmt.Errorf("the settings are too much for a worker: %w", err), true
 		return out
 	}
-	s.output.redact(s.start.Redact)
-	out.process, out.err = startProcess(s)
+	if t.process {
+		out.process, out.err = startProcess(s)
+	}
 	return out
 }
 
@@ -91,43 +95,114 @@ func (f *fleet) begin(ctx context.Context, m *member, now time.Time) {
 	})
 }
 
-// configured is the second half of a start: the settings have been read.
+// configured decides what becomes of a try whose settings have been read.
 func (f *fleet) configured(ctx context.Context, m *member, s settings) {
 	now := time.Now()
+	defer m.tell()
 	m.read(s.print)
-	m.stale = false
-	c := s.loaded.Config.APIServer
+	s = m.choose(s)
+	c := s.loaded.Config
 	switch {
-	case !m.wanted:
-		f.rest(m, now, StateStopped, "")
+	case !m.willing():
+		m.enter(phaseIdle, now)
 		return
 	case s.err != nil:
-		f.rest(m, now, StateBadConfig, s.err.Error())
+		m.reject(now, s.err.Error())
 		return
-	case !c.Enabled:
-		f.rest(m, now, StateStopped, "its API server is not enabled")
+	case !c.APIServer.Enabled:
+		m.rest(now, StateStopped, "its API server is not enabled")
 		return
 	}
 	m.warn(s.loaded.Warnings)
-	m.drain, m.keyless = c.DrainTimeout, c.Key.IsZero()
-	m.claim, m.claimed = claimOf(c), false
-	if rival := f.rival(m); rival != nil {
-		f.retry(m, now, StateBlocked, rivalReason(m.claim, m.profile.Name, rival.profile.Name))
+	m.mode, m.idle = f.mode(c.Supervisor), c.Supervisor.IdleStop
+	m.drain, m.keyless = c.APIServer.DrainTimeout, c.APIServer.Key.IsZero()
+	asleep := m.current == nil && !m.awake
+	switch {
+	case m.mode == startNever && asleep:
+		m.rest(now, StateStopped, fmt.Sprintf("supervisor.start is never; start it with: hermes gateway start %s", m.profile.Name))
+	case !m.forcing && m.serving() != nil && claimOf(c.APIServer) == m.address.claim && f.adjust(m, s):
+		m.keep(now)
+	default:
+		f.launch(ctx, m, s, m.mode == startAlways || !asleep)
+	}
+}
+
+// choose returns the settings to use: those that were read, or while those are no
+// good, the ones that the last worker was happy with.
+func (m *member) choose(s settings) settings {
+	m.rejected = ""
+	switch {
+	case s.err == nil && (s.print != m.refused || m.forcing):
+		return s
+	case m.good == nil:
+		return s
+	case s.err != nil:
+		m.rejected = rejection(s.err.Error())
+	default:
+		m.rejected = rejection("a worker refused them")
+	}
+	return *m.good
+}
+
+// adjust brings the worker that serves to the settings without another one, if
+// that is possible. What it was told is compared, not what is in the files.
+func (f *fleet) adjust(m *member, s settings) bool {
+	p := m.serving()
+	wanted := newStart(m.profile, s.loaded, p.start.Generation, p.start.API.Address)
+	if !wanted.Alike(p.start) {
+		return false
+	}
+	m.good = &s
+	if wanted.Live().Equal(p.start.Live()) {
+		return true
+	}
+	m.redact(wanted.Redact)
+	live := wanted.Live()
+	if !p.send(handoff.Message{Kind: handoff.KindSettings, Live: &live, Revision: p.revision + 1}) {
+		return false
+	}
+	p.revision++
+	p.start = wanted
+	m.log.Info("settings go to the worker that serves", "pid", p.pid())
+	return true
+}
+
+// mode is when the worker of a profile with these settings is started.
+func (f *fleet) mode(c configs.Supervisor) startMode {
+	switch {
+	case c.Start != configs.Auto:
+		return startMode(c.Start)
+	case f.watcher.all:
+		return startOnDemand
+	default:
+		return startAlways
+	}
+}
+
+// launch is the second half of a start.
+func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool) {
+	now := time.Now()
+	wanted := claimOf(s.loaded.Config.APIServer)
+	if rival := f.rival(m, wanted); rival != nil {
+		m.lose(wanted)
+		m.retry(now, StateBlocked, rivalReason(wanted, m.profile.Name, rival.profile.Name))
 		return
 	}
-	m.claimed = true
-	if m.listener != nil && m.bound != m.claim {
-		m.closeListener()
+	m.claim, m.claimed, m.trial = wanted, true, &s
+	if m.current == nil && m.address.claim != m.claim {
+		m.shut(&m.address) // nobody is served there
 	}
 	t := try{
-		profile: m.profile, loaded: s.loaded, claim: m.claim,
-		lock: m.lock, listener: m.listener, spawn: f.spawn,
+		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, spawn: f.spawn,
 	}
 	t.spawn.dir, t.spawn.output = m.profile.Dir, m.output
-	t.spawn.start.Generation = m.generation + 1
+	t.spawn.start.Generation = m.generations + 1
+	m.redact(secretsOf(s.loaded))
+	m.launch(now)
 	f.work.Go(func() {
 		l := t.run(ctx)
-		kept := f.post(func() { f.launched(m, t.claim, l) })
+		var g *generation
+		kept := f.post(func() { g = f.launched(m, t, l) }) // in the loop, as is all that asks for g
 		if l.process == nil || l.err != nil {
 			return
 		}
@@ -135,66 +210,91 @@ func (f *fleet) configured(ctx context.Context, m *member, s settings) {
 			l.process.kill()
 		}
 		exit := l.process.watch(ctx, func(message handoff.Message) {
-			f.post(func() { f.heard(m, l.process, message) })
+			f.post(func() { f.heard(m, g, l.process, message) })
 		})
-		f.post(func() { f.exited(m, l.process, exit) })
+		f.post(func() { f.exited(m, g, exit) })
 	})
 }
 
-// rival returns the member that has the claim of m already, or nil.
-func (f *fleet) rival(m *member) *member {
+// rival returns another member that has a claim already, or nil.
+func (f *fleet) rival(m *member, wanted claim) *member {
 	for _, other := range f.members {
-		if other != m && other.claimed && other.claim.meets(m.claim) {
+		if other != m && (other.claimed && other.claim.meets(wanted) ||
+			other.address.listener != nil && other.address.claim.meets(wanted)) {
 			return other
 		}
 	}
 	return nil
 }
 
-// launched takes in the outcome of a try.
-func (f *fleet) launched(m *member, bound claim, l launch) {
+// launched takes in the outcome of a try, and returns its generation if it made
+// one.
+func (f *fleet) launched(m *member, t try, l launch) *generation {
 	now := time.Now()
-	m.lock, m.listener, m.bound = l.lock, l.listener, bound
+	defer m.tell()
+	m.lock = l.lock
 	switch {
+	case l.listener == nil || l.listener == m.address.listener:
+	case m.current == nil:
+		m.shut(&m.address)
+		m.address = address{t.claim, l.listener}
+	default:
+		m.coming = address{t.claim, l.listener}
+	}
+	switch {
+	case l.err == nil && l.process != nil:
+		g := m.spawned(now)
+		m.running[g] = l.process
+		m.output.note(l.process.pid(), fmt.Sprintf("worker started, generation %d", g.number))
+		return g
 	case l.err == nil:
-		m.process = l.process
-		m.output.note(m.pid(), fmt.Sprintf("worker started, generation %d", m.generation+1))
-		m.apply(m.spawned(now))
+		m.sleep(now)
+		f.announce(m)
+	case !m.willing():
+		m.enter(phaseIdle, now)
 	case l.misfit:
-		f.rest(m, now, StateBadConfig, l.err.Error())
+		m.reject(now, l.err.Error())
 	case l.blocked != "":
 		if l.draining {
 			m.failures = 0 // its end is near: look again soon, however often that was
 		}
 		if l.inUse {
-			if other := f.holder(m); other != nil {
-				l.blocked = rivalReason(m.claim, m.profile.Name, other.profile.Name)
+			if other := f.holder(m, t.claim); other != nil {
+				l.blocked = rivalReason(t.claim, m.profile.Name, other.profile.Name)
 			}
 		}
-		m.claimed = false
-		f.retry(m, now, StateBlocked, l.blocked)
+		m.lose(t.claim)
+		m.retry(now, StateBlocked, l.blocked)
 	default:
-		f.retry(m, now, StateBackoff, l.err.Error())
+		m.retry(now, StateBackoff, l.err.Error())
+	}
+	m.abandon()
+	return nil
+}
+
+// lose gives up a claim that cannot be had: what is served keeps the one that it
+// has.
+func (m *member) lose(wanted claim) {
+	m.claim, m.claimed = wanted, false
+	m.abandon()
+}
+
+// abandon gives up the address of a try that has come to nothing beside the one
+// that is served.
+func (m *member) abandon() {
+	m.shut(&m.coming)
+	if m.address.listener != nil {
+		m.claim, m.claimed = m.address.claim, true
 	}
 }
 
-// holder returns the member that listens on the port of m under another host
+// holder returns another member that listens on the port under another host
 // name, or nil.
-func (f *fleet) holder(m *member) *member {
+func (f *fleet) holder(m *member, wanted claim) *member {
 	for _, other := range f.members {
-		if other != m && other.listener != nil && other.claim.port == m.claim.port {
+		if other != m && other.address.listener != nil && other.address.claim.port == wanted.port {
 			return other
 		}
 	}
 	return nil
-}
-
-func (f *fleet) rest(m *member, now time.Time, state State, reason string) {
-	m.apply(m.rest(now, state, reason))
-	m.tell()
-}
-
-func (f *fleet) retry(m *member, now time.Time, state State, reason string) {
-	m.apply(m.retry(now, state, reason))
-	m.tell()
 }

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"hermes/configs"
 	"hermes/profiles"
@@ -37,8 +40,19 @@ func wildcard(host string) bool {
 
 // bind opens the listener of a profile. MPTCP is off: rules of the kernel about
 // TCP ports do not see it, and no client of ours speaks it.
-func bind(ctx context.Context, c claim) (*net.TCPListener, error) {
+//
+// A profile may move between two addresses that the kernel takes for one, such
+// as 127.0.0.1 and 0.0.0.0 with the same port: then its old listener shares the
+// port for the moment, and with nobody else.
+func bind(ctx context.Context, c claim, old address) (*net.TCPListener, error) {
 	var config net.ListenConfig
+	if old.listener != nil && old.claim.port == c.port {
+		if err := sharePort(old.listener, true); err != nil {
+			return nil, err
+		}
+		defer func() { _ = sharePort(old.listener, false) }() // it is closed soon
+		config.Control = func(_, _ string, raw syscall.RawConn) error { return share(raw, true) }
+	}
 	config.SetMultipathTCP(false)
 	network := "tcp"
 	if ip := net.ParseIP(c.host); ip.To4() != nil {
@@ -52,7 +66,33 @@ func bind(ctx context.Context, c claim) (*net.TCPListener, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("listener on %s is a %T", c, ln), ln.Close())
 	}
+	if config.Control != nil {
+		if err := sharePort(tcp, false); err != nil {
+			return nil, errors.Join(err, tcp.Close())
+		}
+	}
 	return tcp, nil
+}
+
+// sharePort says whether further listeners of this user may have the port too.
+func sharePort(ln *net.TCPListener, on bool) error {
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return share(raw, on)
+}
+
+func share(raw syscall.RawConn, on bool) error {
+	value := 0
+	if on {
+		value = 1
+	}
+	var failed error
+	err := raw.Control(func(fd uintptr) {
+		failed = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, value))
+	})
+	return errors.Join(err, failed)
 }
 
 // bindReason says for a person why c could not be bound, and what to do.

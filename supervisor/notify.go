@@ -127,7 +127,7 @@ func (f *fleet) standing() (starting bool, status string) {
 	var troubled []string
 	for _, m := range f.members {
 		switch m.state {
-		case StateReady:
+		case StateReady, StateSleeping:
 			served++
 			wanted++
 		case StateStarting:
@@ -156,9 +156,7 @@ func (f *fleet) standing() (starting bool, status string) {
 func (f *fleet) busy() int {
 	n := 0
 	for _, m := range f.members {
-		if m.running {
-			n++
-		}
+		n += len(m.running)
 	}
 	return n
 }

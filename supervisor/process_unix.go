@@ -21,6 +21,8 @@ import (
 )
 
 const (
+	// maxOrders is how many messages may wait to be sent to a worker.
+	maxOrders = 16
 	// sendLimit is how long a worker has to read a message.
 	sendLimit = 10 * time.Second
 	// sweepLimit is how long the killing of what a dead worker left behind may take.
@@ -50,16 +52,20 @@ type process struct {
 	spawn
 	cmd    *exec.Cmd
 	link   *handoff.Parent
-	stdout *os.File             // the reading end of stdout and stderr
-	orders chan handoff.Message // has room for all that is ever sent
-	ended  chan struct{}        // closed when the process is dead
+	stdout *os.File // the reading end of stdout and stderr
+	orders chan handoff.Message
+	ended  chan struct{} // closed when the process is dead
 	began  time.Time
-	unsent error // why the worker was not told what it needs to know; read after write has returned
+	// Revision is the last of the settings that were sent after the start, applied
+	// the last that the worker has taken over. Both belong to the loop, and so does
+	// spawn.start, once the start message has been sent.
+	revision, applied int
+	unsent            error // why the worker was not told what it needs to know; read after write has returned
 }
 
 // startProcess starts a worker. The caller calls watch next.
 func startProcess(s spawn) (p *process, err error) {
-	p = &process{spawn: s, orders: make(chan handoff.Message, 3), ended: make(chan struct{}), began: time.Now()}
+	p = &process{spawn: s, orders: make(chan handoff.Message, maxOrders), ended: make(chan struct{}), began: time.Now()}
 	var opened []*os.File // the child's ends, not needed here after the start
 	defer func() {
 		for _, file := range opened {
@@ -99,7 +105,8 @@ func startProcess(s spawn) (p *process, err error) {
 	if err := s.lock.SetWorker(p.pid()); err != nil {
 		p.output.note(p.pid(), err.Error()) // a pid for people, which nothing depends on
 	}
-	p.send(startMessage(&p.start))
+	start := p.start // what was told may change, what is being sent must not
+	p.send(startMessage(&start))
 	return p, nil
 }
 
@@ -119,11 +126,14 @@ func (p *process) close() {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// send has m sent to the worker, without waiting for it.
-func (p *process) send(m handoff.Message) {
+// send has m sent to the worker, without waiting for it, and reports whether there
+// was room for it: a worker that reads none of its orders is killed soon.
+func (p *process) send(m handoff.Message) bool {
 	select {
 	case p.orders <- m:
-	default: // a worker that reads none of its orders is killed soon
+		return true
+	default:
+		return false
 	}
 }
 

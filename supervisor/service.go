@@ -1,275 +1,438 @@
 package supervisor
 
 import (
-	"fmt"
+	"slices"
 	"time"
 )
 
-// State says where the service of a profile stands.
-type State string
-
-// The states of a service. Only StateStarting, StateReady and StateDraining have
-// a process.
-const (
-	// StateStopped: not running and not wanted, or the profile is not enabled.
-	StateStopped State = "stopped"
-	// StateStarting: settings are being read, or the worker has yet to say READY.
-	StateStarting State = "starting"
-	// StateReady: requests are served.
-	StateReady State = "ready"
-	// StateDraining: the worker finishes its turns and takes no new ones.
-	StateDraining State = "draining"
-	// StateBackoff: the worker has died and is started again in a while.
-	StateBackoff State = "backoff"
-	// StateBadConfig: nothing is tried before the settings change.
-	StateBadConfig State = "bad_config"
-	// StateBlocked: something that is not the profile's fault is in the way, its
-	// port or its lock in other hands. Tried again like StateBackoff.
-	StateBlocked State = "blocked"
-)
-
-// order is what a service wants done to its process.
-type order int
+// phase is how far the latest try to bring a service to its settings has come.
+// The first start and the replacement of a worker that serves are the same.
+type phase int
 
 const (
-	orderNone order = iota
-	orderDrain
-	orderStop    // leave at once
-	orderDump    // SIGQUIT, which makes a Go program print its goroutines
-	orderKill    // SIGKILL to the whole process group
-	orderRelease // nothing runs and nothing will: give up the port and the lock
-)
-
-// limits are the times that a service keeps, so that tests can shorten them.
-type limits struct {
-	start   time.Duration // from the start of a process to READY
-	silence time.Duration // from one sign of life to the next
-	dump    time.Duration // from SIGQUIT to SIGKILL
-	hurry   time.Duration // from an order to stop to SIGKILL
-	grace   time.Duration // what a drain may take beyond the drain timeout
-	stable  time.Duration // Ready for this long forgives earlier deaths
-	backoff backoff
-}
-
-// ending says how far the end of a process has come that did not end by itself.
-type ending int
-
-const (
-	endingNone ending = iota
-	endingDumped
-	endingKilled
+	phaseIdle      phase = iota // nothing is tried
+	phaseReading                // the settings are being read
+	phaseLaunching              // lock, listener and process are being made
+	phaseStarting               // the process has yet to say READY
+	phaseWaiting                // the try failed; deadline is when the next one begins
+	phaseResting                // only a change of the settings or a command begins another
+	phaseSleeping               // the profile listens; a connection begins the next
 )
 
 // service is the state machine of one profile. It is pure: time comes in as an
-// argument, what is to be done goes out as an order, and nobody but the
-// reconcile loop touches it.
+// argument, orders to processes are collected for whoever takes them, and nobody
+// but the reconcile loop touches it.
+//
+// At most one generation is current, and at most one is next: it becomes current
+// when it is ready, and the one before it retires.
 type service struct {
 	limits limits
 
-	state  State
-	since  time.Time // of state
-	reason string    // why, for a person; may be empty
+	// What is wished. The files of the settings say the rest.
+	wanted bool      // false when the gateway stops, or the profile is gone
+	held   bool      // stopped by a command, until one starts it
+	forced bool      // a command wants a new generation
+	rushed bool      // the one before it is not to finish its turns
+	mode   startMode // of the settings that were read last
+	awake  bool      // a connection or a command wants a worker, whatever mode says
+	idle   time.Duration
+	drain  time.Duration // the profile's drain timeout
 
-	// deadline is when tick has something to do, or, in StateBackoff and
-	// StateBlocked, when the next try is due. Zero means never.
-	deadline time.Time
-	ending   ending
-	cause    string // why the supervisor ends the process
+	// The try.
+	phase      phase
+	phaseSince time.Time
+	deadline   time.Time // in phaseWaiting
+	outcome    State     // of a try that did not make a worker, or wait for a connection
+	reason     string    // why, for a person; may be empty
+	rejected   string    // why the settings as they are now are not in effect
+	forcing    bool      // it was begun by forced
+	failures   int       // deaths and vain tries in a row
 
-	wanted     bool // false from the first order to stop on
-	running    bool // there is a process
-	generation int  // of the newest process, counted from 1
-	restarts   int  // deaths that nobody asked for
-	failures   int  // deaths and vain tries in a row
-	readySince time.Time
-	drain      time.Duration // the profile's drain timeout
-	busy       int
+	current, next *generation
+	retiring      []*generation
+	generations   int // how many there have been
+	restarts      int // deaths that nobody asked for
+
+	state State
+	since time.Time // of state
 
 	// loaded is what the settings files looked like before they were last read,
 	// seen what they look like now. Empty means not known yet.
 	loaded, seen fingerprint
+
+	orders []instruction // for the caller to take
 }
 
 // fingerprint stands for the contents of a profile's settings files.
 type fingerprint string
 
 func newService(l limits, now time.Time) *service {
-	return &service{limits: l, state: StateStopped, since: now, wanted: true}
+	return &service{limits: l, wanted: true, mode: startAlways, outcome: StateStopped, state: StateStopped, since: now, phaseSince: now}
 }
 
-func (s *service) become(state State, now time.Time, reason string) {
-	s.state, s.since, s.reason = state, now, reason
-	s.deadline = time.Time{}
+// enter begins a phase.
+func (s *service) enter(p phase, now time.Time) {
+	s.phase, s.phaseSince, s.deadline = p, now, time.Time{}
+	s.show(now)
+}
+
+// show brings state up to date. Every method ends with it.
+func (s *service) show(now time.Time) {
+	if state := s.look(); state != s.state {
+		s.state, s.since = state, now
+	}
+}
+
+func (s *service) look() State {
+	switch {
+	case s.current != nil:
+		return StateReady
+	case !s.willing() && (s.next != nil || len(s.retiring) > 0 || s.trying()):
+		return StateDraining
+	case !s.willing():
+		return StateStopped
+	case s.trying():
+		return StateStarting
+	case s.phase == phaseSleeping:
+		return StateSleeping
+	case s.outcome == StateStopped && len(s.retiring) > 0:
+		return StateDraining
+	default:
+		return s.outcome
+	}
+}
+
+// willing reports whether the profile is to be served at all.
+func (s *service) willing() bool { return s.wanted && !s.held }
+
+// trying reports whether a try is under way.
+func (s *service) trying() bool {
+	return s.phase == phaseReading || s.phase == phaseLaunching || s.phase == phaseStarting
+}
+
+// listens reports whether clients are to be let in, if only to wait. One that is
+// refused knows more than one that waits for nobody.
+func (s *service) listens() bool {
+	if s.phase == phaseLaunching {
+		return true // it is being used
+	}
+	return s.willing() && (s.current != nil || s.next != nil || s.phase != phaseResting)
+}
+
+// empty reports whether no process is left and none is about to start.
+func (s *service) empty() bool { return len(s.processes()) == 0 && !s.trying() }
+
+// processes is every generation that lives.
+func (s *service) processes() []*generation {
+	all := slices.Clone(s.retiring)
+	for _, g := range []*generation{s.current, s.next} {
+		if g != nil {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
+// give collects an order.
+func (s *service) give(g *generation, o order) {
+	if o != 0 {
+		s.orders = append(s.orders, instruction{g, o})
+	}
+}
+
+// take returns the orders since the last call.
+func (s *service) take() []instruction {
+	orders := s.orders
+	s.orders = nil
+	return orders
 }
 
 // due reports whether start should be called.
 func (s *service) due(now time.Time) bool {
-	if !s.wanted || s.running || s.state == StateStarting {
+	if !s.willing() {
 		return false
 	}
-	switch s.state {
-	case StateBackoff, StateBlocked:
-		return s.changed() || !now.Before(s.deadline)
+	news := s.changed() || s.forced
+	switch s.phase {
+	case phaseReading, phaseLaunching:
+		return false
+	case phaseStarting, phaseResting:
+		return news || s.loaded == ""
+	case phaseWaiting:
+		return news || !now.Before(s.deadline)
+	case phaseSleeping:
+		return news || s.awake
 	default:
-		return s.loaded == "" || s.changed()
+		return news || s.current == nil
 	}
 }
 
 // changed reports whether the settings files differ from what was last read.
 func (s *service) changed() bool { return s.seen != "" && s.seen != s.loaded }
 
-// start begins a try: settings are to be read, then a process started. A change
-// of the settings wipes out what went wrong with the old ones.
+// start begins a try: settings are to be read. A process of an earlier one that
+// is not ready yet is given up, and a change of the settings or a command wipes
+// out what went wrong before.
 func (s *service) start(now time.Time) {
-	if s.changed() {
+	if s.changed() || s.forced {
 		s.failures = 0
 	}
-	s.become(StateStarting, now, "")
+	s.forcing, s.forced = s.forced || s.forcing && s.phase == phaseWaiting, false
+	if s.next != nil {
+		s.retire(s.next, now, s.relief())
+	}
+	s.enter(phaseReading, now)
 }
 
 // read records what the settings files looked like before they were read.
 func (s *service) read(f fingerprint) { s.loaded, s.seen = f, f }
 
-// rest ends a try whose settings forbid a start, in StateBadConfig or
-// StateStopped. Only a change of the settings begins another, so the port is
-// given up: a client that is refused knows more than one that waits for nobody.
-func (s *service) rest(now time.Time, state State, reason string) order {
-	if !s.wanted {
-		return s.stopped(now)
-	}
-	s.become(state, now, reason)
-	return orderRelease
+// keep ends a try: what serves knows, or is being told, all that was read.
+func (s *service) keep(now time.Time) {
+	s.reason, s.failures = "", 0
+	s.enter(phaseIdle, now)
 }
 
-// retry ends a try that failed for now, in StateBlocked or StateBackoff.
-func (s *service) retry(now time.Time, state State, reason string) order {
-	if !s.wanted {
-		return s.stopped(now)
-	}
-	s.become(state, now, reason)
-	s.deadline = now.Add(s.limits.backoff.delay(s.failures))
-	s.failures++
-	return orderNone
-}
+// launch goes on with a try: its process is to be made.
+func (s *service) launch(now time.Time) { s.enter(phaseLaunching, now) }
 
-// spawned records that the process of a try has been started. The returned order
-// is not orderNone if it is not wanted any more.
-func (s *service) spawned(now time.Time) order {
-	s.generation++
-	s.running, s.ending, s.cause, s.busy = true, endingNone, "", 0
-	s.readySince = time.Time{}
-	s.deadline = now.Add(s.limits.start)
-	if !s.wanted {
-		return s.stop(now, true)
-	}
-	return orderNone
-}
-
-// ready records that the process serves requests.
-func (s *service) ready(now time.Time) {
-	if s.state != StateStarting || !s.running || s.ending != endingNone {
+// sleep ends a try: the profile listens, and that is all for now.
+func (s *service) sleep(now time.Time) {
+	if !s.willing() {
+		s.enter(phaseIdle, now)
 		return
 	}
-	s.become(StateReady, now, "")
-	s.readySince = now
-	s.deadline = now.Add(s.limits.silence)
+	s.reason, s.failures = "", 0
+	s.enter(phaseSleeping, now)
 }
 
-// beat records a sign of life.
-func (s *service) beat(now time.Time) {
-	if s.state == StateReady && s.ending == endingNone {
-		s.deadline = now.Add(s.limits.silence)
+// rest ends a try whose settings forbid a worker. What serves finishes its turns.
+func (s *service) rest(now time.Time, outcome State, reason string) {
+	s.outcome, s.reason, s.awake = outcome, reason, false
+	if s.current != nil {
+		s.retire(s.current, now, leave{limit: s.drain})
 	}
+	s.enter(phaseResting, now)
 }
 
-// forgive puts off the deadline of a worker whose messages may still be waiting
-// because the supervisor itself was stopped, or the machine asleep.
-func (s *service) forgive(now time.Time) {
-	s.beat(now)
-	if s.state == StateStarting && s.running && s.ending == endingNone {
-		s.deadline = now.Add(s.limits.start)
+// reject ends a try that can only be made again with other settings. What serves
+// goes on.
+func (s *service) reject(now time.Time, reason string) {
+	if s.current == nil {
+		s.rest(now, StateBadConfig, reason)
+		return
 	}
+	s.reason, s.rejected = "", rejection(reason)
+	s.enter(phaseResting, now)
+}
+
+// rejection says for a person that settings are not in effect, and why.
+func rejection(reason string) string {
+	return "settings rejected: " + reason + "; those before them stay in effect"
+}
+
+// retry ends a try that failed for now, for a reason that is StateBlocked or
+// StateBackoff. What serves goes on.
+func (s *service) retry(now time.Time, outcome State, reason string) {
+	s.outcome, s.reason = outcome, reason
+	if s.current != nil {
+		s.reason = "new settings are not in effect: " + reason
+	}
+	s.enter(phaseWaiting, now)
+	s.deadline = now.Add(s.limits.backoff.delay(s.failures))
+	s.failures++
+}
+
+// spawned records that the process of a try has been started.
+func (s *service) spawned(now time.Time) *generation {
+	s.generations++
+	s.next = newGeneration(s.limits, s.generations, now)
+	g := s.next
+	s.enter(phaseStarting, now)
+	if !s.willing() {
+		s.retire(g, now, leave{hurry: true})
+		s.enter(phaseIdle, now)
+	}
+	return g
+}
+
+// ready records that a process serves requests, and retires the one before it.
+func (s *service) ready(g *generation, now time.Time) {
+	if !g.ready(now) || g != s.next {
+		return
+	}
+	old := s.current
+	s.current, s.next, s.reason, s.awake = g, nil, "", true
+	if old != nil {
+		relief := s.relief()
+		relief.hurry = s.rushed
+		s.retire(old, now, relief)
+	}
+	s.rushed = false
+	s.enter(phaseIdle, now)
+}
+
+// relief is how a process leaves that the gateway could also let go on.
+func (s *service) relief() leave { return leave{limit: s.limits.reload, jobs: true} }
+
+// retire has a process leave.
+func (s *service) retire(g *generation, now time.Time, l leave) {
+	if s.current == g {
+		s.current = nil
+	}
+	if s.next == g {
+		s.next = nil
+	}
+	if !slices.Contains(s.retiring, g) {
+		s.retiring = append(s.retiring, g)
+	}
+	s.give(g, g.retire(now, l))
+	for _, oldest := range s.retiring[:max(0, len(s.retiring)-maxRetiring)] {
+		s.give(oldest, oldest.retire(now, leave{hurry: true}))
+	}
+	s.show(now)
 }
 
 // tick looks at the clock.
-func (s *service) tick(now time.Time) order {
-	if !s.running || s.deadline.IsZero() || now.Before(s.deadline) {
-		return orderNone
-	}
-	switch {
-	case s.ending == endingDumped || s.state == StateDraining:
-		if s.cause == "" {
-			s.cause = "did not leave in time"
+func (s *service) tick(now time.Time) {
+	for _, g := range s.processes() {
+		o := g.tick(now)
+		s.give(g, o)
+		if o == orderDump && (g == s.current || s.current == nil) {
+			s.reason = g.cause
 		}
-		s.ending, s.deadline = endingKilled, time.Time{}
-		return orderKill
-	case s.state == StateStarting:
-		s.cause = fmt.Sprintf("not ready after %v", s.limits.start)
-	default:
-		s.cause = fmt.Sprintf("no sign of life for %v", s.limits.silence)
 	}
-	s.reason = s.cause
-	s.ending, s.deadline = endingDumped, now.Add(s.limits.dump)
-	return orderDump
+	if at := s.bedtime(); !at.IsZero() && !now.Before(at) {
+		s.awake = false
+		s.retire(s.current, now, s.relief())
+		s.sleep(now)
+	}
 }
 
-// stop makes the service unwanted. With hurry, turns are not waited for. A
-// service that is asked twice goes on as it was, unless it is now hurried.
-func (s *service) stop(now time.Time, hurry bool) order {
-	first := s.wanted
-	s.wanted = false
-	switch {
-	case !s.running && s.state == StateStarting:
-		return orderNone // the try ends by itself and looks at wanted
-	case !s.running:
-		if s.state == StateStopped && !first {
-			return orderNone
-		}
-		return s.stopped(now)
-	case s.ending == endingKilled:
-		return orderNone
-	case s.ending == endingDumped:
-		if hurry {
-			s.deadline = now
-		}
-		return orderNone
+// bedtime is when a worker that has nothing to do is stopped; zero is never. What
+// it has to do, only the worker knows.
+func (s *service) bedtime() time.Time {
+	g := s.current
+	if s.mode != startOnDemand || s.idle == 0 || !s.willing() || s.phase != phaseIdle ||
+		g == nil || g.busy() || g.ending != endingNone {
+		return time.Time{}
 	}
-	// A worker that is not ready runs no turn that could be finished.
-	hurry = hurry || s.state == StateStarting
-	limit, order := s.drain+s.limits.grace, orderDrain
-	if hurry {
-		limit, order = s.limits.hurry, orderStop
-	}
-	if s.state != StateDraining {
-		s.become(StateDraining, now, "")
-		s.deadline = now.Add(limit)
-		return order
-	}
-	if until := now.Add(limit); hurry && until.Before(s.deadline) {
-		s.deadline = until
-		return order
-	}
-	return orderNone
+	return g.idleSince.Add(s.idle)
 }
 
-// exited records that the process and all that it started are gone. misfit says
+// wait returns the time until tick or start has something to do, at most limit.
+func (s *service) wait(now time.Time, limit time.Duration) time.Duration {
+	times := []time.Time{s.deadline, s.bedtime()}
+	for _, g := range s.processes() {
+		times = append(times, g.deadline)
+	}
+	for _, t := range times {
+		if t.After(now) {
+			limit = min(limit, t.Sub(now))
+		}
+	}
+	return limit
+}
+
+// forgive puts off every deadline; see generation.forgive.
+func (s *service) forgive(now time.Time) {
+	for _, g := range s.processes() {
+		g.forgive(now)
+	}
+}
+
+// exited records that a process and all that it started are gone. Misfit says
 // that it refused its settings.
-func (s *service) exited(now time.Time, reason string, misfit bool) order {
-	s.running, s.busy = false, 0
-	if !s.wanted {
-		return s.stopped(now)
+func (s *service) exited(g *generation, now time.Time, reason string, misfit bool) {
+	defer s.show(now)
+	if i := slices.Index(s.retiring, g); i >= 0 {
+		s.retiring = slices.Delete(s.retiring, i, i+1)
+		return
 	}
-	if !s.readySince.IsZero() && now.Sub(s.readySince) >= s.limits.stable {
+	if !misfit {
+		s.restarts++
+	}
+	if g.stable(now) {
 		s.failures = 0
 	}
-	if misfit {
-		return s.rest(now, StateBadConfig, reason)
+	if g == s.current {
+		s.current = nil
+		if s.trying() {
+			return // which makes the next one
+		}
 	}
-	s.restarts++
-	return s.retry(now, StateBackoff, reason)
+	s.next = nil
+	if misfit {
+		s.reject(now, reason)
+		return
+	}
+	s.retry(now, StateBackoff, reason)
 }
 
-func (s *service) stopped(now time.Time) order {
-	s.become(StateStopped, now, "")
-	return orderRelease
+// wake is told of a connection that waits for a worker.
+func (s *service) wake() {
+	if s.phase == phaseSleeping {
+		s.awake = true
+	}
+}
+
+// stop ends the service for good.
+func (s *service) stop(now time.Time, hurry bool) {
+	s.wanted = false
+	s.leave(now, hurry)
+}
+
+// hold ends the service until resume is called.
+func (s *service) hold(now time.Time, hurry bool) {
+	s.held = true
+	s.leave(now, hurry)
+	s.reason = "stopped by command"
+}
+
+// leave has every process leave.
+func (s *service) leave(now time.Time, hurry bool) {
+	s.awake, s.forced, s.rushed = false, false, false
+	s.outcome, s.reason, s.rejected = StateStopped, "", ""
+	for _, g := range s.processes() {
+		// What is not ready runs no turn that could be finished.
+		s.retire(g, now, leave{limit: s.drain, hurry: hurry || g.stage == stageStarting})
+	}
+	if s.phase != phaseReading && s.phase != phaseLaunching { // which end by themselves
+		s.enter(phaseIdle, now)
+	}
+	s.show(now)
+}
+
+// resume starts the service, whatever its settings say of when.
+func (s *service) resume(now time.Time) {
+	s.held, s.awake = false, true
+	if s.current == nil {
+		s.forced = true // no wait
+	}
+	s.show(now)
+}
+
+// hasten has a try that failed be made again now. A person has asked for it.
+func (s *service) hasten(now time.Time) {
+	switch {
+	case s.phase == phaseWaiting:
+		s.failures, s.deadline = 0, now
+	case s.phase == phaseResting && s.current == nil && s.outcome == StateBadConfig:
+		s.forced = true
+	}
+}
+
+// settled reports whether nothing is under way to bring the service to its
+// settings: it is as they say, or as near to that as it comes for now, and no
+// connection comes to a worker any more that retires.
+func (s *service) settled(now time.Time) bool {
+	open := slices.ContainsFunc(s.retiring, func(g *generation) bool { return !g.closed && g.ending == endingNone })
+	return !s.trying() && !s.due(now) && !open
+}
+
+// restart makes a new generation. With hurry the one before it does not finish its
+// turns.
+func (s *service) restart(now time.Time, hurry bool) {
+	s.held, s.awake, s.forced, s.rushed = false, true, true, hurry
+	s.show(now)
 }

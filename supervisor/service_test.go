@@ -1,7 +1,7 @@
 package supervisor
 
 import (
-	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -9,9 +9,11 @@ import (
 )
 
 func testLimits(random func() float64) limits {
-	l := defaultLimits()
-	l.backoff.random = random
-	return l
+	return limits{
+		start: 30 * time.Second, silence: 30 * time.Second, dump: 5 * time.Second,
+		hurry: 2 * time.Second, grace: 5 * time.Second, stable: time.Minute, reload: 15 * time.Minute,
+		backoff: backoff{base: 500 * time.Millisecond, most: time.Minute, random: random},
+	}
 }
 
 func half() float64 { return 0.5 }
@@ -26,20 +28,38 @@ func (c *clock) pass(d time.Duration) time.Time {
 	return c.now
 }
 
-// started returns a service whose process has just been started.
-func started(c *clock, drain time.Duration) *service {
-	s := newService(testLimits(half), c.now)
+// next makes a try of s that gets as far as a process.
+func next(s *service, c *clock, files fingerprint) *generation {
 	s.start(c.now)
-	s.read("v1")
-	s.drain = drain
-	s.spawned(c.now)
-	return s
+	s.read(files)
+	s.launch(c.now)
+	return s.spawned(c.now)
 }
 
-func expect(t *testing.T, s *service, state State, got, want order) {
+// started returns a service whose process has just been started.
+func started(c *clock, drain time.Duration) (*service, *generation) {
+	s := newService(testLimits(half), c.now)
+	s.drain = drain
+	return s, next(s, c, "v1")
+}
+
+// serving returns a service whose process is ready.
+func serving(c *clock, drain time.Duration) (*service, *generation) {
+	s, g := started(c, drain)
+	s.ready(g, c.now)
+	return s, g
+}
+
+// expect checks the state of s, and what it has ordered since it was last asked.
+func expect(t *testing.T, s *service, state State, want ...instruction) {
 	t.Helper()
-	if s.state != state || got != want {
-		t.Fatalf("service is %s (%s) and ordered %d, want %s and %d", s.state, s.reason, got, state, want)
+	got := s.take()
+	same := len(got) == len(want)
+	for i := range want {
+		same = same && got[i] == want[i]
+	}
+	if s.state != state || !same {
+		t.Fatalf("service is %s (%s) and ordered %v, want %s and %v", s.state, s.reason, got, state, want)
 	}
 }
 
@@ -74,14 +94,20 @@ func TestDelayLiesBetweenHalfAndAllOfIt(t *testing.T) {
 func TestLateWorkerIsDumpedAndKilled(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := started(c, time.Minute)
-	expect(t, s, StateStarting, s.tick(c.pass(29*time.Second)), orderNone)
-	expect(t, s, StateStarting, s.tick(c.pass(time.Second)), orderDump)
-	s.ready(c.pass(time.Second)) // too late
-	expect(t, s, StateStarting, s.tick(c.pass(3*time.Second)), orderNone)
-	expect(t, s, StateStarting, s.tick(c.pass(time.Second)), orderKill)
-	expect(t, s, StateStarting, s.tick(c.pass(time.Hour)), orderNone)
-	expect(t, s, StateBackoff, s.exited(c.now, s.cause, false), orderNone)
+	s, g := started(c, time.Minute)
+	s.tick(c.pass(29 * time.Second))
+	expect(t, s, StateStarting)
+	s.tick(c.pass(time.Second))
+	expect(t, s, StateStarting, instruction{g, orderDump})
+	s.ready(g, c.pass(time.Second)) // too late
+	s.tick(c.pass(3 * time.Second))
+	expect(t, s, StateStarting)
+	s.tick(c.pass(time.Second))
+	expect(t, s, StateStarting, instruction{g, orderKill})
+	s.tick(c.pass(time.Hour))
+	expect(t, s, StateStarting)
+	s.exited(g, c.now, g.cause, false)
+	expect(t, s, StateBackoff)
 	if s.reason != "not ready after 30s" {
 		t.Errorf("reason is %q", s.reason)
 	}
@@ -90,77 +116,92 @@ func TestLateWorkerIsDumpedAndKilled(t *testing.T) {
 func TestSilentWorkerIsDumpedAndKilled(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := started(c, time.Minute)
-	s.ready(c.pass(time.Second))
+	s, g := serving(c, time.Minute)
 	for range 240 { // twenty minutes of work without a word to anybody but the supervisor
-		s.beat(c.pass(5 * time.Second))
-		expect(t, s, StateReady, s.tick(c.now), orderNone)
+		g.beat(c.pass(5 * time.Second))
+		s.tick(c.now)
+		expect(t, s, StateReady)
 	}
-	expect(t, s, StateReady, s.tick(c.pass(29*time.Second)), orderNone)
-	expect(t, s, StateReady, s.tick(c.pass(time.Second)), orderDump)
-	s.beat(c.now) // a last sign of life saves nobody
-	expect(t, s, StateReady, s.tick(c.pass(5*time.Second)), orderKill)
-	expect(t, s, StateBackoff, s.exited(c.now, s.cause, false), orderNone)
+	s.tick(c.pass(29 * time.Second))
+	expect(t, s, StateReady)
+	s.tick(c.pass(time.Second))
+	expect(t, s, StateReady, instruction{g, orderDump})
+	g.beat(c.now) // a last sign of life saves nobody
+	s.tick(c.pass(5 * time.Second))
+	expect(t, s, StateReady, instruction{g, orderKill})
+	s.exited(g, c.now, g.cause, false)
+	expect(t, s, StateBackoff)
 }
 
 func TestSilenceWhileTheMachineSleptIsForgiven(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := started(c, time.Minute)
+	s, g := started(c, time.Minute)
 	s.forgive(c.pass(time.Hour))
-	expect(t, s, StateStarting, s.tick(c.now), orderNone)
-	s.ready(c.now)
+	s.tick(c.now)
+	expect(t, s, StateStarting)
+	s.ready(g, c.now)
 	s.forgive(c.pass(time.Hour))
-	expect(t, s, StateReady, s.tick(c.now), orderNone)
-	expect(t, s, StateReady, s.tick(c.pass(30*time.Second)), orderDump)
+	s.tick(c.now)
+	expect(t, s, StateReady)
+	s.tick(c.pass(30 * time.Second))
+	expect(t, s, StateReady, instruction{g, orderDump})
 }
 
-func TestStopDrainsAndThenKills(t *testing.T) {
+func TestStopDrainsThenHurriesThenKills(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := started(c, time.Minute)
-	s.ready(c.now)
-	expect(t, s, StateDraining, s.stop(c.now, false), orderDrain)
-	expect(t, s, StateDraining, s.stop(c.now, false), orderNone)
-	expect(t, s, StateDraining, s.tick(c.pass(time.Minute)), orderNone) // the worker's own limit comes first
-	expect(t, s, StateDraining, s.tick(c.pass(s.limits.grace)), orderKill)
-	expect(t, s, StateDraining, s.stop(c.now, true), orderNone)
-	expect(t, s, StateStopped, s.exited(c.now, s.cause, false), orderRelease)
-	if s.due(c.pass(time.Hour)) {
-		t.Error("a stopped service is due")
+	s, g := serving(c, time.Minute)
+	s.stop(c.now, false)
+	expect(t, s, StateDraining, instruction{g, orderDrain})
+	s.stop(c.now, false)
+	s.tick(c.pass(59 * time.Second))
+	expect(t, s, StateDraining)
+	s.tick(c.pass(time.Second))
+	expect(t, s, StateDraining, instruction{g, orderStop})
+	s.tick(c.pass(s.limits.grace))
+	expect(t, s, StateDraining, instruction{g, orderKill})
+	s.stop(c.now, true)
+	s.exited(g, c.now, g.cause, false)
+	expect(t, s, StateStopped)
+	if s.due(c.pass(time.Hour)) || s.listens() || !s.empty() {
+		t.Error("a stopped service is due, listens or has a process")
 	}
 }
 
 func TestSecondStopHurries(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := started(c, time.Minute)
-	s.ready(c.now)
-	expect(t, s, StateDraining, s.stop(c.now, false), orderDrain)
-	expect(t, s, StateDraining, s.stop(c.pass(time.Second), true), orderStop)
-	expect(t, s, StateDraining, s.tick(c.pass(s.limits.hurry)), orderKill)
-	expect(t, s, StateStopped, s.exited(c.now, "", false), orderRelease)
+	s, g := serving(c, time.Minute)
+	s.stop(c.now, false)
+	expect(t, s, StateDraining, instruction{g, orderDrain})
+	s.stop(c.pass(time.Second), true)
+	expect(t, s, StateDraining, instruction{g, orderStop})
+	s.tick(c.pass(s.limits.hurry))
+	expect(t, s, StateDraining, instruction{g, orderKill})
+	s.exited(g, c.now, "", false)
+	expect(t, s, StateStopped)
 }
 
-func TestStopFindsEveryState(t *testing.T) {
+func TestStopFindsEveryPhase(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name  string
-		lead  func(s *service, c *clock)
-		state State
-		order order
+		name   string
+		lead   func(s *service, c *clock)
+		state  State
+		orders []order
 	}{
-		{"new", func(*service, *clock) {}, StateStopped, orderRelease},
-		{"reading settings", func(s *service, c *clock) { s.start(c.now) }, StateStarting, orderNone},
-		{"starting", func(s *service, c *clock) { s.start(c.now); s.spawned(c.now) }, StateDraining, orderStop},
-		{"backoff", func(s *service, c *clock) { s.start(c.now); s.retry(c.now, StateBackoff, "x") }, StateStopped, orderRelease},
-		{"blocked", func(s *service, c *clock) { s.start(c.now); s.retry(c.now, StateBlocked, "x") }, StateStopped, orderRelease},
-		{"bad config", func(s *service, c *clock) { s.start(c.now); s.rest(c.now, StateBadConfig, "x") }, StateStopped, orderRelease},
-		{"dumped", func(s *service, c *clock) {
-			s.start(c.now)
-			s.spawned(c.now)
-			s.tick(c.pass(s.limits.start))
-		}, StateStarting, orderNone},
+		{"new", func(*service, *clock) {}, StateStopped, nil},
+		{"reading settings", func(s *service, c *clock) { s.start(c.now) }, StateDraining, nil},
+		{"starting", func(s *service, c *clock) { next(s, c, "v1") }, StateDraining, []order{orderStop}},
+		{"asleep", func(s *service, c *clock) { s.start(c.now); s.launch(c.now); s.sleep(c.now) }, StateStopped, nil},
+		{"backoff", func(s *service, c *clock) { s.start(c.now); s.retry(c.now, StateBackoff, "x") }, StateStopped, nil},
+		{"bad config", func(s *service, c *clock) { s.start(c.now); s.reject(c.now, "x") }, StateStopped, nil},
+		{"dumped", func(s *service, c *clock) { next(s, c, "v1"); s.tick(c.pass(s.limits.start)) }, StateDraining, []order{orderDump}},
+		{"replacing", func(s *service, c *clock) {
+			s.ready(next(s, c, "v1"), c.now)
+			next(s, c, "v2")
+		}, StateDraining, []order{orderDrain, orderStop}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -168,35 +209,118 @@ func TestStopFindsEveryState(t *testing.T) {
 			c := newClock()
 			s := newService(testLimits(half), c.now)
 			test.lead(s, c)
-			expect(t, s, test.state, s.stop(c.now, false), test.order)
-			if s.due(c.pass(time.Hour)) {
-				t.Error("due after a stop")
+			s.stop(c.now, false)
+			got := s.take()
+			for i := range got {
+				if len(got) != len(test.orders) || got[i].order != test.orders[i] {
+					t.Fatalf("ordered %v, want %v", got, test.orders)
+				}
+			}
+			if s.state != test.state || len(got) != len(test.orders) || s.due(c.pass(time.Hour)) || s.listens() {
+				t.Errorf("%s after a stop with orders %v; due or listening: %v %v", s.state, got, s.due(c.now), s.listens())
 			}
 		})
 	}
 }
 
-func TestStopDuringATryEndsIt(t *testing.T) {
+func TestStopDuringATryEndsWhatComesOfIt(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	s := newService(testLimits(half), c.now)
 	s.start(c.now)
+	s.launch(c.now)
 	s.stop(c.now, false)
-	expect(t, s, StateDraining, s.spawned(c.now), orderStop)
+	if s.empty() || !s.listens() {
+		t.Error("what the try uses is taken from it")
+	}
+	g := s.spawned(c.now)
+	expect(t, s, StateDraining, instruction{g, orderStop})
+}
 
-	s = newService(testLimits(half), c.now)
-	s.start(c.now)
-	s.stop(c.now, false)
-	expect(t, s, StateStopped, s.retry(c.now, StateBlocked, "port"), orderRelease)
+func TestReplacementServesBeforeTheOldOneLeaves(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s, old := serving(c, time.Minute)
+	s.seen = "v2"
+	if !s.due(c.now) {
+		t.Fatal("a change does not act")
+	}
+	g := next(s, c, "v2")
+	expect(t, s, StateReady)
+	s.ready(g, c.pass(time.Second))
+	expect(t, s, StateReady, instruction{old, orderDrain})
+	if s.current != g || old.drain != s.limits.reload || !old.patient {
+		t.Errorf("current is %d; the old one drains for %v", s.current.number, old.drain)
+	}
+	s.tick(c.pass(s.limits.reload))
+	if got := s.take(); len(got) != 2 || got[0] != (instruction{old, orderStop}) { // and the new one was silent
+		t.Errorf("ordered %v", got)
+	}
+}
+
+func TestReplacementThatFailsLeavesTheOldOneAlone(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s, old := serving(c, time.Minute)
+	for range 5 {
+		g := next(s, c, "v2")
+		s.exited(g, c.now, "ended with exit code 3", false)
+		expect(t, s, StateReady)
+		if s.current != old || s.reason != "new settings are not in effect: ended with exit code 3" || s.due(c.now) {
+			t.Fatalf("current is %v, reason %q", s.current, s.reason)
+		}
+	}
+	s.seen = "v3" // at once, whatever the wait
+	if !s.due(c.now) {
+		t.Fatal("a further edit waits")
+	}
+	g := next(s, c, "v3")
+	s.exited(g, c.now, "bad", true)
+	expect(t, s, StateReady)
+	if s.due(c.pass(time.Hour)) || s.rejected == "" {
+		t.Errorf("refused settings are tried again, or not named: %q", s.rejected)
+	}
+	s.restart(c.now, false)
+	if !s.due(c.now) {
+		t.Error("a command waits")
+	}
+}
+
+func TestOnlyAFewGenerationsRetireAtATime(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s, first := serving(c, time.Minute)
+	for range maxRetiring {
+		s.ready(next(s, c, "v"), c.now)
+	}
+	s.take()
+	s.ready(next(s, c, "v"), c.now)
+	if got := s.take(); len(got) != 2 || got[1] != (instruction{first, orderStop}) {
+		t.Errorf("ordered %v, want that the oldest is hurried", got)
+	}
+}
+
+func TestAbandonedProcessThatIsReadyAfterAllMayFinish(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s, g := started(c, time.Minute)
+	s.seen = "v2"
+	next(s, c, "v2")
+	expect(t, s, StateStarting, instruction{g, orderDrain})
+	s.ready(g, c.now) // its message was under way, and so may be its first request
+	if s.current != nil || !g.deadline.Equal(c.now.Add(s.limits.reload)) {
+		t.Errorf("it serves, or has until %v", g.deadline)
+	}
 }
 
 func TestBadConfigWaitsForAChange(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	s := started(c, time.Minute)
-	expect(t, s, StateBadConfig, s.exited(c.now, "bad", true), orderRelease)
-	if s.due(c.pass(24 * time.Hour)) {
-		t.Fatal("tried again although nothing has changed")
+	s, g := started(c, time.Minute)
+	s.exited(g, c.now, "bad", true)
+	expect(t, s, StateBadConfig)
+	if s.due(c.pass(24*time.Hour)) || s.listens() {
+		t.Fatal("tried again although nothing has changed, or clients are left waiting")
 	}
 	s.seen = "v2"
 	if !s.due(c.now) {
@@ -204,129 +328,352 @@ func TestBadConfigWaitsForAChange(t *testing.T) {
 	}
 	s.start(c.now)
 	s.read("v3") // changed once more before it was read
-	s.rest(c.now, StateBadConfig, "still bad")
+	s.reject(c.now, "still bad")
 	if s.due(c.pass(24 * time.Hour)) {
 		t.Fatal("tried again although nothing has changed since it was read")
 	}
 }
 
-func TestChangeEndsTheWaitAndForgives(t *testing.T) {
+func TestChangeOrCommandEndsTheWaitAndForgives(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	s := started(c, time.Minute)
-	for range 10 {
-		s.exited(c.now, "x", false)
-		s.start(c.pass(time.Minute))
-		s.spawned(c.now)
-	}
-	s.exited(c.now, "x", false)
-	if s.due(c.now) {
-		t.Fatal("due at once after ten deaths")
-	}
-	s.seen = "v2"
-	if !s.due(c.now) {
-		t.Fatal("not due after a change")
-	}
-	s.start(c.now)
-	s.read("v2")
-	s.spawned(c.now)
-	s.exited(c.now, "x", false)
-	if got := s.deadline.Sub(c.now); got > 500*time.Millisecond {
-		t.Errorf("waits %v after the first death with new settings, want at most 500ms", got)
+	for _, how := range []string{"change", "start", "restart"} {
+		c := newClock()
+		s, g := started(c, time.Minute)
+		for range 10 {
+			s.exited(g, c.now, "x", false)
+			c.pass(time.Minute)
+			g = next(s, c, "v1")
+		}
+		s.exited(g, c.now, "x", false)
+		if s.due(c.now) {
+			t.Fatal("due at once after ten deaths")
+		}
+		switch how {
+		case "change":
+			s.seen = "v2"
+		case "start":
+			s.resume(c.now)
+		case "restart":
+			s.restart(c.now, false)
+		}
+		if !s.due(c.now) {
+			t.Fatalf("not due after a %s", how)
+		}
+		g = next(s, c, "v2")
+		s.exited(g, c.now, "x", false)
+		if got := s.deadline.Sub(c.now); got > 500*time.Millisecond {
+			t.Errorf("waits %v after the first death after a %s, want at most 500ms", got, how)
+		}
 	}
 }
 
-// TestServicesKeepTheirRules drives three services through random events and
-// checks after each what must hold at all times.
-func TestServicesKeepTheirRules(t *testing.T) {
+func TestStopByCommandHoldsUntilStart(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s, g := serving(c, time.Minute)
+	s.hold(c.now, false)
+	expect(t, s, StateDraining, instruction{g, orderDrain})
+	s.exited(g, c.now, "", false)
+	s.seen = "v2"
+	if s.state != StateStopped || s.due(c.pass(time.Hour)) || s.reason != "stopped by command" || s.listens() {
+		t.Fatalf("%s, %q, due: %v", s.state, s.reason, s.due(c.now))
+	}
+	s.resume(c.now)
+	if !s.due(c.now) {
+		t.Error("a start does not act")
+	}
+}
+
+func TestWorkerWithNothingToDoGoesToSleep(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	s, g := serving(c, time.Minute)
+	s.mode, s.idle = startOnDemand, time.Minute
+	g.load(c.now, 0, 1) // a background job
+	for range 100 {
+		g.beat(c.pass(5 * time.Second))
+		s.tick(c.now)
+		expect(t, s, StateReady)
+	}
+	g.load(c.now, 0, 0)
+	for range 11 {
+		g.beat(c.pass(5 * time.Second))
+		s.tick(c.now)
+		expect(t, s, StateReady)
+	}
+	s.tick(c.pass(5 * time.Second))
+	expect(t, s, StateSleeping, instruction{g, orderDrain})
+	if s.due(c.now) || !s.listens() {
+		t.Fatal("due, or deaf")
+	}
+	s.wake() // in the window, while the old one still leaves
+	if !s.due(c.now) {
+		t.Error("a connection does not wake it")
+	}
+}
+
+// world drives one service through random events, and knows what must hold.
+type world struct {
+	*rapid.T
+	*clock
+	s        *service
+	failures int // what the service should count
+	edits    int
+}
+
+// TestServiceKeepsItsRules drives services through random events and checks after
+// each what must hold at all times.
+func TestServiceKeepsItsRules(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		c := newClock()
 		random := rapid.Float64Range(0, 0.999999)
-		l := testLimits(func() float64 { return random.Draw(t, "random") })
-		fleet := make([]*service, 3)
-		failures := make([]int, len(fleet)) // what each service should count
-		for i := range fleet {
-			fleet[i] = newService(l, c.now)
+		w := &world{T: t, clock: newClock()}
+		w.s = newService(testLimits(func() float64 { return random.Draw(t, "random") }), w.now)
+		w.s.drain = time.Minute
+		w.s.mode = rapid.SampledFrom([]startMode{startAlways, startOnDemand}).Draw(t, "mode")
+		if w.s.mode == startOnDemand {
+			w.s.idle = time.Minute
 		}
-		for range rapid.IntRange(1, 60).Draw(t, "steps") {
-			i := rapid.IntRange(0, len(fleet)-1).Draw(t, "service")
-			s := fleet[i]
-			others := fmt.Sprint(*fleet[(i+1)%3], *fleet[(i+2)%3])
-			c.pass(time.Duration(rapid.IntRange(0, 90_000).Draw(t, "ms")) * time.Millisecond)
-			step(t, s, c, &failures[i])
-			if got := fmt.Sprint(*fleet[(i+1)%3], *fleet[(i+2)%3]); got != others {
-				t.Fatalf("one service changed another:\n%s\n%s", others, got)
-			}
+		for range rapid.IntRange(1, 80).Draw(t, "steps") {
+			w.pass(time.Duration(rapid.IntRange(0, 40_000).Draw(t, "ms")) * time.Millisecond)
+			w.step()
+			w.check()
 		}
+		w.converge()
 	})
 }
 
-// step lets one event happen to s that can happen in its state.
-func step(t *rapid.T, s *service, c *clock, failures *int) {
-	switch rapid.SampledFrom([]string{"go on", "go on", "go on", "go on", "die", "refuse", "beat", "stop", "change"}).Draw(t, "event") {
+// step lets one event happen that can happen.
+func (w *world) step() {
+	s := w.s
+	events := []string{"go on", "go on", "go on", "go on", "ready", "die", "beat", "work", "edit", "connection", "command"}
+	switch rapid.SampledFrom(events).Draw(w.T, "event") {
 	case "go on":
-		switch {
-		case s.due(c.now):
-			if s.changed() {
-				*failures = 0
+		w.goOn()
+	case "ready":
+		if s.next != nil && s.next.ending == endingNone {
+			g, old := s.next, s.current
+			s.ready(g, w.now)
+			if s.current != g || s.state != StateReady || (old != nil && old.stage != stageRetiring) {
+				w.Fatal("ready and not current, or beside the one before it")
 			}
-			s.start(c.now)
-			s.read(s.seen + "r")
-		case s.state == StateStarting && !s.running:
-			s.spawned(c.now)
-		case s.state == StateStarting:
-			s.ready(c.now)
-		default:
-			s.tick(c.now)
 		}
-	case "die", "refuse":
-		if !s.running {
-			return
-		}
-		wanted := s.wanted
-		if !s.readySince.IsZero() && c.now.Sub(s.readySince) >= time.Minute {
-			*failures = 0
-		}
-		misfit := rapid.Bool().Draw(t, "misfit")
-		s.exited(c.now, "died", misfit)
-		switch {
-		case !wanted && s.state != StateStopped:
-			t.Fatalf("unwanted and dead, but %s", s.state)
-		case wanted && misfit && (s.state != StateBadConfig || s.due(c.now.Add(time.Hour)) != s.changed()):
-			t.Fatalf("refused its settings, but is %s or due", s.state)
-		case wanted && !misfit:
-			full := time.Minute
-			if *failures < 7 {
-				full = min(full, 500*time.Millisecond<<*failures)
-			}
-			if wait := s.deadline.Sub(c.now); s.state != StateBackoff || wait < full/2 || wait > full {
-				t.Fatalf("waits %v in %s after %d deaths, want %v to %v", wait, s.state, *failures, full/2, full)
-			}
-			*failures++
-		}
+	case "die":
+		w.die()
 	case "beat":
-		s.beat(c.now)
+		for _, g := range s.processes() {
+			g.beat(w.now)
+		}
+	case "work":
+		if g := s.current; g != nil {
+			g.load(w.now, rapid.IntRange(0, 2).Draw(w.T, "turns"), rapid.IntRange(0, 1).Draw(w.T, "jobs"))
+		}
+	case "edit":
+		w.edits++
+		s.seen = fingerprint(rune('a' + w.edits%26))
+		if s.willing() && s.phase != phaseReading && s.phase != phaseLaunching && s.changed() && !s.due(w.now) {
+			w.Fatalf("an edit does not act in phase %d", s.phase)
+		}
+	case "connection":
+		s.wake()
+		if s.phase == phaseSleeping && s.willing() && !s.due(w.now) {
+			w.Fatal("a connection does not wake")
+		}
+	case "command":
+		w.command()
+	}
+}
+
+// goOn lets the clock and the loop act.
+func (w *world) goOn() {
+	s := w.s
+	before := s.current
+	s.tick(w.now)
+	if before != nil && s.current == nil && before.busy() {
+		w.Fatal("a busy worker was put to sleep")
+	}
+	switch {
+	case s.phase == phaseReading:
+		s.read(s.seen + ".")
+		s.seen = s.loaded
+		w.decide()
+	case s.phase == phaseLaunching:
+		switch {
+		case !s.willing():
+			s.spawned(w.now)
+		case s.current == nil && s.mode == startOnDemand && !s.awake:
+			s.sleep(w.now)
+		case rapid.IntRange(0, 4).Draw(w.T, "blocked") == 0:
+			s.retry(w.now, StateBlocked, "the port is taken")
+			w.failures++
+		default:
+			s.spawned(w.now)
+		}
+	case s.due(w.now):
+		if s.changed() || s.forced {
+			w.failures = 0
+		}
+		s.start(w.now)
+	}
+}
+
+// decide ends the reading of settings as the loop would.
+func (w *world) decide() {
+	s := w.s
+	outcomes := []string{"replace", "replace", "replace", "invalid", "disabled"}
+	if s.current != nil {
+		outcomes = append(outcomes, "same")
+	}
+	outcome := rapid.SampledFrom(outcomes).Draw(w.T, "settings")
+	current := s.current
+	switch {
+	case !s.willing():
+		s.enter(phaseIdle, w.now)
+	case outcome == "invalid":
+		s.reject(w.now, "bad")
+		if s.current != current {
+			w.Fatal("invalid settings ended a worker")
+		}
+	case outcome == "disabled":
+		s.rest(w.now, StateStopped, "not enabled")
+	case outcome == "same":
+		s.keep(w.now)
+		w.failures = 0
+	default:
+		s.launch(w.now)
+	}
+}
+
+func (w *world) die() {
+	s := w.s
+	all := s.processes()
+	if len(all) == 0 {
+		return
+	}
+	g := rapid.SampledFrom(all).Draw(w.T, "generation")
+	misfit := rapid.Bool().Draw(w.T, "misfit")
+	retired, was := g.stage == stageRetiring, s.current
+	trying := s.trying() && g == s.current
+	if !retired && g.stable(w.now) {
+		w.failures = 0
+	}
+	s.exited(g, w.now, "died", misfit)
+	switch {
+	case g != was && s.current != was:
+		w.Fatal("the death of one generation ended another")
+	case retired || trying:
+	case misfit && s.current == nil && s.state != StateBadConfig:
+		w.Fatalf("refused its settings, but is %s", s.state)
+	case !misfit:
+		full := time.Minute
+		if w.failures < 7 {
+			full = min(full, 500*time.Millisecond<<w.failures)
+		}
+		if wait := s.deadline.Sub(w.now); s.phase != phaseWaiting || wait < full/2 || wait > full {
+			w.Fatalf("waits %v after %d deaths, want %v to %v", wait, w.failures, full/2, full)
+		}
+		w.failures++
+	}
+}
+
+func (w *world) command() {
+	s := w.s
+	hurry := rapid.Bool().Draw(w.T, "now")
+	switch rapid.SampledFrom([]string{"stop", "start", "restart"}).Draw(w.T, "command") {
 	case "stop":
-		if !rapid.Bool().Draw(t, "really") {
-			return
+		s.hold(w.now, hurry)
+		if s.due(w.now.Add(time.Hour)) || s.current != nil || s.next != nil {
+			w.Fatal("goes on after a stop")
 		}
-		hurry := rapid.Bool().Draw(t, "hurry")
-		order := s.stop(c.now, hurry)
-		if s.wanted || (!s.running && s.state != StateStarting && s.state != StateStopped) {
-			t.Fatalf("%s after a stop", s.state)
+	case "start":
+		s.resume(w.now)
+		if s.current == nil && !s.trying() && !s.due(w.now) {
+			w.Fatalf("a start does not act in phase %d", s.phase)
 		}
-		if s.running && s.state != StateDraining && s.ending == endingNone {
-			t.Fatalf("runs on in %s after a stop and the order %d", s.state, order)
-		}
-	case "change":
-		s.seen += "c"
-		if s.wanted && !s.running && s.state != StateStarting && !s.due(c.now) {
-			t.Fatalf("a change does not act in %s", s.state)
+	case "restart":
+		s.restart(w.now, hurry)
+		if s.phase != phaseReading && s.phase != phaseLaunching && !s.due(w.now) {
+			w.Fatalf("a restart does not act in phase %d", s.phase)
 		}
 	}
-	if s.running != (s.generation > 0 && (s.state == StateStarting || s.state == StateReady || s.state == StateDraining)) &&
-		s.state != StateStarting {
-		t.Fatalf("running is %v in %s", s.running, s.state)
+}
+
+// check holds the service against what must always be true.
+func (w *world) check() {
+	s := w.s
+	s.take()
+	if s.current != nil && (s.current.stage != stageReady || s.state != StateReady) {
+		w.Fatalf("current in stage %d, state %s", s.current.stage, s.state)
+	}
+	if s.next != nil && (s.next.stage != stageStarting || s.phase != phaseStarting) {
+		w.Fatalf("next in stage %d, phase %d", s.next.stage, s.phase)
+	}
+	if (s.phase == phaseStarting) != (s.next != nil) {
+		w.Fatalf("phase %d with next %v", s.phase, s.next)
+	}
+	unhurried := 0
+	for _, g := range s.retiring {
+		if g.stage != stageRetiring || g == s.current || g == s.next {
+			w.Fatal("one that retires is not alone in that")
+		}
+		if g.deadline.IsZero() && g.ending != endingKilled {
+			w.Fatal("one retires without a limit")
+		}
+		if g.ending == endingNone {
+			unhurried++
+		}
+	}
+	if unhurried > maxRetiring {
+		w.Fatalf("%d retire at leisure", unhurried)
+	}
+	if state := s.look(); state != s.state {
+		w.Fatalf("shown as %s, is %s", s.state, state)
+	}
+	if s.current == nil && (s.state == StateBackoff || s.state == StateBlocked || s.state == StateBadConfig) && s.reason == "" {
+		w.Fatalf("%s without a reason", s.state)
+	}
+	killed := slices.ContainsFunc(s.processes(), func(g *generation) bool { return g.ending == endingKilled })
+	if s.current == nil && s.willing() && !killed && s.wait(w.now.Add(-time.Hour), 1000*time.Hour) == 1000*time.Hour && !s.due(w.now) &&
+		s.phase != phaseResting && s.phase != phaseSleeping && s.phase != phaseReading && s.phase != phaseLaunching {
+		w.Fatalf("nothing will ever happen in phase %d", s.phase)
+	}
+}
+
+// converge lets everything go well from here on: then the service is as the
+// directory and the commands say.
+func (w *world) converge() {
+	s := w.s
+	s.resume(w.now)
+	s.seen = "the end"
+	for range 10 {
+		w.pass(2 * time.Minute)
+		for _, g := range slices.Clone(s.retiring) {
+			s.exited(g, w.now, "left", false)
+		}
+		s.forgive(w.now)
+		switch {
+		case s.phase == phaseReading:
+			s.read("the end")
+			s.launch(w.now)
+		case s.phase == phaseLaunching:
+			s.spawned(w.now)
+		case s.next != nil && s.next.ending != endingNone:
+			s.exited(s.next, w.now, "killed", false)
+		case s.next != nil:
+			s.ready(s.next, w.now)
+		case s.current != nil && s.current.ending != endingNone:
+			s.exited(s.current, w.now, "killed", false)
+		case s.due(w.now):
+			s.start(w.now)
+		}
+		s.take()
+	}
+	if s.state != StateReady || s.loaded != "the end" || len(s.processes()) != 1 {
+		w.Fatalf("%s (%s) with %d processes and settings %q", s.state, s.reason, len(s.processes()), s.loaded)
+	}
+	s.stop(w.now, false)
+	s.exited(s.retiring[0], w.now, "left", false)
+	if s.state != StateStopped || !s.empty() || s.listens() || s.due(w.now.Add(time.Hour)) {
+		w.Fatalf("%s after the end", s.state)
 	}
 }

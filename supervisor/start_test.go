@@ -130,7 +130,7 @@ func TestClaimsThatCannotBothBeBound(t *testing.T) {
 func TestBindTakesTheAddressAndNoMore(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{"127.0.0.1": "127.0.0.1", "0.0.0.0": "0.0.0.0", "localhost": "127.0.0.1"} {
-		ln, err := bind(t.Context(), claim{host, 0})
+		ln, err := bind(t.Context(), claim{host, 0}, address{})
 		if err != nil {
 			t.Fatal(err)
 		}

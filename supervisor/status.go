@@ -55,9 +55,27 @@ type ProfileStatus struct {
 	// Restarts counts the deaths that nobody asked for.
 	Restarts int   `json:"restarts"`
 	LastExit *Exit `json:"last_exit,omitempty"`
-	// Busy is the number of running turns.
+	// Busy is the number of turns that run in all its workers, Jobs that of their
+	// background jobs.
 	Busy   int     `json:"busy"`
+	Jobs   int     `json:"jobs,omitempty"`
 	Memory *Memory `json:"memory,omitempty"`
+	// Start is when a worker is started: always, on-demand or never.
+	Start string `json:"start"`
+	// Retiring are the workers that finish what they had begun when another one
+	// took their place.
+	Retiring []Retiring `json:"retiring,omitempty"`
+}
+
+// Retiring is a worker that takes nothing new any more.
+type Retiring struct {
+	PID        int       `json:"pid"`
+	Generation int       `json:"generation"`
+	Since      time.Time `json:"since"`
+	// Until is when what it has not finished is cut short.
+	Until time.Time `json:"until"`
+	Busy  int       `json:"busy"`
+	Jobs  int       `json:"jobs,omitempty"`
 }
 
 // Exit is how a worker ended.

@@ -28,6 +28,7 @@ import (
 	"github.com/oklog/run"
 	"golang.org/x/sync/errgroup"
 
+	"hermes/configs"
 	"hermes/profiles"
 	"hermes/supervisor/sandbox"
 )
@@ -70,7 +71,8 @@ type Supervisor struct {
 	children *sandbox.Children
 }
 
-// New returns a Supervisor. It does nothing before Run is called. A process should
+// New returns a Supervisor with the times that the home's own settings ask for. It
+// does nothing before Run is called. A process should
 // run one at a time, and start no other children meanwhile: what it finds beside
 // its workers, it takes for something that a dead worker left behind.
 func New(opts Options) *Supervisor {
@@ -80,16 +82,27 @@ func New(opts Options) *Supervisor {
 	if opts.Out == nil {
 		opts.Out = io.Discard
 	}
-	return &Supervisor{
-		opts: opts, limits: defaultLimits(), parallel: 2 * runtime.NumCPU(), children: new(sandbox.Children),
+	c := homeSettings(opts)
+	parallel := c.SpawnParallel
+	if parallel == 0 {
+		parallel = 2 * runtime.NumCPU()
 	}
+	return &Supervisor{opts: opts, limits: limitsOf(c), parallel: parallel, children: new(sandbox.Children)}
 }
 
-func defaultLimits() limits {
+// homeSettings is what the home says of supervision. What does not validate there
+// has its usual value, and is reported where the default profile is served.
+func homeSettings(opts Options) configs.Supervisor {
+	home := profiles.Profile{Name: profiles.Default, Dir: opts.Home.Dir()}
+	loaded, _ := home.Load(opts.Environ, opts.Overrides)
+	return loaded.Config.Supervisor
+}
+
+func limitsOf(c configs.Supervisor) limits {
 	return limits{
-		start: 30 * time.Second, silence: 30 * time.Second, dump: 5 * time.Second,
-		hurry: 2 * time.Second, grace: 5 * time.Second, stable: time.Minute,
-		backoff: backoff{base: 500 * time.Millisecond, most: time.Minute, random: rand.Float64},
+		start: c.StartTimeout, silence: c.HeartbeatTimeout, dump: c.DumpTimeout,
+		hurry: 2 * time.Second, grace: 5 * time.Second, stable: c.BackoffReset, reload: c.ReloadDrain,
+		backoff: backoff{base: c.BackoffBase, most: max(c.BackoffCap, c.BackoffBase), random: rand.Float64},
 	}
 }
 
@@ -109,6 +122,10 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	f := s.fleet(words)
 	f.manager = findManager(s.opts.Environ, s.opts.Log)
 	defer f.manager.close()
+	if f.waker, err = newWaker(func(m *member) { f.post(m.wake) }); err != nil {
+		return err
+	}
+	defer f.waker.close()
 	defer f.closeOutputs()
 	if err := s.gather(ctx, f); err != nil {
 		return err
@@ -130,6 +147,8 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	socket := control{
 		status: func(ctx context.Context) (Status, error) { return s.status(ctx, f, began) },
 		stop:   func(now bool) { f.post(func() { f.stop(now) }) },
+		reload: f.reload,
+		act:    f.act,
 		log:    f.log,
 	}
 	server := socket.server()
@@ -226,20 +245,22 @@ func (s *Supervisor) lease(ctx context.Context) (*lease, error) {
 
 func (s *Supervisor) fleet(words *teller) *fleet {
 	all := s.opts.Profiles == nil
-	w := watcher{home: s.opts.Home, all: all}
+	log := words.logger(s.opts.Log)
+	w := watcher{home: s.opts.Home, all: all, log: log}
 	return &fleet{
 		watcher:  w,
 		limits:   s.limits,
 		several:  s.only() == "",
 		parallel: s.parallel,
-		log:      words.logger(s.opts.Log),
+		log:      log,
 		say:      words.writer(s.opts.Out),
 		load: func(p profiles.Profile) settings {
 			before := w.fingerprint(p) // a change in between is seen later
 			loaded, err := p.Load(s.opts.Environ, s.opts.Overrides)
-			return settings{loaded: loaded, err: err, print: before}
+			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
 		spawn: spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		look:  make(chan struct{}, 1),
 		inbox: make(chan func()),
 		done:  make(chan struct{}),
 	}

@@ -2,8 +2,10 @@ package supervisor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -42,7 +46,10 @@ func runGateway(home string) int {
 	if err != nil {
 		return 1
 	}
-	s := New(Options{Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout})
+	s := New(Options{
+		Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout,
+		Overrides: map[string]string{"supervisor.start": "always"},
+	})
 	if err := s.Run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -59,10 +66,32 @@ func runGateway(home string) int {
 //	/once     sends "begun", and "done" when the file "go" is there
 //	/linger   starts a process that leaves the group, and names its pid
 //	/born     what the worker was born with
+//	/told     the model that it was told of, and what it was told since
+//	/job      reports a background job until the file "go" is there
 type scripted struct {
 	start handoff.Start
 	child *handoff.Child
 	born  string
+	live  atomic.Pointer[handoff.Live]
+	jobs  sync.WaitGroup
+	fresh sync.Map // connections that have not sent a request
+}
+
+func (w *scripted) track(conn net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		w.fresh.Store(conn, true)
+		return
+	}
+	w.fresh.Delete(conn)
+}
+
+// unread reports whether a request may be under way that has not been read.
+func (w *scripted) unread() (some bool) {
+	w.fresh.Range(func(any, any) bool {
+		some = true
+		return false
+	})
+	return some
 }
 
 func runWorker() int {
@@ -75,7 +104,10 @@ func runWorker() int {
 	if sandbox.BecomeSubreaper() != nil {
 		return 1
 	}
-	w := scripted{start: start, child: child, born: born}
+	w := &scripted{start: start, child: child, born: born}
+	live := start.Live()
+	w.live.Store(&live)
+	child.Apply(func(l handoff.Live) { w.live.Store(&l) })
 	script, _ := os.ReadFile(filepath.Join(start.Paths.Profile, "script"))
 	if code, end := w.begin(strings.TrimSpace(string(script))); end {
 		return code
@@ -96,9 +128,17 @@ func runWorker() int {
 	mux.HandleFunc("/slow", w.slow)
 	mux.HandleFunc("/once", w.once)
 	mux.HandleFunc("/linger", w.linger)
+	mux.HandleFunc("/told", func(rw http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(rw, "%s %v", start.Model.Model, w.live.Load().MaxConcurrentRuns)
+	})
+	mux.HandleFunc("/job", func(http.ResponseWriter, *http.Request) { go w.job() })
 	mux.HandleFunc("/born", func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, w.born) })
-	server := &http.Server{Handler: mux}
-	go server.Serve(ln)
+	server := &http.Server{Handler: mux, ConnState: w.track}
+	accepted := make(chan struct{}) // closed when nothing is accepted any more
+	go func() {
+		defer close(accepted)
+		server.Serve(ln)
+	}()
 	if child.Ready() != nil {
 		return 4
 	}
@@ -106,20 +146,32 @@ func runWorker() int {
 	if string(script) == "stubborn" {
 		<-time.After(time.Hour)
 	}
-	ctx, cancel = context.WithTimeout(ctx, start.API.DrainTimeout)
+	ctx, cancel = context.WithTimeout(ctx, cmp.Or(child.DrainLimit(), start.API.DrainTimeout))
 	defer cancel()
 	go func() {
 		<-child.Hurry()
 		cancel()
 	}()
+	// In the order of a real worker: Shutdown alone drops requests that it has read.
+	ln.Close()
+	<-accepted
+	child.Closed()
+	for w.unread() {
+		<-time.After(time.Millisecond)
+	}
 	if server.Shutdown(ctx) != nil {
 		return 5
+	}
+	select {
+	case <-child.Hasty():
+	default:
+		w.jobs.Wait()
 	}
 	return 0
 }
 
 // begin does what the script says and reports whether the worker ends with it.
-func (w scripted) begin(script string) (code int, end bool) {
+func (w *scripted) begin(script string) (code int, end bool) {
 	word, rest, _ := strings.Cut(script, " ")
 	switch word {
 	case "exit":
@@ -152,9 +204,23 @@ func (w scripted) begin(script string) (code int, end bool) {
 	return 0, false
 }
 
-func (w scripted) slow(rw http.ResponseWriter, r *http.Request) {
-	w.child.Busy(1)
-	defer w.child.Busy(0)
+// job is a background job.
+func (w *scripted) job() {
+	w.jobs.Add(1)
+	defer w.jobs.Done()
+	w.child.Busy(0, 1)
+	for {
+		if _, err := os.Stat(filepath.Join(w.start.Paths.Profile, "go")); err == nil {
+			break
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	w.child.Busy(0, 0)
+}
+
+func (w *scripted) slow(rw http.ResponseWriter, r *http.Request) {
+	w.child.Busy(1, 0)
+	defer w.child.Busy(0, 0)
 	for {
 		fmt.Fprint(rw, "tick ")
 		http.NewResponseController(rw).Flush()
@@ -168,7 +234,7 @@ func (w scripted) slow(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (w scripted) once(rw http.ResponseWriter, _ *http.Request) {
+func (w *scripted) once(rw http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(rw, "begun ")
 	http.NewResponseController(rw).Flush()
 	for {
@@ -182,7 +248,7 @@ func (w scripted) once(rw http.ResponseWriter, _ *http.Request) {
 
 // linger starts a process whose parent dies at once and whose session is its
 // own: the group of the worker does not hold it, and it holds the log's pipe.
-func (scripted) linger(rw http.ResponseWriter, _ *http.Request) {
+func (*scripted) linger(rw http.ResponseWriter, _ *http.Request) {
 	cmd := exec.Command("setsid", "sh", "-c", `"$0" linger >&2 & echo $!`, os.Args[0])
 	cmd.Stderr = os.Stderr
 	pid, err := cmd.Output()

@@ -189,7 +189,7 @@ func TestMCP(ctx context.Context, start handoff.Start, name, version string, log
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)
 		}
 	}
-	servers := w.newMCP(newRedactor(start.Redact)) //nolint:contextcheck // it lives until Close
+	servers := w.newMCP(newRedactor(start.Redact).text) //nolint:contextcheck // it lives until Close
 	if servers == nil {
 		return MCPServer{}, errors.New("there is no such server")
 	}

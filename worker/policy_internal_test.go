@@ -18,7 +18,7 @@ func TestAuditIsCleanAndBounded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := store.Open(path, store.Options{})
 	defer s.Close()
-	keep := audit(s, newRedactor([]string{"sesame-open-now"}))
+	keep := audit(s, newRedactor([]string{"sesame-open-now"}).text)
 	verdict := policy.Verdict{Denied: true, Class: policy.Power, Rule: "x", Setting: "agent.deny"}
 	for _, command := range []string{"curl -H 'Authorization: sesame-open-now' x", strings.Repeat("größe ", 2000)} {
 		d := tools.Decision{Turn: tools.Turn{RunID: "r"}, CallID: "c", Tool: "terminal", Command: command, Verdict: verdict}

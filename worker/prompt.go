@@ -50,7 +50,7 @@ func NewPrompt(start handoff.Start) (prompt Prompt, err error) {
 		defer w.mcp.Close()
 	}
 	remembered, library := w.kept()
-	opts := w.toolOptions(remembered, library, newRedactor(start.Redact))
+	opts := w.toolOptions(remembered, library, newRedactor(start.Redact).text)
 	// The tools make their directories, and the jobs would be read.
 	dir, err := os.MkdirTemp("", "hermes-prompt-")
 	if err != nil {

@@ -10,6 +10,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/oklog/run"
@@ -82,6 +84,7 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	defer w.close()
+	opts.Child.Apply(w.apply)
 
 	var group run.Group
 	{ // The control socket: beats, and the supervisor's wishes.
@@ -133,6 +136,9 @@ type worker struct {
 	idle    *idle
 	// adopting are the calls of adopt that have not ended.
 	adopting sync.WaitGroup
+	redact   *redactor
+	load     load
+	drain    atomic.Int64 // the drain timeout, nanoseconds
 	// broken is closed when the database cannot be used any more.
 	broken chan struct{}
 }
@@ -140,7 +146,10 @@ type worker struct {
 func build(opts Options) (*worker, error) {
 	start := opts.Start
 	w := &worker{opts: opts, office: office.New(), broken: make(chan struct{})}
-	redact := newRedactor(start.Redact)
+	w.redact = newRedactor(start.Redact)
+	w.drain.Store(int64(start.API.DrainTimeout))
+	w.load.tell = w.busy
+	redact := w.redact.text
 	w.store = store.Open(start.Paths.Database, store.Options{
 		Log: opts.Log, Recover: true,
 		SettleResponse: api.SettleResponse(redact, time.Now), SettleAnswer: api.SettleAnswer,
@@ -179,35 +188,27 @@ func build(opts Options) (*worker, error) {
 		Redact:        redact,
 		Log:           opts.Log,
 	})
-	limits := api.Limits{
-		TurnsPerMinute: start.Limits.TurnsPerMinute,
-		TokensPerDay:   start.Limits.TokensPerDay,
-		Ledger:         w.store,
-	}
 	w.server = api.New(api.Options{
-		Agent:             turns,
-		ModelName:         start.API.ModelName,
-		KeySHA256:         start.API.KeySHA256,
-		Address:           start.API.Address,
-		CORSOrigins:       start.API.CORSOrigins,
-		MaxBodyBytes:      start.API.MaxBodyBytes,
-		MaxConcurrentRuns: start.API.MaxConcurrentRuns,
-		Limits:            limits,
-		OnDisconnect:      start.API.OnDisconnect,
-		Transcripts:       transcripts{w.store},
-		Store:             w.store,
-		StoredResponses:   start.API.StoredResponses,
-		ToolItems:         start.API.ToolItems,
-		ReadPDF:           w.pdfReader(),
-		ReadDocument:      w.readDocument,
-		ToolProgress:      start.ToolProgress,
-		Streaming:         start.Model.Streaming,
-		Tools:             toolNames(w.tools),
-		Version:           opts.Version,
-		Health:            w.health,
-		Redact:            redact,
-		OnBusy:            w.busy,
-		Log:               opts.Log,
+		Settings:        settingsOf(start.Live()),
+		Agent:           turns,
+		ModelName:       start.API.ModelName,
+		Address:         start.API.Address,
+		MaxBodyBytes:    start.API.MaxBodyBytes,
+		Ledger:          w.store,
+		Transcripts:     transcripts{w.store},
+		Store:           w.store,
+		StoredResponses: start.API.StoredResponses,
+		ToolItems:       start.API.ToolItems,
+		ReadPDF:         w.pdfReader(),
+		ReadDocument:    w.readDocument,
+		Streaming:       start.Model.Streaming,
+		Tools:           toolNames(w.tools),
+		Version:         opts.Version,
+		Health:          w.health,
+		Redact:          redact,
+		OnBusy:          w.load.setTurns,
+		OnClosed:        w.closed,
+		Log:             opts.Log,
 	})
 	return w, nil
 }
@@ -237,6 +238,7 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 		Sessions:        sessions{w.store},
 		Tasks:           w.store,
 		Jobs:            jobs{w.store},
+		OnJobs:          w.load.setJobs,
 		Policy:          PolicyOptions(w.opts.Start.Agent, w.opts.Start.Paths.Profile),
 		Audit:           audit(w.store, redact),
 		Profile:         adminName(w.opts.Start.Profile),
@@ -284,7 +286,7 @@ const brokenDrain = 5 * time.Second
 var errBroken = errors.New("a commit to the database went wrong; the worker has to be started anew")
 
 // serve answers requests until a drain is asked for, then finishes what runs
-// within the drain timeout, or at once when the supervisor is in a hurry.
+// within the time that there is, or at once when the supervisor is in a hurry.
 func (w *worker) serve(ctx context.Context) error {
 	serving, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -299,29 +301,51 @@ func (w *worker) serve(ctx context.Context) error {
 		return errors.Join(errBroken, w.server.Drain(deadline), <-served)
 	case <-w.opts.Child.Draining():
 	}
-	timeout := w.opts.Start.API.DrainTimeout
+	timeout := cmp.Or(w.opts.Child.DrainLimit(), time.Duration(w.drain.Load()))
 	w.opts.Log.Info("drain begins", "timeout", timeout.String())
 	deadline, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	hurried := make(chan struct{})
-	go func() {
-		defer close(hurried)
-		select {
-		case <-w.opts.Child.Hurry():
-			cancel()
-		case <-deadline.Done():
-		}
-	}()
-	err := w.server.Drain(deadline)
-	cancel()
-	<-hurried
+	hurry, stop := endedBy(deadline, w.opts.Child.Hurry())
+	defer stop()
+	err := w.server.Drain(hurry)
+	// Nothing new begins from here on. Jobs are waited for by a worker that was
+	// replaced, not by one that is stopped.
+	hasty, stop := endedBy(hurry, w.opts.Child.Hasty())
+	defer stop()
+	w.load.jobsDone(hasty)
 	w.opts.Log.Info("drain ended")
 	return errors.Join(err, <-served)
 }
 
-// busy is told how many turns run, whenever that changes.
-func (w *worker) busy(turns int) {
-	if err := w.opts.Child.Busy(turns); err != nil {
+// endedBy returns a context that ends when over is closed, too. Stop gives back what
+// it holds.
+func endedBy(ctx context.Context, over <-chan struct{}) (limited context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-over:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		cancel()
+		<-ended
+	}
+}
+
+// closed is called when no connection is accepted any more.
+func (w *worker) closed() {
+	if err := w.opts.Child.Closed(); err != nil {
+		w.opts.Log.Debug("closed was not heard", "error", err)
+	}
+}
+
+// busy is told how much work there is, whenever that changes.
+func (w *worker) busy(turns, jobs int) {
+	if err := w.opts.Child.Busy(turns, jobs); err != nil {
 		w.opts.Log.Debug("busy was not heard", "error", err)
 	}
 	w.idle.busy(turns)

@@ -39,7 +39,7 @@ func TestIdleTidiesOnceAfterTheLastTurn(t *testing.T) {
 
 func TestRedactorTakesWholeSecretsOut(t *testing.T) {
 	t.Parallel()
-	redact := newRedactor([]string{"sk-abcdefgh", "sk-abcdefgh-long", "short"})
+	redact := newRedactor([]string{"sk-abcdefgh", "sk-abcdefgh-long", "short"}).text
 	for _, test := range []struct{ name, in, want string }{
 		{"in the middle", "key=sk-abcdefgh;", "key=[redacted];"},
 		{"the longer one whole", "sk-abcdefgh-long", "[redacted]"},

@@ -196,7 +196,7 @@ func TestChatExplainsRefusals(t *testing.T) {
 		body   string
 		want   []string
 	}{
-		{"wrong key", 401, `{"error":{"message":"bad key","type":"t","param":null,"code":"invalid_api_key"}}`, []string{"alice", "401", "started again"}},
+		{"wrong key", 401, `{"error":{"message":"bad key","type":"t","param":null,"code":"invalid_api_key"}}`, []string{"alice", "401", "gateway reload"}},
 		{"busy", 429, `{"error":{"message":"too many turns","type":"t","param":null,"code":null}}`, []string{"too many turns", "429", "in 7 s"}},
 		{"upstream", 502, `{"error":{"message":"the model is gone","type":"t","param":null,"code":null}}`, []string{"the model is gone", "502"}},
 		{"not hermes", 404, "<html>", []string{"404 Not Found"}},

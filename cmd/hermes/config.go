@@ -134,7 +134,8 @@ func (a *app) effect(profile profiles.Profile, change configs.Change) {
 		a.errorf("%s", change.Shadowed)
 	}
 	if pid, served := profile.Holder(); served && !change.Unchanged {
-		a.eprintf("The gateway with pid %d serves profile %s; the change takes effect when it is started again.\n", pid, profile.Name)
+		a.eprintf("The gateway with pid %d serves profile %s; the change takes effect within a second; wait for it with: %s\n",
+			pid, profile.Name, a.command("gateway", "reload"))
 	}
 }
 

@@ -73,7 +73,7 @@ func (c *conversation) served(ctx context.Context) (configs.APIServer, error) {
 	switch {
 	case !found || status.State == supervisor.StateStopped && !c.server.Enabled:
 		return c.server, c.unserved("no running gateway serves it")
-	case status.State != supervisor.StateReady:
+	case status.State != supervisor.StateReady && status.State != supervisor.StateSleeping:
 		return c.server, c.notReady(status)
 	case status.URL == "":
 		return c.server, nil
@@ -208,8 +208,8 @@ func (c *conversation) refused(response *http.Response) error {
 	}
 	switch response.StatusCode {
 	case http.StatusUnauthorized:
-		return fmt.Errorf("the API of %s refused the key in its settings (401): if the key was changed, the gateway has to be started again; if not, another program listens on %s",
-			c.profile.Name, baseURL(c.server))
+		return fmt.Errorf("the API of %s refused the key in its settings (401): if the key was changed just now, wait for it with: %s; if not, another program listens on %s",
+			c.profile.Name, c.command("gateway", "reload"), baseURL(c.server))
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil {
 			return fmt.Errorf("%s (%d); try again in %d s", message, response.StatusCode, seconds)

@@ -70,10 +70,10 @@ func TestPDFsReachTheModelAsText(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	worker := processes(t, filepath.Dir(m.home))
 	if status, body := alice.sendPDF(t, "q3.pdf", report("/Size 6")); status != http.StatusOK {
 		t.Fatalf("got %d %s\n%s", status, body, g.printed())
 	}
+	worker := processes(t, filepath.Dir(m.home)) // which the first request has started
 	calls := m.upstream.Calls()
 	if got := calls[len(calls)-1].LastUser(); !strings.Contains(got, "<file name=\"q3.pdf\" type=\"application/pdf\">\nQuarterly report\n</file>") {
 		t.Errorf("the model was asked %q", got)

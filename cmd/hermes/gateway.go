@@ -35,10 +35,14 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 		Example: `  hermes gateway --all
   hermes -p alice gateway
   hermes gateway status
+  hermes gateway restart alice
   hermes gateway stop`,
 	},
 		newGatewayStatusCmd(a),
+		newGatewayReloadCmd(a),
+		newGatewayStartCmd(a),
 		newGatewayStopCmd(a),
+		newGatewayRestartCmd(a),
 		newGatewayListCmd(a),
 		newGatewayLogsCmd(a),
 	)

@@ -61,7 +61,7 @@ func gatewayListRun(ctx context.Context, opts *gatewayListOptions) error {
 		ready := 0
 		for _, status := range gateway.Profiles {
 			entry.Profiles = append(entry.Profiles, status.Name)
-			if status.State == supervisor.StateReady {
+			if status.State == supervisor.StateReady || status.State == supervisor.StateSleeping {
 				ready++
 			}
 		}

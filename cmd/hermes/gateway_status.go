@@ -27,7 +27,8 @@ func newGatewayStatusCmd(a *app) *cobra.Command {
 		Long: `Say how each profile of the running gateways stands; with -p only that one.
 
 With --check nothing is printed unless something is wrong: the exit code is 0
-only when a gateway runs and every profile that it serves is ready.`,
+only when a gateway runs and every profile that it serves is ready, or sleeps
+until its first connection.`,
 		Example: `  hermes gateway status
   hermes gateway status --json
   hermes gateway status --check          # for health checks`,
@@ -127,9 +128,15 @@ func (opts *gatewayStatusOptions) wrong(list []running, name profiles.Name) erro
 	return nil
 }
 
-// healthy reports whether the profile is served, or is not meant to be.
+// healthy reports whether the profile is served, or is not meant to be: in a gateway
+// that goes on, only such a one drains.
 func healthy(status supervisor.ProfileStatus) bool {
-	return status.State == supervisor.StateReady || status.State == supervisor.StateStopped
+	switch status.State {
+	case supervisor.StateReady, supervisor.StateSleeping, supervisor.StateDraining, supervisor.StateStopped:
+		return true
+	default:
+		return false
+	}
 }
 
 func (opts *gatewayStatusOptions) printStatus(list []running) {
@@ -147,7 +154,7 @@ func (opts *gatewayStatusOptions) printStatus(list []running) {
 
 func stateStyle(state supervisor.State) style {
 	switch state {
-	case supervisor.StateReady:
+	case supervisor.StateReady, supervisor.StateSleeping:
 		return green
 	case supervisor.StateBackoff, supervisor.StateBadConfig, supervisor.StateBlocked, stateHung:
 		return red

@@ -14,20 +14,32 @@ import (
 
 type gatewayStopOptions struct {
 	*app
-	now bool
+	now  bool
+	json bool
 }
 
 func newGatewayStopCmd(a *app) *cobra.Command {
 	opts := &gatewayStopOptions{app: a}
 	cmd := &cobra.Command{
-		Use:   "stop",
-		Short: "Stop the running gateways",
+		Use:   "stop [NAME...]",
+		Short: "Stop the running gateways, or the workers of profiles",
 		Long: `Stop every gateway of this home, or with -p the one of that profile, and wait
-until it is gone. Running turns are finished first; --now ends them.`,
-		Example: "  hermes gateway stop\n  hermes -p alice gateway stop\n  hermes gateway stop --now",
-		Args:    words(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return gatewayStopRun(cmd.Context(), opts) },
+until it is gone. With names, stop only the workers of these profiles: they stay
+stopped until "gateway start NAME" or the next start of the gateway. Running
+turns are finished first; --now ends them.`,
+		Example: "  hermes gateway stop\n  hermes -p alice gateway stop\n  hermes gateway stop --now\n  hermes gateway stop alice bob",
+		Args:    words("[NAME...]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return gatewayActRun(cmd.Context(), &gatewayActOptions{
+					app: a, action: supervisor.ActionStop, names: args, now: opts.now, json: opts.json,
+				})
+			}
+			return gatewayStopRun(cmd.Context(), opts)
+		},
+		ValidArgsFunction: a.completeProfiles,
 	}
+	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&opts.now, "now", false, "end running turns instead of waiting for them")
 	return cmd
 }
@@ -59,6 +71,9 @@ func gatewayStopRun(ctx context.Context, opts *gatewayStopOptions) error {
 		failed = errors.Join(failed, <-stopped)
 	}
 	end()
+	if opts.json {
+		return errors.Join(failed, opts.printStopped(list))
+	}
 	if failed != nil && !slices.ContainsFunc(list, func(gateway running) bool { return gateway.hung != nil }) {
 		return failed
 	}
@@ -69,6 +84,22 @@ func gatewayStopRun(ctx context.Context, opts *gatewayStopOptions) error {
 		opts.printf("The gateway of %s (pid %d) is stopped.\n", gateway.client.Name(), gateway.PID)
 	}
 	return failed
+}
+
+// stoppedEntry is what a program is told of a gateway that was stopped.
+type stoppedEntry struct {
+	Serves string `json:"serves"` // all, or a profile's name
+	PID    int    `json:"pid"`
+}
+
+func (opts *gatewayStopOptions) printStopped(list []running) error {
+	entries := make([]stoppedEntry, 0, len(list))
+	for _, gateway := range list {
+		if gateway.hung == nil {
+			entries = append(entries, stoppedEntry{gateway.client.Name(), gateway.PID})
+		}
+	}
+	return opts.printJSON(entries)
 }
 
 // chosen is the gateways to stop.
@@ -95,8 +126,8 @@ func (opts *gatewayStopOptions) chosen(home profiles.Home, list []running) ([]ru
 	case len(list) == 0:
 		return nil, fmt.Errorf("no running gateway serves profile %s", name)
 	case len(own) == 0:
-		return nil, fmt.Errorf("profile %s is served by the gateway for all profiles (pid %d); stop that with: %s, and to leave only %s out when it starts again: %s",
-			name, list[0].PID, opts.command("gateway", "stop"), name, opts.command("-p", string(name), "config", "set", "API_SERVER_ENABLED", "false"))
+		return nil, fmt.Errorf("profile %s is served by the gateway for all profiles (pid %d); stop that with: %s, or only this profile with: %s",
+			name, list[0].PID, opts.command("gateway", "stop"), opts.command("gateway", "stop", string(name)))
 	default:
 		return own, nil
 	}

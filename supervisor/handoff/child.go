@@ -36,13 +36,19 @@ type Child struct {
 
 	writing sync.Mutex // held while a message is written
 
-	busy    atomic.Int64
+	busy    atomic.Pointer[load]
 	changed chan struct{} // has room for one: busy was stored
 	gone    atomic.Bool   // the parent cannot be reached any more
 
-	draining, hurry         chan struct{}
-	drainingOnce, hurryOnce sync.Once
+	draining, hasty, hurry             chan struct{}
+	drainingOnce, hastyOnce, hurryOnce sync.Once
+
+	limit atomic.Int64 // of the drain, nanoseconds
+	apply func(Live)
 }
+
+// load is how much work there is.
+type load struct{ turns, jobs int }
 
 // Accept takes over what the parent left to this process: the control socket,
 // the listener, the lock, and the Start that is waiting on the socket. It must be
@@ -86,14 +92,18 @@ func accept(control, listener *os.File) (*Child, Start, net.Listener, error) {
 }
 
 func newChild(conn net.Conn, every time.Duration) *Child {
-	return &Child{
+	c := &Child{
 		conn:     conn,
 		messages: NewDecoder(conn),
 		every:    every,
 		changed:  make(chan struct{}, 1),
 		draining: make(chan struct{}),
+		hasty:    make(chan struct{}),
 		hurry:    make(chan struct{}),
+		apply:    func(Live) {},
 	}
+	c.busy.Store(&load{})
+	return c
 }
 
 // begin waits for the first message.
@@ -117,11 +127,14 @@ func (c *Child) begin() (Start, error) {
 // Ready tells the parent that requests are being served.
 func (c *Child) Ready() error { return c.send(Message{Kind: KindReady}) }
 
-// Busy tells the parent how many turns are running. It never waits: the number
-// is sent by Run, and of several that follow each other closely only the last
-// may be. It returns an error when the parent is gone.
-func (c *Child) Busy(n int) error {
-	c.busy.Store(int64(n))
+// Closed tells the parent that no connection is accepted any more.
+func (c *Child) Closed() error { return c.send(Message{Kind: KindClosed}) }
+
+// Busy tells the parent how many turns are running, and how many background jobs.
+// It never waits: the numbers are sent by Run, and of several that follow each
+// other closely only the last may be. It returns an error when the parent is gone.
+func (c *Child) Busy(turns, jobs int) error {
+	c.busy.Store(&load{turns, jobs})
 	select {
 	case c.changed <- struct{}{}:
 	default: // Run has yet to send, and will send the number just stored
@@ -136,6 +149,18 @@ func (c *Child) Busy(n int) error {
 // gone: take no new requests, finish those that run within the drain timeout,
 // and leave.
 func (c *Child) Draining() <-chan struct{} { return c.draining }
+
+// DrainLimit is how long the drain may take that the parent has asked for, or 0
+// when that is left to the child's own drain timeout.
+func (c *Child) DrainLimit() time.Duration { return time.Duration(c.limit.Load()) }
+
+// Apply sets what is called, in Run, with live settings that the parent sends. When
+// it has returned, the parent is told so. It must be called before Run.
+func (c *Child) Apply(apply func(Live)) { c.apply = apply }
+
+// Hasty is closed when a drain is not to wait for background jobs, which is
+// usual.
+func (c *Child) Hasty() <-chan struct{} { return c.hasty }
 
 // Hurry is closed when the parent wants it over at once.
 func (c *Child) Hurry() <-chan struct{} { return c.hurry }
@@ -160,17 +185,21 @@ func (c *Child) Run(ctx context.Context) error {
 				return nil // the deadline above is how ctx ends the reading
 			}
 			c.gone.Store(true)
-			c.drain()
+			c.drain(true)
 			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
 				return nil
 			}
 			return fmt.Errorf("read from supervisor: %w", err)
 		}
 		switch m.Kind {
+		case KindSettings:
+			c.apply(*m.Live)
+			_ = c.send(Message{Kind: KindApplied, Revision: m.Revision}) // a parent that is gone needs no answer
 		case KindDrain:
-			c.drain()
+			c.limit.Store(int64(m.Limit))
+			c.drain(!m.Patient)
 		case KindStop:
-			c.drain()
+			c.drain(true)
 			c.hurryOnce.Do(func() { close(c.hurry) })
 		default: // of a newer supervisor
 		}
@@ -187,7 +216,7 @@ func (c *Child) Close() error { return c.conn.Close() }
 func (c *Child) beat(ctx context.Context) {
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
-	var told int64
+	var told load
 	for {
 		beat := false
 		select {
@@ -197,9 +226,9 @@ func (c *Child) beat(ctx context.Context) {
 		case <-ticker.C:
 			beat = true
 		}
-		if n := c.busy.Load(); n != told {
-			if c.send(Message{Kind: KindBusy, Busy: int(n)}) == nil {
-				told = n
+		if now := *c.busy.Load(); now != told {
+			if c.send(Message{Kind: KindBusy, Busy: now.turns, Jobs: now.jobs}) == nil {
+				told = now
 			}
 		}
 		if beat {
@@ -208,7 +237,12 @@ func (c *Child) beat(ctx context.Context) {
 	}
 }
 
-func (c *Child) drain() { c.drainingOnce.Do(func() { close(c.draining) }) }
+func (c *Child) drain(hasty bool) {
+	c.drainingOnce.Do(func() { close(c.draining) })
+	if hasty {
+		c.hastyOnce.Do(func() { close(c.hasty) })
+	}
+}
 
 // send writes one message. Messages of a child are far smaller than the socket's
 // buffer, so a write that hits the deadline has written nothing.

@@ -11,15 +11,18 @@
 // connection to the outside. Over the control socket run JSON
 // messages, one a line. The parent speaks first:
 //
-//	start   everything that the child needs to know, a Start
-//	drain   take no new requests, finish what runs, leave
-//	stop    leave at once
+//	start     everything that the child needs to know, a Start
+//	settings  the part of it that can change while the child serves, a Live
+//	drain     take no new requests, finish what runs within a limit, leave
+//	stop      leave at once
 //
 // and the child answers:
 //
-//	ready   requests are being served
-//	busy    how many turns are running, whenever the number has changed
-//	beat    every BeatEvery, from the child's own loop
+//	ready     requests are being served
+//	applied   the settings of that revision are in effect
+//	closed    no connection is accepted any more
+//	busy      how much work runs, whenever the number has changed
+//	beat      every BeatEvery, from the child's own loop
 //
 // End of file on the control socket means to a child that its parent is gone,
 // which counts as a drain. To a parent it means nothing: a child is gone when

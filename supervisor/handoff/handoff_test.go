@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -159,7 +160,7 @@ func TestBusyNeverWaitsAndSendsTheNewest(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t bubble) {
 		for n := range 100 { // nobody reads yet
-			if err := t.child.Busy(n + 1); err != nil {
+			if err := t.child.Busy(n+1, n); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -170,7 +171,9 @@ func TestBusyNeverWaitsAndSendsTheNewest(t *testing.T) {
 				t.Fatal(err)
 			}
 			if m.Kind == KindBusy {
-				last = m.Busy
+				if last = m.Busy; m.Jobs != last-1 {
+					t.Errorf("%d turns come with %d jobs", last, m.Jobs)
+				}
 			}
 		}
 	})
@@ -180,14 +183,20 @@ func TestChildHearsDrainAndStop(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t bubble) {
 		fmt.Fprintln(t.supervisor, `{"kind":"something new"}`)
-		fmt.Fprintln(t.supervisor, `{"kind":"drain"}`)
+		fmt.Fprintln(t.supervisor, `{"kind":"drain","limit":900000000000,"patient":true}`)
 		<-t.child.Draining()
+		if got := t.child.DrainLimit(); got != 15*time.Minute {
+			t.Errorf("limit of the drain is %v", got)
+		}
 		select {
+		case <-t.child.Hasty():
+			t.Error("a patient drain leaves the jobs alone")
 		case <-t.child.Hurry():
 			t.Error("a drain hurried the child")
 		default:
 		}
 		fmt.Fprintln(t.supervisor, `{"kind":"drain"}`)
+		<-t.child.Hasty()
 		fmt.Fprintln(t.supervisor, `{"kind":"stop"}`)
 		<-t.child.Hurry()
 	})
@@ -212,7 +221,7 @@ func TestLostParentIsADrain(t *testing.T) {
 				t.Errorf("run returned %v", err)
 			}
 			<-child.Draining()
-			if child.Busy(1) == nil {
+			if child.Busy(1, 0) == nil {
 				t.Error("Busy does not tell that the parent is gone")
 			}
 		})
@@ -299,4 +308,62 @@ func FuzzDecoder(f *testing.F) {
 		}
 		t.Fatal("more messages than bytes")
 	})
+}
+
+func TestChildTakesSettingsOverAndSaysSo(t *testing.T) {
+	t.Parallel()
+	var got []Live
+	ours, theirs := net.Pipe()
+	child := newChild(theirs, time.Hour)
+	child.Apply(func(l Live) { got = append(got, l) })
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- child.Run(ctx) }()
+	want := Live{KeySHA256: "abc", MaxConcurrentRuns: 3, Limits: Limits{TokensPerDay: 7}, Redact: []string{"secret"}}
+	if err := Encode(ours, Message{Kind: KindSettings, Live: &want, Revision: 2}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := NewDecoder(ours).Decode()
+	if err != nil || m.Kind != KindApplied || m.Revision != 2 {
+		t.Errorf("the answer is %+v, %v", m, err)
+	}
+	if len(got) != 1 || !got[0].Equal(want) || strings.Contains(fmt.Sprintf("%v %+v %#v", got, got, got), "secret") {
+		t.Errorf("settings are %v", got)
+	}
+	cancel()
+	ours.Close()
+	<-done
+}
+
+// TestEveryFieldOfLiveIsTakenFromAStart fails when a field is added to Live that
+// its two methods do not know.
+func TestEveryFieldOfLiveIsTakenFromAStart(t *testing.T) {
+	t.Parallel()
+	var full Live
+	fields := reflect.ValueOf(&full).Elem()
+	for _, f := range fields.Fields() {
+		switch f.Kind() {
+		case reflect.String:
+			f.SetString("x")
+		case reflect.Int, reflect.Int64:
+			f.SetInt(1)
+		case reflect.Slice:
+			f.Set(reflect.ValueOf([]string{"x"}))
+		case reflect.Struct:
+			f.Field(0).SetInt(1)
+		default:
+			t.Fatalf("a field of kind %s", f.Kind())
+		}
+	}
+	start := Start{Profile: "alice"}.With(full)
+	if !start.Live().Equal(full) {
+		t.Errorf("it comes back as %+v", start.Live())
+	}
+	if other := (Start{Profile: "alice"}); !start.Alike(other) || start.Live().Equal(other.Live()) {
+		t.Error("live settings make another worker necessary, or no difference")
+	}
+	if start.Alike(Start{Profile: "bob"}) {
+		t.Error("another profile makes no difference")
+	}
 }

@@ -20,16 +20,19 @@ const BeatEvery = 5 * time.Second
 // Kind says what a Message is about.
 type Kind string
 
-// The kinds of messages. Start, Drain and Stop go to a child, the others come
-// from it. Unknown kinds are skipped by their readers, so that an upgraded
+// The kinds of messages. Start, Settings, Drain and Stop go to a child, the others
+// come from it. Unknown kinds are skipped by their readers, so that an upgraded
 // supervisor can speak to workers of the old one.
 const (
-	KindStart Kind = "start"
-	KindDrain Kind = "drain"
-	KindStop  Kind = "stop"
-	KindReady Kind = "ready"
-	KindBusy  Kind = "busy"
-	KindBeat  Kind = "beat"
+	KindStart    Kind = "start"
+	KindSettings Kind = "settings"
+	KindDrain    Kind = "drain"
+	KindStop     Kind = "stop"
+	KindReady    Kind = "ready"
+	KindApplied  Kind = "applied"
+	KindClosed   Kind = "closed"
+	KindBusy     Kind = "busy"
+	KindBeat     Kind = "beat"
 )
 
 // Message is one line on the control socket.
@@ -37,8 +40,18 @@ type Message struct {
 	Kind Kind `json:"kind"`
 	// Start is set on start messages only.
 	Start *Start `json:"start,omitempty"`
+	// Live is set on settings messages only. Revision counts them, and comes back in
+	// the applied message.
+	Live     *Live `json:"live,omitempty"`
+	Revision int   `json:"revision,omitempty"`
+	// Limit is how long a drain may take; 0 is the child's own drain timeout.
+	Limit time.Duration `json:"limit,omitempty"`
+	// Patient says that a drain waits for background jobs too.
+	Patient bool `json:"patient,omitempty"`
 	// Busy is the number of running turns, set on busy messages.
 	Busy int `json:"busy,omitempty"`
+	// Jobs is the number of background jobs that run, set on busy messages.
+	Jobs int `json:"jobs,omitempty"`
 }
 
 // ErrTooLong is returned for a message longer than MaxMessage.
@@ -78,10 +91,14 @@ func (d *Decoder) Decode() (Message, error) {
 	switch {
 	case m.Kind == "":
 		return Message{}, errors.New("message has no kind")
-	case m.Busy < 0:
+	case m.Busy < 0 || m.Jobs < 0:
 		return Message{}, errors.New("message counts a negative number of turns")
 	case m.Kind == KindStart && m.Start == nil:
 		return Message{}, errors.New("start message is empty")
+	case m.Kind == KindSettings && m.Live == nil:
+		return Message{}, errors.New("settings message is empty")
+	case m.Limit < 0:
+		return Message{}, errors.New("drain message has a negative limit")
 	}
 	return m, nil
 }

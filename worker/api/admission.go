@@ -62,7 +62,7 @@ func (s *Server) notAdmitted(client context.Context, err error) error {
 	case errors.Is(err, errQueueFull), errors.Is(err, errWaited):
 		s.metrics.refused(refusedQueue)
 		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
-			"This agent is busy: %d turns run at once, and no place became free. Try again later.", s.opts.MaxConcurrentRuns)
+			"This agent is busy: %d turns run at once, and no place became free. Try again later.", s.now.Load().MaxConcurrentRuns)
 		f.retryAfter = queueRetry
 		return f
 	default:

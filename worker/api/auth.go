@@ -24,21 +24,19 @@ type key struct {
 	valid  bool
 }
 
-// SetKey replaces the key that requests must bring, given as the hex digest of
-// its SHA-256. It takes effect at the next request; streams that run go on. An
-// empty digest means no key.
-func (s *Server) SetKey(digest string) {
-	k := &key{set: digest != ""}
+// newKey makes a key of the hex digest of its SHA-256. An empty one means no key.
+func newKey(digest string) key {
+	k := key{set: digest != ""}
 	n, err := hex.Decode(k.digest[:], []byte(digest[:min(len(digest), hex.EncodedLen(sha256.Size))]))
 	k.valid = err == nil && n == sha256.Size && len(digest) == hex.EncodedLen(sha256.Size)
-	s.key.Store(k)
+	return k
 }
 
 // authorize lets a request pass that brings the key, or, when none is set, one
 // that can only have been made on this machine by somebody who meant to.
 func (s *Server) authorize(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		k := s.key.Load()
+		k := &s.now.Load().key
 		var err error
 		if k.set {
 			err = k.check(c.Request().Header)
@@ -88,7 +86,7 @@ func (s *Server) local(r *http.Request) bool {
 		return false
 	}
 	origin := r.Header.Get("Origin")
-	if s.origins[origin] {
+	if s.now.Load().origins[origin] {
 		return true
 	}
 	if origin != "" && !sameOrigin(origin, r.Host) {

@@ -66,7 +66,7 @@ func TestKeys(t *testing.T) {
 func TestTheKeyCanChange(t *testing.T) {
 	t.Parallel()
 	server := api.New(fixed(says("hi")))
-	server.SetKey(digest("another-long-key"))
+	server.Apply(api.Settings{KeySHA256: digest("another-long-key")})
 	if got := call(t, server, "GET", "/v1/models", ""); got.status != 401 {
 		t.Errorf("the old key is still good: %d", got.status)
 	}
@@ -74,7 +74,7 @@ func TestTheKeyCanChange(t *testing.T) {
 		t.Errorf("the new key is not good: %d", got.status)
 	}
 	for _, broken := range []string{"x", digest("")[:60], digest("") + "00", strings.Repeat("g", 64)} {
-		server.SetKey(broken)
+		server.Apply(api.Settings{KeySHA256: broken})
 		for _, sent := range []string{"", "x", broken, testKey} {
 			if got := call(t, server, "GET", "/v1/models", "", "Authorization: Bearer "+sent); got.status != 401 {
 				t.Errorf("digest %q lets %q in", broken, sent)

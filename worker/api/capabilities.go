@@ -100,15 +100,15 @@ type boundsBody struct {
 
 // showCapabilities answers GET /v1/capabilities.
 func (s *Server) showCapabilities(c echo.Context) error {
-	body, err := s.capabilities()
+	body, err := s.now.Load().capabilities()
 	if err != nil {
 		return err
 	}
 	return c.JSONBlob(http.StatusOK, body)
 }
 
-// encodeCapabilities is called once, by the first who asks.
-func (s *Server) encodeCapabilities() ([]byte, error) {
+// encodeCapabilities is called once for all settings, by the first who asks.
+func (s *Server) encodeCapabilities(now *settings) ([]byte, error) {
 	endpoints, err := operations()
 	if err != nil {
 		return nil, err
@@ -139,13 +139,13 @@ func (s *Server) encodeCapabilities() ([]byte, error) {
 			FileInput:        true,
 			BackgroundTasks:  true,
 			IdempotencyKeys:  slices.ContainsFunc(endpoints, func(o operation) bool { return slices.Contains(o.headers, "Idempotency-Key") }),
-			CORS:             len(s.origins) > 0,
+			CORS:             len(now.origins) > 0,
 			Metrics:          served("/metrics"),
 		},
 		Tools: append([]string{}, s.opts.Tools...),
 		ToolProgress: toolProgressBody{
-			Setting: s.opts.ToolProgress, Forms: []string{"inline", "event", "both", "off"},
-			OpenWebUI: progressOf(s.opts.ToolProgress, true).name(), Others: progressOf(s.opts.ToolProgress, false).name(),
+			Setting: now.ToolProgress, Forms: []string{"inline", "event", "both", "off"},
+			OpenWebUI: progressOf(now.ToolProgress, true).name(), Others: progressOf(now.ToolProgress, false).name(),
 		},
 		ToolItems: toolItemsBody{
 			Setting: s.opts.ToolItems, Forms: []string{openai.ItemFunctionCall, openai.ItemMCPCall},
@@ -155,16 +155,16 @@ func (s *Server) encodeCapabilities() ([]byte, error) {
 		},
 		Limits: boundsBody{
 			MaxBodyBytes:       s.opts.MaxBodyBytes,
-			MaxConcurrentTurns: s.opts.MaxConcurrentRuns,
-			MaxWaitingTurns:    s.gate.room(),
+			MaxConcurrentTurns: now.MaxConcurrentRuns,
+			MaxWaitingTurns:    roomOf(now.MaxConcurrentRuns),
 			MaxWaitSeconds:     int(maxWait.Seconds()),
 			MaxConcurrentTasks: maxTasks,
-			MaxBackground:      s.gate.room(),
+			MaxBackground:      roomOf(now.MaxConcurrentRuns),
 			StoredResponses:    s.opts.StoredResponses,
 			KeySeconds:         int(store.IdempotencyTTL.Seconds()),
 			MaxClientTools:     maxTools,
 		},
-		OnDisconnect: s.opts.OnDisconnect,
+		OnDisconnect: now.OnDisconnect,
 	}
 	if body.ToolProgress.Setting == "" {
 		body.ToolProgress.Setting = "auto"
@@ -175,10 +175,10 @@ func (s *Server) encodeCapabilities() ([]byte, error) {
 	if body.OnDisconnect == "" {
 		body.OnDisconnect = "cancel"
 	}
-	if n := s.opts.Limits.TurnsPerMinute; n > 0 {
+	if n := now.Limits.TurnsPerMinute; n > 0 {
 		body.Limits.TurnsPerMinute = &n
 	}
-	if n := s.opts.Limits.TokensPerDay; n > 0 {
+	if n := now.Limits.TokensPerDay; n > 0 {
 		body.Limits.TokensPerDay = &n
 	}
 	encoded, err := json.Marshal(body)

@@ -41,7 +41,7 @@ func (s *Server) chat(c echo.Context) error {
 		id:       "chatcmpl-" + s.opts.NewID(),
 		created:  s.opts.Now().Unix(),
 		model:    request.Model,
-		progress: progressOf(s.opts.ToolProgress, openWebUI),
+		progress: progressOf(s.now.Load().ToolProgress, openWebUI),
 		usage:    request.StreamOptions != nil && request.StreamOptions.IncludeUsage,
 		whole:    !s.opts.Streaming,
 		lastOnly: turn.Params.ResponseFormat != nil,
@@ -68,7 +68,7 @@ func (s *Server) chat(c echo.Context) error {
 	var ran string
 	run := chatRun{
 		turn: turn, opts: opts, run: s.remembering(opts, request.Stream, &ran), stream: request.Stream, claim: claim,
-		detached: s.opts.OnDisconnect == Detach || claim.keyed(),
+		detached: s.now.Load().OnDisconnect == Detach || claim.keyed(),
 	}
 	var replay replayFunc
 	if request.Stream {

@@ -17,7 +17,7 @@ var errConversationBusy = errors.New("too many turns of this conversation are wa
 // order in which they came: each follows the one before it, so that none is
 // lost. Conversations do not wait for each other.
 type conversations struct {
-	room int // how many turns of one may wait
+	room func() int // how many turns of one may wait
 
 	mu   sync.Mutex                 // guards open
 	open map[string][]chan struct{} // those that wait, by name; closed when it is their turn
@@ -38,7 +38,7 @@ func (cs *conversations) lineUp(name string) (*place, error) {
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if len(cs.open[name]) >= cs.room {
+	if len(cs.open[name]) >= cs.room() {
 		return nil, errConversationBusy
 	}
 	return cs.enter(name), nil

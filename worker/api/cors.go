@@ -27,18 +27,19 @@ const (
 // that errors and streams carry them too; otherwise a page could not read them.
 func (s *Server) crossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if len(s.origins) == 0 {
+		origins := s.now.Load().origins
+		if len(origins) == 0 {
 			return next(c)
 		}
 		r, h := c.Request(), c.Response().Header()
 		h.Add("Vary", "Origin")
-		origins := r.Header.Values("Origin")
-		if len(origins) == 0 {
+		sent := r.Header.Values("Origin")
+		if len(sent) == 0 {
 			return next(c)
 		}
-		origin := origins[0]
-		if len(origins) > 1 || !s.origins[origin] {
-			if len(origins) == 1 && sameOrigin(origin, r.Host) && loopbackHost(r.Host) {
+		origin := sent[0]
+		if len(sent) > 1 || !origins[origin] {
+			if len(sent) == 1 && sameOrigin(origin, r.Host) && loopbackHost(r.Host) {
 				return next(c)
 			}
 			return refused(http.StatusForbidden, openai.TypePermission, codeForbidden,

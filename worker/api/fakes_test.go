@@ -83,7 +83,7 @@ func quote(text string) []byte {
 // fixed returns options of a server whose ids and clock stand still.
 func fixed(runner api.Runner) api.Options {
 	return api.Options{
-		Agent: runner, ModelName: "alice", KeySHA256: digest(testKey), Streaming: true, ToolProgress: "auto",
+		Agent: runner, ModelName: "alice", Settings: api.Settings{KeySHA256: digest(testKey), ToolProgress: "auto"}, Streaming: true,
 		Log:   slog.New(slog.DiscardHandler),
 		Now:   func() time.Time { return time.Unix(1_700_000_000, 0) },
 		NewID: func() string { return "0001" },

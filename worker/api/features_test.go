@@ -136,7 +136,7 @@ func TestCapabilitiesTellTheSettings(t *testing.T) {
 			`"limits":{"max_body_bytes":4096,"max_concurrent_turns":3,"max_waiting_turns":6,"max_wait_seconds":30,"max_concurrent_tasks":4,"max_background_responses":6,"stored_responses":7,"idempotency_key_seconds":300,"max_client_tools":128,"turns_per_minute":20,"tokens_per_day":5000000000}`,
 			`"on_disconnect":"detach"`,
 		}},
-		"defaults": {api.New(api.Options{Agent: says("hi"), ModelName: "alice", KeySHA256: digest(testKey), Log: opts.Log}), []string{
+		"defaults": {api.New(api.Options{Agent: says("hi"), ModelName: "alice", Settings: api.Settings{KeySHA256: digest(testKey)}, Log: opts.Log}), []string{
 			`"tools":[]`, `"server_tools":false`, `"tool_progress":{"setting":"auto","forms":["inline","event","both","off"],"openwebui":"event","others":"inline"}`,
 			`"max_body_bytes":10000000,"max_concurrent_turns":10`, `"turns_per_minute":null,"tokens_per_day":null`, `"on_disconnect":"cancel"`,
 			`"stored_responses":100`, `"tool_items":{"setting":"auto","forms":["function_call","mcp_call"],"openwebui":"function_call","sdks":"mcp_call","others":"function_call"}`,

@@ -21,10 +21,10 @@ var (
 // gate lets at most limit turns run at once. Twice as many wait behind them,
 // and begin in the order in which they came.
 type gate struct {
-	limit  int
 	onBusy func(int)
 
 	mu        sync.Mutex // guards what follows
+	limit     int
 	running   int
 	waiting   []chan struct{} // closed when its place is free
 	impatient int             // how many of them give up after maxWait
@@ -37,6 +37,20 @@ func newGate(limit int, onBusy func(int)) *gate {
 	return &gate{limit: limit, onBusy: onBusy}
 }
 
+// resize changes how many turns run at once. Those that wait begin if there is
+// room now; those that run beyond a lower limit are finished.
+func (g *gate) resize(limit int) {
+	g.mu.Lock()
+	g.limit = limit
+	for g.running < g.limit && len(g.waiting) > 0 {
+		g.running++
+		close(g.waiting[0])
+		g.waiting = slices.Delete(g.waiting, 0, 1)
+	}
+	g.mu.Unlock()
+	g.tell()
+}
+
 // enter waits for a place, for as long as a client that waits too would. The
 // function that it returns gives the place back and must be called once.
 func (g *gate) enter(ctx context.Context) (leave func(), err error) {
@@ -47,7 +61,7 @@ func (g *gate) enter(ctx context.Context) (leave func(), err error) {
 		g.mu.Unlock()
 		g.tell()
 		return g.leave, nil
-	case g.impatient >= g.room():
+	case g.impatient >= roomOf(g.limit):
 		g.mu.Unlock()
 		return nil, errQueueFull
 	}
@@ -106,7 +120,14 @@ func (g *gate) wait(ctx context.Context, place chan struct{}, limit <-chan time.
 }
 
 // room is how many may wait whose clients wait too.
-func (g *gate) room() int { return 2 * g.limit }
+func (g *gate) room() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return roomOf(g.limit)
+}
+
+// roomOf is the room beside a limit.
+func roomOf(limit int) int { return 2 * limit }
 
 // giveUp takes a waiting request out of the queue. It is false when its place
 // has become free.
@@ -124,7 +145,7 @@ func (g *gate) giveUp(place chan struct{}) bool {
 // leave hands the place to whoever has waited longest.
 func (g *gate) leave() {
 	g.mu.Lock()
-	if len(g.waiting) > 0 {
+	if len(g.waiting) > 0 && g.running <= g.limit {
 		close(g.waiting[0])
 		g.waiting = slices.Delete(g.waiting, 0, 1)
 		g.mu.Unlock()

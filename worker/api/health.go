@@ -65,7 +65,7 @@ func (s *Server) healthDetailed(c echo.Context) error {
 		}
 	}
 	body.Limits = s.limits.used(c.Request().Context())
-	body.Turns.Limit = s.opts.MaxConcurrentRuns
+	body.Turns.Limit = s.now.Load().MaxConcurrentRuns
 	body.Turns.Running, body.Turns.Waiting = s.gate.load()
 	code := http.StatusOK
 	if body.Status == StatusFailed {

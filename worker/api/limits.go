@@ -20,8 +20,6 @@ type Limits struct {
 	// may use in a day of UTC. A turn that runs when they are used up is
 	// finished, so a day can end above the limit. 0 is no limit.
 	TokensPerDay int64
-	// Ledger knows what was used before this server began. Nil means nothing.
-	Ledger Ledger
 }
 
 // Ledger remembers the tokens that were used.
@@ -32,29 +30,47 @@ type Ledger interface {
 
 // limits keeps Limits.
 type limits struct {
-	Limits
-	now func() time.Time
+	ledger Ledger // may be nil
+	now    func() time.Time
 
-	mu     sync.Mutex // guards what follows
-	turns  float64    // how many may begin now
-	filled time.Time  // when turns was right
-	known  bool       // the ledger was read
-	day    time.Time  // the beginning of the day that spent belongs to
+	mu sync.Mutex // guards what follows
+	Limits
+	turns  float64   // how many may begin now
+	filled time.Time // when turns was right
+	known  bool      // the ledger was read
+	day    time.Time // the beginning of the day that spent belongs to
 	spent  int64
 }
 
-func newLimits(l Limits, now func() time.Time) *limits {
-	return &limits{Limits: l, now: now, turns: float64(l.TurnsPerMinute), filled: now()}
+func newLimits(l Limits, ledger Ledger, now func() time.Time) *limits {
+	return &limits{Limits: l, ledger: ledger, now: now, turns: float64(l.TurnsPerMinute), filled: now()}
+}
+
+// apply changes the limits. What was used of the old ones counts against the new.
+func (l *limits) apply(next Limits) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fill()
+	used := float64(l.TurnsPerMinute) - l.turns
+	l.Limits = next
+	l.turns = float64(next.TurnsPerMinute) - used
+}
+
+// get returns the limits.
+func (l *limits) get() Limits {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Limits
 }
 
 // take lets a turn begin, or says why not. What a turn has taken that was not
 // begun after all is given back.
 func (l *limits) take() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.TurnsPerMinute == 0 {
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.fill()
 	if l.turns >= 1 {
 		l.turns--
@@ -87,16 +103,17 @@ func (l *limits) perSecond() float64 { return float64(l.TurnsPerMinute) / 60 }
 
 // withinQuota returns an error when the tokens of this day are used up.
 func (l *limits) withinQuota(ctx context.Context) error {
-	if l.TokensPerDay == 0 {
+	limit := l.get().TokensPerDay
+	if limit == 0 {
 		return nil
 	}
 	spent, left, err := l.today(ctx)
-	if err != nil || spent < l.TokensPerDay {
+	if err != nil || spent < limit {
 		return err
 	}
 	f := refused(http.StatusTooManyRequests, openai.TypeQuota, codeQuota,
 		"This agent has used up its tokens of this day: %d of %d (limits.tokens_per_day). The next day begins at 00:00 UTC, in %s.",
-		spent, l.TokensPerDay, inWords(left))
+		spent, limit, inWords(left))
 	f.retryAfter = left
 	f.final = true // nothing that an SDK waits for by itself takes that long
 	return f
@@ -108,8 +125,8 @@ func (l *limits) today(ctx context.Context) (spent int64, left time.Duration, er
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.turnPage()
-	if !l.known && l.Ledger != nil {
-		before, err := l.Ledger.TokensSince(ctx, l.day)
+	if !l.known && l.ledger != nil {
+		before, err := l.ledger.TokensSince(ctx, l.day)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return 0, 0, context.Cause(ctx)
@@ -143,16 +160,17 @@ func (l *limits) turnPage() {
 // elsewhere.
 func (l *limits) used(ctx context.Context) limitsBody {
 	var body limitsBody
-	if l.TurnsPerMinute > 0 {
+	limits := l.get()
+	if limits.TurnsPerMinute > 0 {
 		l.mu.Lock()
 		l.fill()
-		used := int64(l.TurnsPerMinute) - int64(math.Floor(l.turns))
+		used := int64(limits.TurnsPerMinute) - int64(math.Floor(l.turns))
 		l.mu.Unlock()
-		body.TurnsPerMinute = &limitBody{Limit: int64(l.TurnsPerMinute), Used: used}
+		body.TurnsPerMinute = &limitBody{Limit: int64(limits.TurnsPerMinute), Used: used}
 	}
-	if l.TokensPerDay > 0 {
+	if limits.TokensPerDay > 0 {
 		if spent, _, err := l.today(ctx); err == nil {
-			body.TokensPerDay = &limitBody{Limit: l.TokensPerDay, Used: spent}
+			body.TokensPerDay = &limitBody{Limit: limits.TokensPerDay, Used: spent}
 		}
 	}
 	return body

@@ -14,7 +14,7 @@ func TestNoStretchOfTimeHasTooManyTurns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := time.Unix(1_700_000_000, 0)
 		perMinute := rapid.IntRange(1, 100).Draw(t, "per minute")
-		l := newLimits(Limits{TurnsPerMinute: perMinute}, func() time.Time { return now })
+		l := newLimits(Limits{TurnsPerMinute: perMinute}, nil, func() time.Time { return now })
 		var begun []time.Time
 		for _, pause := range rapid.SliceOfN(rapid.Int64Range(0, int64(2*time.Minute)), 1, 300).Draw(t, "pauses") {
 			now = now.Add(time.Duration(pause))

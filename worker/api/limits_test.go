@@ -101,7 +101,7 @@ func TestTokensADay(t *testing.T) {
 	opts := fixed(both{run: says("hi"), complete: says("a title")})
 	opts.Now = func() time.Time { return clock }
 	before := &ledger{tokens: 70}
-	opts.Limits = api.Limits{TokensPerDay: 100, Ledger: before}
+	opts.Limits, opts.Ledger = api.Limits{TokensPerDay: 100}, before
 	server := api.New(opts)
 	for _, step := range []struct { // an answer costs 12
 		name, body, task string
@@ -177,7 +177,7 @@ func TestTokensOfTheDaySurviveARestart(t *testing.T) {
 			again := store.Open(path, store.Options{})
 			defer again.Close()
 			opts := fixed(says("hi"))
-			opts.Limits = api.Limits{TokensPerDay: test.limit, Ledger: again}
+			opts.Limits, opts.Ledger = api.Limits{TokensPerDay: test.limit}, again
 			if got := call(t, api.New(opts), "POST", "/v1/chat/completions", hello); got.status != test.status {
 				t.Errorf("got %d %s", got.status, got.body)
 			}
@@ -189,7 +189,7 @@ func TestHealthShowsWhatIsUsed(t *testing.T) {
 	t.Parallel()
 	opts := fixed(says("hi"))
 	before := &ledger{tokens: 500}
-	opts.Limits = api.Limits{TurnsPerMinute: 3, TokensPerDay: 1000, Ledger: before}
+	opts.Limits, opts.Ledger = api.Limits{TurnsPerMinute: 3, TokensPerDay: 1000}, before
 	server := api.New(opts)
 	for i, want := range []string{
 		`"limits":{"turns_per_minute":{"limit":3,"used":0},"tokens_per_day":{"limit":1000,"used":500}}`,
@@ -213,7 +213,7 @@ func TestALedgerThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	broken := &ledger{err: errors.New("disk I/O error")}
 	opts := fixed(says("hi"))
-	opts.Limits = api.Limits{TokensPerDay: 100, Ledger: broken}
+	opts.Limits, opts.Ledger = api.Limits{TokensPerDay: 100}, broken
 	server := api.New(opts)
 	if got := call(t, server, "POST", "/v1/chat/completions", hello); got.status != 500 || got.error(t).Code != "internal_error" {
 		t.Errorf("got %d %s", got.status, got.body)

@@ -96,7 +96,7 @@ func (s *Server) showMetrics(c echo.Context) error {
 	p.counters("hermes_turns_total", "Turns that have ended, by how.", m.turns)
 	running, waiting := s.gate.load()
 	p.gauge("hermes_turns_running", "Turns that run.", float64(running))
-	p.gauge("hermes_turns_limit", "How many turns may run at once (api_server.max_concurrent_runs).", float64(s.opts.MaxConcurrentRuns))
+	p.gauge("hermes_turns_limit", "How many turns may run at once (api_server.max_concurrent_runs).", float64(s.now.Load().MaxConcurrentRuns))
 	p.gauge("hermes_turns_waiting", "Turns that wait for their beginning.", float64(waiting))
 	p.histogram("hermes_turn_wait_seconds", "How long turns waited for their beginning.", m.wait)
 	p.counters("hermes_turns_refused_total", "Turns and tasks that were answered with status 429 instead, by the limit that was reached.", m.refusals)

@@ -85,7 +85,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{name: "too large", method: "POST", path: chat, body: hello, status: 413, opts: func(opts *api.Options) { opts.MaxBodyBytes = 10 }},
 		{name: "no JSON", method: "POST", path: chat, body: hello, header: []string{"Content-Type: text/plain"}, status: 415},
 		{name: "no tokens", method: "POST", path: chat, body: hello, status: 429, opts: func(opts *api.Options) {
-			opts.Limits = api.Limits{TokensPerDay: 1, Ledger: &ledger{tokens: 1}}
+			opts.Limits, opts.Ledger = api.Limits{TokensPerDay: 1}, &ledger{tokens: 1}
 		}},
 		{name: "broken", method: "POST", path: chat, body: hello, status: 500, opts: fails(fmt.Errorf("oops"))},
 		{name: "broken upstream", method: "POST", path: chat, body: hello, status: 502, opts: fails(&llm.Error{Class: llm.RateLimit, RetryAfter: 5e9})},
@@ -122,7 +122,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 		{name: "response to a large body", method: "POST", path: responses, body: `{"input":"x"}`, opts: func(opts *api.Options) { opts.MaxBodyBytes = 5 }, status: 413},
 		{name: "response to no JSON", method: "POST", path: responses, body: `{"input":"x"}`, header: []string{"Content-Type: text/plain"}, status: 415},
 		{name: "response without tokens", method: "POST", path: responses, body: `{"input":"x"}`, status: 429, opts: func(opts *api.Options) {
-			opts.Limits = api.Limits{TokensPerDay: 1, Ledger: &ledger{tokens: 1}}
+			opts.Limits, opts.Ledger = api.Limits{TokensPerDay: 1}, &ledger{tokens: 1}
 		}},
 		{name: "broken response", method: "POST", path: responses, body: `{"input":"x"}`, status: 500, opts: fails(fmt.Errorf("oops"))},
 		{name: "response of a broken upstream", method: "POST", path: responses, body: `{"input":"x"}`, status: 502, opts: fails(&llm.Error{Class: llm.RateLimit, RetryAfter: 5e9})},

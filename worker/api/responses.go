@@ -57,7 +57,7 @@ func (s *Server) createResponse(c echo.Context) error {
 			return err
 		}
 	}
-	p.detach(request.Background || s.opts.OnDisconnect == Detach && !fromTerminal(r.Header) || p.claim.keyed())
+	p.detach(request.Background || s.now.Load().OnDisconnect == Detach && !fromTerminal(r.Header) || p.claim.keyed())
 	var replay replayFunc
 	if request.Stream {
 		replay = s.replayAnswered(r.Context())
@@ -110,7 +110,7 @@ func (s *Server) lineUp(conversation string) (*place, error) {
 	if err != nil {
 		s.metrics.refused(refusedQueue)
 		f := refused(http.StatusTooManyRequests, openai.TypeRateLimit, codeRateLimit,
-			"This conversation is busy: %d turns of it wait already. Try again later.", s.conversations.room)
+			"This conversation is busy: %d turns of it wait already. Try again later.", s.conversations.room())
 		f.retryAfter = queueRetry
 		return nil, f
 	}

@@ -86,7 +86,7 @@ func (s *Server) newRun(ctx context.Context, request *openai.ResponsesRequest, h
 			now:       s.opts.Now,
 			newID:     counter(base + "_"),
 			whole:     !s.opts.Streaming,
-			status:    terminal || openWebUI && progressOf(s.opts.ToolProgress, openWebUI).events,
+			status:    terminal || openWebUI && progressOf(s.now.Load().ToolProgress, openWebUI).events,
 			openWebUI: openWebUI,
 		},
 	}

@@ -106,6 +106,9 @@ func (s *Server) drain() error {
 		return nil // it never served
 	}
 	<-s.accepted
+	if s.opts.OnClosed != nil {
+		s.opts.OnClosed()
+	}
 	s.conns.wait(s.hurried, time.After(settleTimeout), http.StateNew)
 	// Only then the turns: a request can begin one in the background.
 	quiet := s.conns.wait(s.hurried, nil, http.StateActive) && s.turns.wait(s.hurried, nil)

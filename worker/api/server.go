@@ -43,29 +43,17 @@ type Runner interface {
 // Options is what a Server is made from. Only Agent, ModelName and Log are
 // required.
 type Options struct {
+	Settings
+
 	Agent Runner
 	// ModelName is the id of the one model on /v1/models.
 	ModelName string
-	// KeySHA256 is the hex digest of the bearer key. Without one, only requests
-	// from this machine pass that no foreign web page can have made.
-	KeySHA256 string
 	// Address is what the listener is bound to, host:port, to be shown to people.
 	Address string
-	// CORSOrigins are the origins whose pages may call the API from a browser.
-	CORSOrigins []string
 	// MaxBodyBytes is the largest body of a request; 0 is 10,000,000.
 	MaxBodyBytes int64
-	// MaxConcurrentRuns is how many turns run at once; 0 is 10. Twice as many
-	// wait.
-	MaxConcurrentRuns int
-	// Limits bounds what the profile uses over time.
-	Limits Limits
-	// OnDisconnect is cancel (or empty), which stops a turn when its client
-	// goes, or Detach.
-	OnDisconnect string
-	// ToolProgress says how a stream shows tools that run: auto (or empty),
-	// inline, event, both or off.
-	ToolProgress string
+	// Ledger knows which tokens were used before this server began. Nil means none.
+	Ledger Ledger
 	// Streaming hands text out as it comes; without it the whole text of a turn
 	// is one piece at its end.
 	Streaming bool
@@ -94,7 +82,10 @@ type Options struct {
 	// OnBusy is told how many turns run whenever that changes, one call at a
 	// time, the last one with the latest number.
 	OnBusy func(turns int)
-	Log    *slog.Logger
+	// OnClosed is called when a drain has come so far that no connection is accepted
+	// any more.
+	OnClosed func()
+	Log      *slog.Logger
 	// Redact takes secrets out of what is made of records. Nil leaves all as it is.
 	Redact func(string) string
 	// Now and NewID are replaced in tests.
@@ -106,15 +97,12 @@ type Options struct {
 // by Drain. As an http.Handler it can be used without either.
 type Server struct {
 	opts    Options
-	key     atomic.Pointer[key]
-	origins map[string]bool
-	created int64 // of the model, Unix seconds
+	now     atomic.Pointer[settings] // what is in effect
+	created int64                    // of the model, Unix seconds
 	gate    *gate
 	limits  *limits
 	metrics *metrics
-	// capabilities is the body of GET /v1/capabilities.
-	capabilities func() ([]byte, error)
-	turns        *turns
+	turns   *turns
 	// Of the Responses API.
 	conversations conversations
 	live          live
@@ -144,9 +132,6 @@ func New(opts Options) *Server {
 	if opts.MaxBodyBytes <= 0 {
 		opts.MaxBodyBytes = defaultBodyBytes
 	}
-	if opts.MaxConcurrentRuns <= 0 {
-		opts.MaxConcurrentRuns = defaultRuns
-	}
 	if opts.StoredResponses <= 0 {
 		opts.StoredResponses = store.DefaultKeep
 	}
@@ -161,27 +146,22 @@ func New(opts Options) *Server {
 	}
 	s := &Server{
 		opts:     opts,
-		origins:  make(map[string]bool, len(opts.CORSOrigins)),
 		created:  opts.Now().Unix(),
-		gate:     newGate(opts.MaxConcurrentRuns, opts.OnBusy),
-		limits:   newLimits(opts.Limits, opts.Now),
+		gate:     newGate(defaultRuns, opts.OnBusy),
+		limits:   newLimits(opts.Limits, opts.Ledger, opts.Now),
 		turns:    &turns{open: map[*turn]bool{}},
 		tasks:    make(chan struct{}, maxTasks),
 		hurried:  make(chan struct{}),
 		accepted: make(chan struct{}),
 		drained:  make(chan struct{}),
 	}
-	s.conversations = conversations{room: s.gate.room(), open: map[string][]chan struct{}{}}
+	s.conversations = conversations{room: s.gate.room, open: map[string][]chan struct{}{}}
 	s.flights.open = map[string]*flight{}
 	s.live.runs = map[string]*responseRun{}
 	s.conns.changed = make(chan struct{}, 1)
-	for _, origin := range opts.CORSOrigins {
-		s.origins[strings.TrimSuffix(origin, "/")] = true
-	}
 	s.metrics = newMetrics(opts.Tools, opts.Now)
-	s.capabilities = sync.OnceValues(s.encodeCapabilities)
 	s.opts.Agent = watched{opts.Agent, s.metrics, s.limits}
-	s.SetKey(opts.KeySHA256)
+	s.Apply(opts.Settings)
 	s.handler = s.routes()
 	return s
 }

@@ -40,6 +40,7 @@ func newJobID() string {
 type jobs struct {
 	records JobRecords
 	log     *slog.Logger
+	onJobs  func(running int)
 	wg      sync.WaitGroup // those who watch a job
 
 	mu      sync.Mutex // guards what follows
@@ -51,12 +52,15 @@ type jobs struct {
 	unsaved map[string]Job
 }
 
-func newJobs(records JobRecords, log *slog.Logger) *jobs {
+func newJobs(records JobRecords, onJobs func(int), log *slog.Logger) *jobs {
 	if records == nil {
 		records = &memoryJobs{}
 	}
+	if onJobs == nil {
+		onJobs = func(int) {}
+	}
 	return &jobs{
-		records: records, log: log,
+		records: records, log: log, onJobs: onJobs,
 		running: make(map[string]*job), seen: make(map[string]int64), unsaved: make(map[string]Job),
 	}
 }
@@ -135,6 +139,7 @@ func (js *jobs) adopt(ctx context.Context, begun Job, command *started, seen int
 		return problem
 	}
 	js.running[begun.ID] = j
+	js.onJobs(len(js.running))
 	js.seen[begun.ID] = seen
 	js.wg.Add(1)
 	js.mu.Unlock()
@@ -144,6 +149,7 @@ func (js *jobs) adopt(ctx context.Context, begun Job, command *started, seen int
 		js.log.Warn("job was not recorded", "job", begun.ID, "error", err)
 		js.mu.Lock()
 		delete(js.running, begun.ID)
+		js.onJobs(len(js.running))
 		delete(js.seen, begun.ID)
 		js.mu.Unlock()
 		j.final = j.begun
@@ -204,6 +210,7 @@ func (js *jobs) end(ctx context.Context, j *job) {
 	js.mu.Lock()
 	defer js.mu.Unlock()
 	delete(js.running, record.ID)
+	js.onJobs(len(js.running))
 	if err != nil {
 		js.log.Error("end of job was not recorded", "job", record.ID, "error", err)
 		if len(js.unsaved) == keptJobs {

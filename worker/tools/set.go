@@ -62,6 +62,8 @@ type Options struct {
 	// Jobs keeps the records of background jobs. They end with the Set if it is
 	// nil.
 	Jobs JobRecords
+	// OnJobs is told how many jobs run whenever that changes, one call at a time.
+	OnJobs func(running int)
 	// Policy says which commands may run. The workspace and the home are filled in;
 	// the zero value is the strictest.
 	Policy policy.Options
@@ -122,7 +124,7 @@ func NewSet(opts Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{tools: make(map[string]*entry), workspace: workspace, jobs: newJobs(opts.Jobs, opts.Log), log: opts.Log}
+	s := &Set{tools: make(map[string]*entry), workspace: workspace, jobs: newJobs(opts.Jobs, opts.OnJobs, opts.Log), log: opts.Log}
 	if err := s.add(opts); err != nil {
 		return nil, errors.Join(err, workspace.close())
 	}
