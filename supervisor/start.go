@@ -60,7 +60,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 		},
 		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
 		Web:          newWeb(loaded),
-		Limits:       handoff.Limits{TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},
+		Limits:       handoff.Limits{Memory: c.Limits.Memory, Processes: c.Limits.Processes, TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},
 		ToolProgress: c.Display.ToolProgress,
 	}
 	if key := c.APIServer.Key; !key.IsZero() {

@@ -126,8 +126,21 @@ type Web struct {
 	Ports        []uint16          `json:"ports"`
 }
 
-// Limits is what the profile may use over time. 0 is no limit.
+// ExitMemory is the exit code of a child that was over its memory limit by itself.
+const ExitMemory = 79
+
+// Limits is what the profile may use, at a time and over time. 0 is no limit.
 type Limits struct {
+	Memory    int64 `json:"memory"` // bytes
+	Processes int   `json:"processes"`
+	// Mechanism is how these two are held: cgroup2, cgroup1, or watch, which the
+	// child does itself.
+	Mechanism string `json:"mechanism"`
+	// MemoryEvents and ProcessesEvents are the files where the kernel counts how
+	// often they were reached, empty without one.
+	MemoryEvents    string `json:"memory_events,omitempty"`
+	ProcessesEvents string `json:"processes_events,omitempty"`
+
 	TurnsPerMinute int   `json:"turns_per_minute"`
 	TokensPerDay   int64 `json:"tokens_per_day"` // of UTC
 }
