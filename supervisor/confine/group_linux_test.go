@@ -126,9 +126,8 @@ func TestGroupOfV2EndsWhole(t *testing.T) {
 func TestPlacesAreRead(t *testing.T) {
 	t.Parallel()
 	groups := []byte("12:pids:/a\n4:memory,hugetlb:/b:c\n1:name=systemd:/d\n0::/user.slice/x.scope\n")
-	mounts := []byte( //nolint:dupword // as the kernel writes it
-		"30 23 0:26 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n" +
-			"31 23 0:27 /b:c /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory,hugetlb\n")
+	mounts := []byte("30 23 0:26 / /sys/fs/cgroup/unified rw,nosuid - cgroup2 none rw,nsdelegate\n" +
+		"31 23 0:27 /b:c /sys/fs/cgroup/memory rw shared:9 - cgroup none rw,memory,hugetlb\n")
 	if got, _ := groupOf(groups, "memory"); got != "/b:c" {
 		t.Errorf("memory is in %q", got)
 	}
