@@ -14,6 +14,8 @@ import (
 const (
 	pathStatus = "/v1/status"
 	pathStop   = "/v1/stop"
+	// pathMetrics has no version: it is what scrapers ask for.
+	pathMetrics = "/metrics"
 )
 
 // StopRequest is the body of a call to stop the gateway.
@@ -39,6 +41,7 @@ type control struct {
 func (c control) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathStatus, c.getStatus)
+	mux.HandleFunc("GET "+pathMetrics, c.getMetrics)
 	mux.HandleFunc("POST "+pathStop, c.postStop)
 	return &http.Server{
 		Handler:           mux,

@@ -60,6 +60,9 @@ func (f *fleet) exited(m *member, p *process, exit Exit) {
 	}
 	now := time.Now()
 	wanted, misfit := m.wanted, exit.Code == handoff.ExitConfig
+	if wanted && !misfit {
+		m.died(exit, m.cause)
+	}
 	m.process = nil
 	if m.cause != "" {
 		exit.Reason = m.cause + ", " + exit.Reason

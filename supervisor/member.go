@@ -29,7 +29,8 @@ type member struct {
 	process  *process
 	keyless  bool
 	lastExit *Exit
-	gone     bool // the profile's directory does not exist any more
+	deaths   map[string]int // that nobody asked for, by their kind
+	gone     bool           // the profile's directory does not exist any more
 
 	// What has been said already, so as not to say it again.
 	announced string   // where the profile is served
@@ -134,6 +135,7 @@ func (m *member) status() ProfileStatus {
 		PID: m.pid(), Generation: m.generation, Port: m.claim.port, URL: m.url(), Keyless: m.keyless,
 		Restarts: m.restarts, LastExit: m.lastExit, Busy: m.busy,
 	}
+	m.measured(&status)
 	if m.state == StateBackoff || m.state == StateBlocked {
 		status.Retry = m.deadline
 	}

@@ -57,6 +57,13 @@ type ProfileStatus struct {
 	// Restarts counts the deaths that nobody asked for.
 	Restarts int   `json:"restarts"`
 	LastExit *Exit `json:"last_exit,omitempty"`
+	// Deaths are the same by their kind: oom, hung, signal or exit.
+	Deaths map[string]int `json:"deaths,omitempty"`
+	// Beat is the worker's last sign of life, StartSeconds how long it took to serve.
+	Beat         time.Time `json:"beat,omitzero"`
+	StartSeconds float64   `json:"start_seconds,omitempty"`
+	// DroppedLines counts the lines of its workers that did not fit into the log.
+	DroppedLines int `json:"dropped_lines,omitempty"`
 	// Busy is the number of running turns.
 	Busy   int     `json:"busy"`
 	Memory *Memory `json:"memory,omitempty"`

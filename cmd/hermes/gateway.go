@@ -41,6 +41,7 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 		newGatewayStatusCmd(a),
 		newGatewayStopCmd(a),
 		newGatewayListCmd(a),
+		newGatewayMetricsCmd(a),
 		newGatewayLogsCmd(a),
 	)
 	delete(cmd.Annotations, "group")
