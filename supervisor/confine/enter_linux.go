@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // enterV2 makes room for groups below this process's own cgroup. A cgroup that
@@ -51,12 +52,13 @@ func (c *Confiner) enterV2() error {
 
 // enterV1 makes a directory for groups in the hierarchies of memory and of pids.
 func (c *Confiner) enterV1() error {
-	name := fmt.Sprintf("hermes-%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8]))
+	name := fmt.Sprintf(prefix+"%d-%s", os.Getpid(), strings.ToLower(rand.Text()[:8]))
 	for controller, dir := range map[string]*string{"memory": &c.memory, "pids": &c.pids} {
 		at, err := place("cgroup", controller)
 		if err != nil {
 			return err
 		}
+		sweep(at)
 		made := filepath.Join(at, name)
 		if err := os.Mkdir(made, 0o755); err != nil { //nolint:gosec // as all of them are
 			return err
@@ -65,6 +67,35 @@ func (c *Confiner) enterV1() error {
 		c.leave = append(c.leave, func() { _ = remove(made) })
 	}
 	return nil
+}
+
+// prefix begins the names of directories that hold groups of v1; the pid of whose
+// they are follows.
+const prefix = "hermes-"
+
+// sweep removes the directories of supervisors that were killed, once their last
+// workers have left. What is not empty, the kernel keeps.
+func sweep(at string) {
+	left, err := filepath.Glob(filepath.Join(at, prefix+"*-*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range left {
+		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), prefix), "-")
+		if n, err := strconv.Atoi(pid); err != nil || !errors.Is(syscall.Kill(n, 0), syscall.ESRCH) {
+			continue
+		}
+		groups, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, group := range groups {
+			if group.IsDir() {
+				_ = syscall.Rmdir(filepath.Join(dir, group.Name()))
+			}
+		}
+		_ = syscall.Rmdir(dir)
+	}
 }
 
 // place is the directory of this process's cgroup: in the one hierarchy of v2,

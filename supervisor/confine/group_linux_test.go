@@ -2,6 +2,7 @@ package confine
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,5 +204,34 @@ func TestTreeFindsDescendants(t *testing.T) {
 	killAll(found)
 	if err := cmd.Wait(); err == nil {
 		t.Error("the shell was not killed")
+	}
+}
+
+// What a supervisor that was killed has left is removed by the next, but for
+// groups that somebody is still in, and those of supervisors that live.
+func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
+	t.Parallel()
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	at := func(pid int, group string) string {
+		path := filepath.Join(dir, fmt.Sprintf("%s%d-abc", prefix, pid), group)
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	gone, kept := at(dead.Process.Pid, "alice-1"), at(os.Getpid(), "bob-1")
+	full := at(1<<30, "carol-1")
+	if err := os.WriteFile(filepath.Join(full, "member"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sweep(dir)
+	for path, want := range map[string]bool{filepath.Dir(gone): false, kept: true, full: true} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s is there: %v", path, err == nil)
+		}
 	}
 }
