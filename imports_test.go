@@ -20,9 +20,10 @@ var rooms = map[string]room{
 	"profiles/archive":   {nil, "it reads a format that anybody may have written; what a profile means is for others"},
 	"profiles":           {[]string{"configs", "profiles/archive"}, "what lies on disk does not know who serves it"},
 	"supervisor/handoff": {nil, "the contract between parent and child must not pull in either side"},
+	"supervisor/confine": {nil, "parent and child both hold a profile to its limits; whose, is nobody else's business"},
 	"supervisor/sandbox": {nil, "parent and child both run commands; how, is nobody else's business"},
 	"supervisor": {
-		[]string{"configs", "profiles", "supervisor/handoff", "supervisor/sandbox"},
+		[]string{"configs", "profiles", "supervisor/confine", "supervisor/handoff", "supervisor/sandbox"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
 	},
 
@@ -61,7 +62,7 @@ var rooms = map[string]room{
 	},
 	"worker": {
 		[]string{
-			"supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
+			"supervisor/confine", "supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
 			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/mcp", "worker/memory", "worker/openai",
 			"worker/office", "worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
 		},

@@ -237,12 +237,12 @@ func displayKeys() []Key {
 func limitKeys() []Key {
 	return []Key{
 		{
-			Key: "limits.memory", Kind: Size, Default: "512MiB", Min: 64 * mebibyte, Max: 1024 * gibibyte, Unused: true,
-			Help: "Memory of the profile's processes together.",
+			Key: "limits.memory", Kind: Size, Default: "512MiB", Min: 64 * mebibyte, Max: 1024 * gibibyte,
+			Help: "Memory of the profile's processes together; of what is over it, the commands of the agent are killed first.",
 		},
 		{
-			Key: "limits.processes", Kind: Int, Default: "256", Min: 16, Max: 65536, Unused: true,
-			Help: "How many processes the profile may have.",
+			Key: "limits.processes", Kind: Int, Default: "256", Min: 16, Max: 65536,
+			Help: "How many processes and threads the commands of the agent may have together.",
 		},
 		{
 			Key: "limits.turns_per_minute", Kind: Int, Default: "0", Max: 1_000_000,

@@ -262,7 +262,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	d := newDirs(t, map[string]string{
 		homeEnv:  "API_SERVER_PORT=1\nAPI_SERVER_PORT=2\n",
-		homeYAML: "api_server:\n  key: hk-in-the-wrong-place\nlimits:\n  memory: 1GiB\nmodel:\n  provider: openai\n",
+		homeYAML: "api_server:\n  key: hk-in-the-wrong-place\nterminal:\n  network: none\nmodel:\n  provider: openai\n",
 	})
 	if err := os.Chmod(filepath.Join(d.home, ".env"), 0o644); err != nil {
 		t.Fatal(err)
@@ -273,7 +273,7 @@ func TestWarnings(t *testing.T) {
 	all := strings.Join(loaded.Warnings, "\n")
 	for _, want := range []string{
 		".env: mode 0644 lets other users", "set in line 1 and again in line 2", "config.yaml:2: api_server.key is a secret",
-		"limits.memory has no effect", "unknown variable API_SERVER_PROT", "OPENAI_API_KEY is not set",
+		"terminal.network has no effect", "unknown variable API_SERVER_PROT", "OPENAI_API_KEY is not set",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning says %q:\n%s", want, all)

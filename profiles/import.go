@@ -28,7 +28,8 @@ type ImportOptions struct {
 	// Port is the port to take; 0 takes the next free one, or the archive's: see
 	// Import.
 	Port int
-	// Check looks through a database that came from elsewhere.
+	// Check looks through a database that came from elsewhere, and makes it fit for
+	// another profile.
 	Check func(ctx context.Context, path string) error
 }
 

@@ -16,6 +16,8 @@ const (
 	pathStop   = "/v1/stop"
 	pathReload = "/v1/reload"
 	pathAction = "/v1/profiles/{name}/{action}"
+	// pathMetrics has no version: it is what scrapers ask for.
+	pathMetrics = "/metrics"
 )
 
 // StopRequest is the body of a call to stop the gateway.
@@ -51,6 +53,7 @@ type control struct {
 func (c control) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathStatus, c.getStatus)
+	mux.HandleFunc("GET "+pathMetrics, c.getMetrics)
 	mux.HandleFunc("POST "+pathStop, c.postStop)
 	mux.HandleFunc("POST "+pathReload, c.postReload)
 	mux.HandleFunc("POST "+pathAction, c.postAction)

@@ -66,6 +66,9 @@ func (f *fleet) exited(m *member, g *generation, exit Exit) {
 	}
 	now := time.Now()
 	retired, trial, misfit := g.stage == stageRetiring, g == m.next, exit.Code == handoff.ExitConfig
+	if !retired && !misfit {
+		m.died(exit, g.cause)
+	}
 	delete(m.running, g)
 	if g.cause != "" {
 		exit.Reason = g.cause + ", " + exit.Reason

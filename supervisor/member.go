@@ -40,9 +40,10 @@ type member struct {
 	refused  fingerprint // of the settings that a worker would not work with
 	keyless  bool
 	lastExit *Exit
-	identity string // of the profile's directory, empty before it was looked at
-	gone     bool   // that directory does not exist any more
-	drowsy   bool   // the waker has the listener
+	identity string         // of the profile's directory, empty before it was looked at
+	gone     bool           // that directory does not exist any more
+	drowsy   bool           // the waker has the listener
+	deaths   map[string]int // that nobody asked for, by their kind
 
 	// What has been said already, so as not to say it again.
 	announced string   // where the profile is served
@@ -222,6 +223,7 @@ func (m *member) status() ProfileStatus {
 		PID: m.pid(), Generation: m.generations, Port: m.claim.port, URL: m.url(), Keyless: m.keyless,
 		Restarts: m.restarts, LastExit: m.lastExit,
 	}
+	m.measured(&status)
 	if m.phase == phaseWaiting {
 		status.Retry = m.deadline
 	}

@@ -46,6 +46,7 @@ type output struct {
 	window  time.Time // begin of the second that used counts
 	used    int
 	dropped int
+	total   int       // dropped lines since the beginning
 	told    time.Time // when dropped was written down, or began
 	last    []string
 	secrets *strings.Replacer
@@ -165,6 +166,7 @@ func (o *output) admit(now time.Time, size int) bool {
 	}
 	if o.used+size > outputRate || len(o.pending)+size > outputPending {
 		o.dropped++
+		o.total++
 		if o.dropped == 1 {
 			o.told = now // the count is due in a second
 			o.signal()
@@ -295,4 +297,11 @@ func (o *output) lost(dropped int, lines []byte) {
 		dropped-- // the line that tells of them
 	}
 	o.dropped += dropped + bytes.Count(lines, []byte{'\n'})
+}
+
+// missing is how many lines were dropped since the beginning.
+func (o *output) missing() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.total
 }

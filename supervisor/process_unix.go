@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hermes/profiles"
+	"hermes/supervisor/confine"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 )
@@ -43,6 +44,7 @@ type spawn struct {
 	start    handoff.Start
 	output   *output
 	children *sandbox.Children
+	confiner *confine.Confiner // nil: workers watch themselves
 }
 
 // process is a running worker. It is the leader of a session of its own: its
@@ -60,7 +62,9 @@ type process struct {
 	// the last that the worker has taken over. Both belong to the loop, and so does
 	// spawn.start, once the start message has been sent.
 	revision, applied int
-	unsent            error // why the worker was not told what it needs to know; read after write has returned
+	group             *confine.Group // nil where there is none
+	short             bool           // somebody in the group was killed for its memory; known once it is disbanded
+	unsent            error          // why the worker was not told what it needs to know; read after write has returned
 }
 
 // startProcess starts a worker. The caller calls watch next.
@@ -99,13 +103,16 @@ func startProcess(s spawn) (p *process, err error) {
 		ExtraFiles:  []*os.File{control, listener, nil, s.lock.File()},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	resources := p.enclose()
 	if err := s.children.Start(p.cmd); err != nil {
-		return p, fmt.Errorf("start worker: %w", err)
+		return p, errors.Join(fmt.Errorf("start worker: %w", err), p.disband())
 	}
+	p.admit()
 	if err := s.lock.SetWorker(p.pid()); err != nil {
 		p.output.note(p.pid(), err.Error()) // a pid for people, which nothing depends on
 	}
 	start := p.start // what was told may change, what is being sent must not
+	start.Resources = resources
 	p.send(startMessage(&start))
 	return p, nil
 }
@@ -157,7 +164,7 @@ func (p *process) watch(ctx context.Context, heard func(handoff.Message)) Exit {
 	}()
 
 	waitErr := p.children.Wait(p.cmd) // kills the rest of the group
-	sweepErr := p.sweep(ctx)
+	sweepErr := errors.Join(p.sweep(ctx), p.disband())
 	close(p.ended)
 	_ = p.stdout.SetReadDeadline(time.Now().Add(outputLimit)) // cannot fail on a pipe of ours
 	<-copied
@@ -191,6 +198,7 @@ func (p *process) exit(waitErr, sweepErr error) Exit {
 		exit.Code = status.ExitStatus()
 		exit.Reason = fmt.Sprintf("ended with exit code %d", exit.Code)
 	}
+	p.judgeMemory(&exit)
 	if p.unsent != nil {
 		exit.Reason = fmt.Sprintf("was not told its settings: %v, %s", p.unsent, exit.Reason)
 	}

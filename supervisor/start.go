@@ -60,6 +60,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 		},
 		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
 		Web:          newWeb(loaded),
+		Resources:    handoff.Resources{Memory: c.Limits.Memory, Processes: c.Limits.Processes},
 		Limits:       handoff.Limits{TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},
 		ToolProgress: c.Display.ToolProgress,
 	}

@@ -35,7 +35,7 @@ agent: {max_iterations: 7, tools: [terminal], approvals: allow, allow: [apt upda
 terminal: {timeout: 30s}
 web: {search: brave, searxng_url: "http://127.0.0.1:8888", allow_private: [10.1.0.0/16], ports: [80, 8443]}
 display: {tool_progress: event}
-limits: {turns_per_minute: 20, tokens_per_day: 5000000000}
+limits: {memory: 1GiB, processes: 99, turns_per_minute: 20, tokens_per_day: 5000000000}
 mcp_servers:
   a: {command: x, args: [y], env: {TOKEN: "${MCP_TOKEN}"}, cwd: z, timeout: 5, connect_timeout: 6, tools: {include: [i], exclude: [e]}}
   b: {url: "https://b.example/mcp", headers: {X-Key: canary-of-a-header}}
@@ -80,6 +80,7 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, 
 			Search: "brave", SearXNGURL: "http://127.0.0.1:8888", Keys: map[string]string{"brave": "canary-of-brave"},
 			AllowPrivate: []string{"10.1.0.0/16"}, Ports: []uint16{80, 8443},
 		}},
+		{"resources", start.Resources, handoff.Resources{Memory: 1 << 30, Processes: 99}},
 		{"limits of use", start.Limits, handoff.Limits{TurnsPerMinute: 20, TokensPerDay: 5_000_000_000}},
 		{"progress", start.ToolProgress, "event"},
 		{"MCP servers", start.MCPServers, []handoff.MCPServer{

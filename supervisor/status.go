@@ -28,8 +28,10 @@ type Status struct {
 	Mode    string    `json:"mode"`
 	Since   time.Time `json:"since"`
 	// Stopping says that the gateway drains and will be gone.
-	Stopping bool            `json:"stopping"`
-	Profiles []ProfileStatus `json:"profiles"`
+	Stopping bool `json:"stopping"`
+	// Isolation says how profiles are kept within what they may have.
+	Isolation Isolation       `json:"isolation"`
+	Profiles  []ProfileStatus `json:"profiles"`
 }
 
 // ProfileStatus is how the service of one profile stands.
@@ -55,6 +57,13 @@ type ProfileStatus struct {
 	// Restarts counts the deaths that nobody asked for.
 	Restarts int   `json:"restarts"`
 	LastExit *Exit `json:"last_exit,omitempty"`
+	// Deaths are the same by their kind: oom, hung, signal or exit.
+	Deaths map[string]int `json:"deaths,omitempty"`
+	// Beat is the worker's last sign of life, StartSeconds how long it took to serve.
+	Beat         time.Time `json:"beat,omitzero"`
+	StartSeconds float64   `json:"start_seconds,omitempty"`
+	// DroppedLines counts the lines of its workers that did not fit into the log.
+	DroppedLines int `json:"dropped_lines,omitempty"`
 	// Busy is the number of turns that run in all its workers, Jobs that of their
 	// background jobs.
 	Busy   int     `json:"busy"`
@@ -78,6 +87,16 @@ type Retiring struct {
 	Jobs  int       `json:"jobs,omitempty"`
 }
 
+// Isolation is how profiles are kept from each other.
+type Isolation struct {
+	// Limits is how limits.memory and limits.processes are held: cgroup2, cgroup1 or
+	// watch.
+	Limits string `json:"limits"`
+	// Words say the same for people, Why what keeps a better way from being used.
+	Words string `json:"words"`
+	Why   string `json:"why,omitempty"`
+}
+
 // Exit is how a worker ended.
 type Exit struct {
 	At  time.Time `json:"at"`
@@ -85,6 +104,8 @@ type Exit struct {
 	// Code is the exit code, -1 if a signal ended the process.
 	Code   int    `json:"code"`
 	Signal string `json:"signal,omitempty"`
+	// Cause is "oom" when the profile had reached its memory limit.
+	Cause  string `json:"cause,omitempty"`
 	Reason string `json:"reason"`
 	// Lines are the worker's last words in the log, oldest first.
 	Lines []string `json:"lines,omitempty"`
@@ -102,7 +123,7 @@ type Memory struct {
 func (s *Supervisor) status(ctx context.Context, f *fleet, began time.Time) (Status, error) {
 	status := Status{
 		API: StatusVersion, PID: os.Getpid(), Version: s.opts.Version, Home: s.opts.Home.Dir(),
-		Mode: ModeProfile, Since: began,
+		Mode: ModeProfile, Since: began, Isolation: isolationOf(f.spawn.confiner),
 	}
 	if f.watcher.all {
 		status.Mode = ModeAll

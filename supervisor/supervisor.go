@@ -30,6 +30,7 @@ import (
 
 	"hermes/configs"
 	"hermes/profiles"
+	"hermes/supervisor/confine"
 	"hermes/supervisor/sandbox"
 )
 
@@ -58,6 +59,9 @@ type Options struct {
 	Log *slog.Logger
 	// Out gets the lines that say where a profile is served; nil discards them.
 	Out io.Writer
+	// Limits is the one way in which limits are held: cgroup2, cgroup1 or watch.
+	// Empty takes the best that works.
+	Limits string
 	// Signals ask for an end: the first one drains, every further one hurries. Nil
 	// means SIGINT and SIGTERM.
 	Signals <-chan os.Signal
@@ -120,6 +124,8 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	words := newTeller()
 	defer words.close(time.Second)
 	f := s.fleet(words)
+	f.spawn.confiner = confine.Find(confine.Mechanism(s.opts.Limits))
+	defer f.spawn.confiner.Close()
 	f.manager = findManager(s.opts.Environ, s.opts.Log)
 	defer f.manager.close()
 	if f.waker, err = newWaker(func(m *member) { f.post(m.wake) }); err != nil {

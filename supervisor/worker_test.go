@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -173,6 +174,7 @@ func runWorker() int {
 // begin does what the script says and reports whether the worker ends with it.
 func (w *scripted) begin(script string) (code int, end bool) {
 	word, rest, _ := strings.Cut(script, " ")
+	var swollen [][]byte
 	switch word {
 	case "exit":
 		fmt.Sscan(rest, &code)
@@ -192,6 +194,12 @@ func (w *scripted) begin(script string) (code int, end bool) {
 			os.Stderr.WriteString("a line of a worker that has much to say\n")
 		}
 		os.Stderr.WriteString("\n")
+	case "swell": // at most to 200 MB, which is more than it may have
+		for range 200 {
+			swollen = append(swollen, bytes.Repeat([]byte("x"), 1<<20))
+		}
+		<-time.After(time.Hour)
+		runtime.KeepAlive(swollen)
 	case "count": // how many start at once
 		dir := filepath.Join(rest, "starting")
 		own := filepath.Join(dir, w.start.Profile)

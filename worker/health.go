@@ -23,6 +23,7 @@ func (w *worker) health(ctx context.Context) api.Health {
 	parts := map[string]api.Part{
 		"config":    {Status: api.StatusOK, Detail: fmt.Sprintf("generation %d", w.opts.Start.Generation)},
 		"database":  {Status: api.StatusOK},
+		"limits":    w.limits.health(),
 		"isolation": {Status: api.StatusDegraded, Detail: isolation},
 	}
 	switch database := w.store.Health(ctx); {

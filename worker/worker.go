@@ -68,6 +68,8 @@ func ExitCode(err error) int {
 		return 0
 	case errors.As(err, &config):
 		return handoff.ExitConfig
+	case errors.Is(err, errOutOfMemory):
+		return handoff.ExitMemory
 	default:
 		return 1
 	}
@@ -98,6 +100,10 @@ func Run(ctx context.Context, opts Options) error {
 			<-ctx.Done()
 			return nil
 		}, func(error) { cancel() })
+	}
+	{ // The limits of memory and processes.
+		ctx, cancel := context.WithCancel(ctx)
+		group.Add(func() error { return w.limits.run(ctx) }, func(error) { cancel() })
 	}
 	{ // The server: serves until the drain, then finishes what runs.
 		ctx, cancel := context.WithCancel(ctx)
@@ -133,6 +139,7 @@ type worker struct {
 	server  *api.Server
 	sandbox *sandbox.Sandbox
 	office  *office.Reader
+	limits  *limits
 	idle    *idle
 	// adopting are the calls of adopt that have not ended.
 	adopting sync.WaitGroup
@@ -157,7 +164,8 @@ func build(opts Options) (*worker, error) {
 		OnAdopt: func() { w.adopt(context.Background()) },
 	})
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
-	w.sandbox = sandbox.New(sandbox.Options{})
+	w.limits = newLimits(start.Resources, opts.Log)
+	w.sandbox = sandbox.New(sandbox.Options{Reached: w.limits.reached})
 
 	remembered, library := w.kept()
 	var err error

@@ -38,6 +38,7 @@ func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 	d.programs()
 	d.isolation()
 	d.gateway(ctx)
+	d.limits()
 	if len(list) == 0 {
 		d.add(check{Name: "profiles", Result: checkNote, Text: "there is none yet", Mend: "make one with: " + d.command("setup")})
 	}
@@ -102,6 +103,24 @@ func (d *doctor) isolation() {
 			"a tool command can read what your user can read",
 		Mend: "do not give profiles to people who must be kept from each other",
 	})
+}
+
+// limits says how memory and processes of profiles are held.
+func (d *doctor) limits() {
+	c := check{Name: "limits", Result: checkOK}
+	here := supervisor.LimitsHere()
+	for _, gateway := range d.gateways {
+		if gateway.hung == nil && gateway.Isolation.Limits != "" {
+			here = gateway.Isolation
+		}
+	}
+	c.Text = "limits.memory and limits.processes are " + here.Words
+	if here.Why != "" {
+		c.Result = checkNote
+		c.Text += " (" + here.Why + ")"
+		c.Mend = "for limits that the kernel holds, run the gateway under systemd: " + d.command("deploy", "systemd")
+	}
+	d.add(c)
 }
 
 func (d *doctor) gateway(ctx context.Context) {

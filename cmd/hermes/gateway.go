@@ -21,6 +21,7 @@ type gatewayOptions struct {
 	host    string
 	port    int
 	verbose bool
+	limits  string
 	set     map[string]string // the flags that were given, as settings
 }
 
@@ -44,6 +45,7 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 		newGatewayStopCmd(a),
 		newGatewayRestartCmd(a),
 		newGatewayListCmd(a),
+		newGatewayMetricsCmd(a),
 		newGatewayLogsCmd(a),
 	)
 	delete(cmd.Annotations, "group")
@@ -60,6 +62,8 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 	cmd.Flags().BoolVar(&opts.all, "all", false, "serve every enabled profile")
 	cmd.Flags().StringVar(&opts.host, "host", "", "serve on this `ADDRESS`, whatever the settings say")
 	cmd.Flags().IntVar(&opts.port, "port", 0, "serve on this `PORT`, whatever the settings say")
+	cmd.Flags().StringVar(&opts.limits, "limits-by", "", "hold limits by cgroup2, cgroup1 or watch alone; for tests")
+	must(cmd.Flags().MarkHidden("limits-by"))
 	cmd.Flags().BoolVarP(&opts.verbose, "verbose", "v", false, "log more")
 	return cmd
 }
@@ -87,6 +91,7 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 		Version:   readBuild().Version,
 		Log:       opts.logger(opts.verbose),
 		Out:       opts.out,
+		Limits:    opts.limits,
 	}).Run(context.WithoutCancel(ctx))
 	return opts.refused(home, err)
 }

@@ -48,7 +48,7 @@ they say which server the model is asked at, and what the agent does.`,
 }
 
 func profileImportRun(ctx context.Context, opts *profileImportOptions) error {
-	with := profiles.ImportOptions{Port: opts.port, Check: store.Check}
+	with := profiles.ImportOptions{Port: opts.port, Check: checkDatabase}
 	var err error
 	if opts.name != "" {
 		if with.Name, err = profiles.ParseName(opts.name); err != nil {
@@ -83,6 +83,15 @@ func profileImportRun(ctx context.Context, opts *profileImportOptions) error {
 	opts.printf("\nNext:\n")
 	opts.nextSteps(ctx, home, name, !server.Enabled)
 	return nil
+}
+
+// checkDatabase looks through the database of an archive, and ends what was in
+// flight when it was made.
+func checkDatabase(ctx context.Context, path string) error {
+	if err := store.Check(ctx, path); err != nil {
+		return err
+	}
+	return store.Settle(ctx, path)
 }
 
 // read makes the profile of what is in the file.

@@ -38,14 +38,15 @@ type Start struct {
 	Generation int   `json:"generation"`
 	Paths      Paths `json:"paths"`
 
-	API      API      `json:"api"`
-	Model    Model    `json:"model"`
-	Fallback []Model  `json:"fallback,omitempty"`
-	Agent    Agent    `json:"agent"`
-	Memory   Memory   `json:"memory"`
-	Terminal Terminal `json:"terminal"`
-	Web      Web      `json:"web"`
-	Limits   Limits   `json:"limits"`
+	API       API       `json:"api"`
+	Model     Model     `json:"model"`
+	Fallback  []Model   `json:"fallback,omitempty"`
+	Agent     Agent     `json:"agent"`
+	Memory    Memory    `json:"memory"`
+	Terminal  Terminal  `json:"terminal"`
+	Web       Web       `json:"web"`
+	Limits    Limits    `json:"limits"`
+	Resources Resources `json:"resources"`
 	// MCPServers are sorted by name.
 	MCPServers []MCPServer `json:"mcp_servers,omitempty"`
 	// ToolProgress is display.tool_progress: auto, inline, event, both or off.
@@ -141,6 +142,22 @@ type MCPServer struct {
 	ConnectTimeout time.Duration     `json:"connect_timeout"`
 	Include        []string          `json:"include,omitempty"`
 	Exclude        []string          `json:"exclude,omitempty"`
+}
+
+// ExitMemory is the exit code of a child that was over its memory limit by itself.
+const ExitMemory = 79
+
+// Resources is what the profile's processes may have at a time.
+type Resources struct {
+	Memory    int64 `json:"memory"` // bytes
+	Processes int   `json:"processes"`
+	// Mechanism is how these two are held: cgroup2, cgroup1, or watch, which the
+	// child does itself.
+	Mechanism string `json:"mechanism"`
+	// MemoryEvents and ProcessesEvents are the files where the kernel counts how
+	// often they were reached, empty without one.
+	MemoryEvents    string `json:"memory_events,omitempty"`
+	ProcessesEvents string `json:"processes_events,omitempty"`
 }
 
 // Limits is what the profile may use over time. 0 is no limit.

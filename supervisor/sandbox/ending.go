@@ -31,6 +31,10 @@ func (o *Output) Ending() string {
 		return "cancelled"
 	case o.TimedOut:
 		return fmt.Sprintf("timed out after %s and was stopped", o.Duration.Round(100*time.Millisecond))
+	case o.Limit != "" && (o.Signal == "SIGKILL" || o.ExitCode == 128+int(syscall.SIGKILL)):
+		return "killed: " + o.Limit
+	case o.Limit != "":
+		return fmt.Sprintf("exit code %d, and meanwhile %s", o.ExitCode, o.Limit)
 	case o.Signal != "":
 		return "ended by " + o.Signal + hint(o.Signal)
 	case o.ExitCode == -1:

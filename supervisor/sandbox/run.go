@@ -107,6 +107,7 @@ type call struct {
 	drain   *drain
 	capture *capture
 	began   time.Time
+	reached uint64   // how often a limit had been reached when it began
 	born    uint64   // when its first process was, see Stray.Born
 	input   *os.File // where its terminal is typed into, nil without one
 
@@ -128,11 +129,13 @@ func (c *call) start(ctx context.Context) error {
 	c.cmd.ExtraFiles = c.command.ExtraFiles
 	c.cmd.WaitDelay = waitDelay
 	c.began = time.Now()
+	c.reached, _ = c.sandbox.reached()
 	if err := c.sandbox.children.Start(c.cmd); err != nil {
 		c.sandbox.end(c.mark)
 		return err
 	}
 	pid := c.cmd.Process.Pid
+	offer(pid)
 	c.born = born(pid)
 	c.sandbox.mu.Lock()
 	c.pgid = pid
@@ -212,6 +215,9 @@ func (c *call) finish(ctx context.Context) Output {
 		<-c.drain.ended
 	}
 	out.ending(c.cmd.ProcessState)
+	if times, which := c.sandbox.reached(); times > c.reached && out.ExitCode != 0 {
+		out.Limit = which
+	}
 	out.Text, out.Omitted = c.capture.text()
 	out.Truncated = out.Omitted > 0
 	out.Duration = time.Since(c.began)

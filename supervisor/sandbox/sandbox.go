@@ -72,6 +72,9 @@ type Output struct {
 	// TimedOut and Cancelled say that it was ended, by its Timeout or by the
 	// context, instead of ending by itself.
 	TimedOut, Cancelled bool
+	// Limit says which limit was reached while it ran, if it did not end well: "the
+	// profile's memory limit of 512 MiB was reached".
+	Limit string
 	// Truncated says that Text lacks Omitted bytes of the output.
 	Truncated bool
 	Omitted   int64
@@ -83,11 +86,15 @@ type Options struct {
 	// Children starts the processes; a new one if nil. A process should have
 	// only one.
 	Children *Children
+	// Reached says how often a limit of the profile has been reached until now, and
+	// which one the last time. Nil: there are none.
+	Reached func() (times uint64, which string)
 }
 
 // Sandbox runs commands, many at a time.
 type Sandbox struct {
 	children *Children
+	reached  func() (times uint64, which string)
 
 	mu      sync.Mutex       // guards what follows, and kept and pgid of the calls
 	calls   uint64           // since the beginning
@@ -99,5 +106,8 @@ func New(opts Options) *Sandbox {
 	if opts.Children == nil {
 		opts.Children = &Children{}
 	}
-	return &Sandbox{children: opts.Children, running: make(map[string]*call)}
+	if opts.Reached == nil {
+		opts.Reached = func() (uint64, string) { return 0, "" }
+	}
+	return &Sandbox{children: opts.Children, reached: opts.Reached, running: make(map[string]*call)}
 }

@@ -35,6 +35,17 @@ func Backup(ctx context.Context, path, to string) error {
 	return nil
 }
 
+// Settle ends what is in flight in a database that was copied while it was used.
+// The original goes on with it, and a copy that did so too would run its commands
+// a second time. Tables of an older version are brought up to date.
+func Settle(ctx context.Context, path string) error {
+	s := Open(path, Options{Recover: true})
+	if err := errors.Join(s.Health(ctx).Err, s.Close()); err != nil {
+		return fmt.Errorf("settle database: %w", err)
+	}
+	return nil
+}
+
 // copyDSN is readOnlyDSN without query_only, which would keep VACUUM from writing
 // the other file.
 func copyDSN(path string) string {

@@ -45,7 +45,11 @@ func TestBackupIsWholeWhileTurnsRun(t *testing.T) {
 	if info, err := os.Stat(copied); err != nil || info.Mode() != 0o600 {
 		t.Errorf("the copy is %v, %v", info, err)
 	}
-	other := reopen(t, copied, store.Options{Recover: true})
+	must(t, store.Settle(t.Context(), copied))
+	if left, _ := filepath.Glob(copied + "-*"); len(left) > 0 {
+		t.Errorf("beside the copy there is %v", left)
+	}
+	other := reopen(t, copied, store.Options{ReadOnly: true})
 	for _, run := range []string{"r0", "r49"} {
 		got, err := other.Run(t.Context(), run)
 		if err != nil || got.Status != store.StatusInterrupted {
