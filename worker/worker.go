@@ -215,7 +215,7 @@ func build(opts Options) (*worker, error) {
 		Health:          w.health,
 		Redact:          redact,
 		OnBusy:          w.load.setTurns,
-		OnClosed:        w.closed,
+		OnClosed:        opts.Child.Closed,
 		Log:             opts.Log,
 	})
 	return w, nil
@@ -341,13 +341,6 @@ func endedBy(ctx context.Context, over <-chan struct{}) (limited context.Context
 	return ctx, func() {
 		cancel()
 		<-ended
-	}
-}
-
-// closed is called when no connection is accepted any more.
-func (w *worker) closed() {
-	if err := w.opts.Child.Closed(); err != nil {
-		w.opts.Log.Debug("closed was not heard", "error", err)
 	}
 }
 

@@ -37,7 +37,8 @@ type Child struct {
 	writing sync.Mutex // held while a message is written
 
 	busy    atomic.Pointer[load]
-	changed chan struct{} // has room for one: busy was stored
+	closed  atomic.Bool
+	changed chan struct{} // has room for one: busy or closed was stored
 	gone    atomic.Bool   // the parent cannot be reached any more
 
 	draining, hasty, hurry             chan struct{}
@@ -127,18 +128,27 @@ func (c *Child) begin() (Start, error) {
 // Ready tells the parent that requests are being served.
 func (c *Child) Ready() error { return c.send(Message{Kind: KindReady}) }
 
-// Closed tells the parent that no connection is accepted any more.
-func (c *Child) Closed() error { return c.send(Message{Kind: KindClosed}) }
+// Closed tells the parent that no connection is accepted any more. Like Busy it
+// never waits.
+func (c *Child) Closed() {
+	c.closed.Store(true)
+	c.wake()
+}
+
+// wake has Run send what has changed.
+func (c *Child) wake() {
+	select {
+	case c.changed <- struct{}{}:
+	default: // Run has yet to send, and will send what was just stored
+	}
+}
 
 // Busy tells the parent how many turns are running, and how many background jobs.
 // It never waits: the numbers are sent by Run, and of several that follow each
 // other closely only the last may be. It returns an error when the parent is gone.
 func (c *Child) Busy(turns, jobs int) error {
 	c.busy.Store(&load{turns, jobs})
-	select {
-	case c.changed <- struct{}{}:
-	default: // Run has yet to send, and will send the number just stored
-	}
+	c.wake()
 	if c.gone.Load() {
 		return fmt.Errorf("send busy message: %w", net.ErrClosed)
 	}
@@ -217,6 +227,7 @@ func (c *Child) beat(ctx context.Context) {
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
 	var told load
+	closed := false
 	for {
 		beat := false
 		select {
@@ -230,6 +241,9 @@ func (c *Child) beat(ctx context.Context) {
 			if c.send(Message{Kind: KindBusy, Busy: now.turns, Jobs: now.jobs}) == nil {
 				told = now
 			}
+		}
+		if !closed && c.closed.Load() {
+			closed = c.send(Message{Kind: KindClosed}) == nil
 		}
 		if beat {
 			_ = c.send(Message{Kind: KindBeat})
