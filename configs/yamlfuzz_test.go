@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -64,11 +65,11 @@ func drawValue(t *rapid.T, k Key) string {
 	case Bool:
 		return rapid.SampledFrom([]string{"true", "false"}).Draw(t, "bool")
 	case Int, Port:
-		return rapid.SampledFrom([]string{strconv.FormatInt(max(16, k.Min), 10), "999"}).Draw(t, "int")
+		return strconv.FormatInt(within(k, rapid.SampledFrom([]int64{16, 999}).Draw(t, "int")), 10)
 	case Size:
 		return rapid.SampledFrom([]string{"64MiB", "100000000"}).Draw(t, "size")
 	case Duration:
-		return rapid.SampledFrom([]string{"5s", "2m30s", "1h"}).Draw(t, "duration")
+		return time.Duration(within(k, int64(rapid.SampledFrom([]time.Duration{5 * time.Second, 150 * time.Second, time.Hour}).Draw(t, "duration")))).String()
 	case Enum, Words:
 		return rapid.SampledFrom(k.Allowed).Draw(t, "word")
 	case URL:
@@ -90,6 +91,14 @@ func drawValue(t *rapid.T, k Key) string {
 	default:
 		return rapid.StringMatching(`[a-z0-9#:{}\[\],&*!|>%@ ü.-]{0,12}[a-z0-9]`).Filter(func(s string) bool { return strings.TrimSpace(s) == s }).Draw(t, "text")
 	}
+}
+
+// within is the number nearest to n that a row takes.
+func within(k Key, n int64) int64 {
+	if k.Max > 0 {
+		n = min(n, k.Max)
+	}
+	return max(n, k.Min)
 }
 
 // TestSetYAMLProperty sets a row in a file that is drawn at random: the file then
