@@ -38,6 +38,26 @@ func parseHost(text string) (any, error) {
 	return strings.ToLower(text), nil
 }
 
+// parseAddress takes where a server listens: a host or an IP address, and a port.
+// Empty is nowhere.
+func parseAddress(text string) (any, error) {
+	if text == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no address with a port; write one such as 127.0.0.1:9642 or [::1]:9642", quote(text))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return nil, fmt.Errorf("%s has no port between 1 and %d", quote(text), maxPort)
+	}
+	parsed, err := parseHost(host)
+	if err != nil {
+		return nil, err
+	}
+	return net.JoinHostPort(parsed.(string), port), nil
+}
+
 // Loopback reports whether host, as parsed for API_SERVER_HOST, is reached from
 // this machine only.
 func Loopback(host string) bool {

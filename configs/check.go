@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -9,9 +10,14 @@ import (
 // characters.
 const MinKey = 16
 
+// MetricsToken is the variable in the home's .env with the bearer token for
+// supervisor.metrics_address.
+const MetricsToken = "SUPERVISOR_METRICS_TOKEN"
+
 // check holds the settings against each other.
 func (l *loader) check(config Config) {
 	l.checkSearch(config)
+	l.checkMetrics(config.Supervisor)
 	server := config.APIServer
 	if Loopback(server.Host) {
 		return
@@ -34,6 +40,29 @@ func (l *loader) check(config Config) {
 			"set another one: %s API_SERVER_KEY …", reason, server.Host, l.setCommand())
 		l.problem(problem)
 	}
+}
+
+// checkMetrics wants a token where other machines can ask for metrics.
+func (l *loader) checkMetrics(config Supervisor) {
+	reason := ""
+	token := l.env[MetricsToken].value
+	host, _, err := net.SplitHostPort(config.MetricsAddress)
+	switch {
+	case err != nil || Loopback(host):
+		return
+	case token.IsZero():
+		reason = "no " + MetricsToken + " is set"
+	case WeakKey(token) != "":
+		reason = "the token " + WeakKey(token)
+	default:
+		return
+	}
+	place := l.chosen["supervisor.metrics_address"]
+	l.problem(Problem{
+		File: place.file, Line: place.line, Key: "supervisor.metrics_address",
+		Text: fmt.Sprintf("%s can be reached from other machines, and %s; set a token of at least %d characters first: hermes config set %s …",
+			config.MetricsAddress, reason, MinKey, MetricsToken),
+	})
 }
 
 // setCommand is the command that sets something for this profile.

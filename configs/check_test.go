@@ -49,6 +49,28 @@ func TestHostsThatNeedAKey(t *testing.T) {
 	}
 }
 
+func TestMetricsForOtherMachinesNeedAToken(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ address, token, want string }{
+		{"127.0.0.1:9642", "", ""},
+		{"[::1]:9642", "", ""},
+		{"localhost:9642", "", ""},
+		{"0.0.0.0:9642", goodKey, ""},
+		{"0.0.0.0:9642", "", "no SUPERVISOR_METRICS_TOKEN is set"},
+		{"[::]:9642", "", "no SUPERVISOR_METRICS_TOKEN is set"},
+		{"box.lan:9642", "short", "fewer than 16 characters"},
+	}
+	for _, test := range tests {
+		d := newDirs(t, map[string]string{
+			aliceYAML: "supervisor:\n  metrics_address: \"" + test.address + "\"\n", aliceEnv: "SUPERVISOR_METRICS_TOKEN=" + test.token + "\n",
+		})
+		_, err := Load(d.aliceSources())
+		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s with token %q: got %v, want %q", test.address, test.token, err, test.want)
+		}
+	}
+}
+
 func TestWeakKeys(t *testing.T) {
 	t.Parallel()
 	weak := []string{

@@ -105,4 +105,9 @@ type Supervisor struct {
 	HeartbeatTimeout time.Duration `mapstructure:"heartbeat_timeout" json:"heartbeat_timeout"`
 	DumpTimeout      time.Duration `mapstructure:"dump_timeout" json:"dump_timeout"`
 	ReloadDrain      time.Duration `mapstructure:"reload_drain" json:"reload_drain"`
+	MinFreeMemory    int           `mapstructure:"min_free_memory" json:"min_free_memory"` // percent; 0 is off
+	LogSize          int64         `mapstructure:"log_size" json:"log_size"`               // bytes
+	LogFiles         int           `mapstructure:"log_files" json:"log_files"`
+	LogRate          int64         `mapstructure:"log_rate" json:"log_rate"`               // bytes in a second
+	MetricsAddress   string        `mapstructure:"metrics_address" json:"metrics_address"` // host:port, empty is nowhere
 }

@@ -300,6 +300,26 @@ func supervisorKeys() []Key {
 			Key: "supervisor.reload_drain", Kind: Duration, Default: "15m", Min: int64(time.Second), Max: int64(24 * time.Hour),
 			Help: "How long a worker that was replaced may take to finish what it has begun.",
 		},
+		{
+			Key: "supervisor.min_free_memory", Kind: Int, Default: "5", Max: 90,
+			Help: "No worker is started while less than this percentage of memory is free; 0 starts them whatever is free.",
+		},
+		{
+			Key: "supervisor.log_size", Kind: Size, Default: "10MiB", Min: mebibyte, Max: gibibyte,
+			Help: "How large a profile's `worker.log` may grow before it is set aside.",
+		},
+		{
+			Key: "supervisor.log_files", Kind: Int, Default: "5", Min: 1, Max: 100,
+			Help: "How many files of that log are kept, the current one included.",
+		},
+		{
+			Key: "supervisor.log_rate", Kind: Size, Default: "1MiB", Min: mebibyte / 8, Max: 100 * mebibyte,
+			Help: "How much a worker may log in a second; what is over it is dropped and counted.",
+		},
+		{
+			Key: "supervisor.metrics_address", Kind: Address,
+			Help: "Address and port, such as 127.0.0.1:9642, where the gateway answers `/metrics` over TCP; unset is nowhere. Scrapers send the token `SUPERVISOR_METRICS_TOKEN` of the home's `.env`, if there is one; anything but loopback needs it.",
+		},
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	Text      Kind = "text"       // string of one line
 	URL       Kind = "URL"        // string: http or https, no credentials, no slash at the end
 	Host      Kind = "host"       // string: IP address or host name
+	Address   Kind = "address"    // string: host and port
 	ModelName Kind = "name"       // string that is safe in JSON, URLs and lists
 	EnvName   Kind = "variable"   // string: name of an environment variable
 	Token     Kind = "secret"     // Secret
@@ -84,6 +85,8 @@ func (k Key) parse(text string) (any, error) {
 		return parseURL(text)
 	case Host:
 		return parseHost(text)
+	case Address:
+		return parseAddress(text)
 	case ModelName:
 		if text != "" && !modelNamePattern.MatchString(text) {
 			return nil, fmt.Errorf("%s is no model name; use up to 128 letters, digits and . _ : / @ + -, beginning with a letter or digit", quote(text))

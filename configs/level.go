@@ -28,7 +28,7 @@ func (l *loader) readFlags() map[string]found {
 	return values
 }
 
-// readEnvironment takes API_SERVER_* and, later, provider keys from the process
+// readEnvironment takes API_SERVER_*, provider keys and the token for metrics from the process
 // environment, for the default profile only: `docker run -e` works, and nothing
 // leaks into named profiles. Empty variables count as not set.
 func (l *loader) readEnvironment() map[string]found {
@@ -41,7 +41,7 @@ func (l *loader) readEnvironment() map[string]found {
 		if text == "" {
 			continue
 		}
-		if sharedKey(name) {
+		if sharedKey(name) || name == MetricsToken {
 			l.env[name] = variable{value: NewSecret(text), source: "environment"}
 		}
 		if !strings.HasPrefix(name, serverPrefix) {

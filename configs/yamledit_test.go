@@ -165,7 +165,7 @@ func TestEveryRowGoesIntoTheTemplate(t *testing.T) {
 			continue
 		}
 		value := map[Kind]string{
-			Bool: "no", URL: "https://x.example/v1", EnvName: "MY_KEY", Text: "some:thing", Origins: "https://a.example", ModelName: "x", Host: "::1", Rules: "docker *",
+			Bool: "no", URL: "https://x.example/v1", EnvName: "MY_KEY", Text: "some:thing", Origins: "https://a.example", ModelName: "x", Host: "::1", Address: "[::1]:9642", Rules: "docker *",
 		}[k.Kind]
 		switch {
 		case value != "":

@@ -76,6 +76,8 @@ func drawValue(t *rapid.T, k Key) string {
 		return rapid.SampledFrom([]string{"https://a.example/v1", "http://[::1]:99"}).Draw(t, "URL")
 	case Host:
 		return rapid.SampledFrom([]string{"::1", "127.0.0.1", "box.lan"}).Draw(t, "host")
+	case Address:
+		return rapid.SampledFrom([]string{"127.0.0.1:9642", "[::1]:1", "localhost:65535"}).Draw(t, "address")
 	case Origins:
 		return rapid.SampledFrom([]string{"https://a.example", "http://localhost:3000"}).Draw(t, "origin")
 	case Places:
