@@ -107,7 +107,7 @@ func TestFloodOfAWorkerStaysSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info.Size() > 15*outputRate || info.Mode().Perm() != 0o600 {
+	if info.Size() > 15*testRate || info.Mode().Perm() != 0o600 {
 		t.Errorf("log has %d bytes and mode %v", info.Size(), info.Mode())
 	}
 	log, err := os.ReadFile(path)

@@ -33,6 +33,7 @@ const (
 type fleet struct {
 	watcher  watcher
 	limits   limits
+	logs     logLimits
 	several  bool // more than one profile may be served: lines for people name it
 	parallel int  // how many members may be starting at once
 	log      *slog.Logger
@@ -280,7 +281,7 @@ func (f *fleet) add(p profiles.Profile, first *settings) *member {
 	if first != nil {
 		m.identity = first.identity
 	}
-	m.output = newOutput(string(p.Name), workerLog(p), func(err error) {
+	m.output = newOutput(string(p.Name), workerLog(p, f.logs), f.logs.rate, func(err error) {
 		if err != nil {
 			log.Warn("worker log cannot be written; the worker goes on", "error", err)
 			return

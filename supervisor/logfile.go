@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -10,16 +11,9 @@ import (
 	"syscall"
 )
 
-const (
-	// logSize is how large a log file may grow before it is set aside, in bytes.
-	logSize = 10 << 20
-	// logFiles is how many files of a log are kept, the current one included.
-	logFiles = 5
-)
-
-// LogFile is a log that never takes more than 50 MB: a file of at most 10 MB and
-// the four before it, name.1 being the youngest. The files are readable by their
-// owner only. Its methods may be called from several goroutines.
+// LogFile is a log of a bounded size: a file, and those before it, name.1 being
+// the youngest. The files are readable by their owner only. Its methods may be
+// called from several goroutines.
 type LogFile struct {
 	dir, name string
 	size      int64 // before the file is set aside
@@ -30,20 +24,47 @@ type LogFile struct {
 	written int64
 }
 
-// NewLogFile returns the log that is kept as name, a relative path, below dir.
+// NewLogFile returns the log that is kept as name, a relative path, below dir, in
+// so many files of at most size bytes each, the current one included.
 // Nothing is opened before the first Write, and no symbolic link that stands
 // below dir is followed out of it: what writes in a profile's directory may not
 // choose where its supervisor writes.
-func NewLogFile(dir, name string) *LogFile {
-	return &LogFile{dir: dir, name: name, size: logSize, files: logFiles}
+func NewLogFile(dir, name string, size int64, files int) *LogFile {
+	return &LogFile{dir: dir, name: name, size: size, files: files}
 }
 
-// Write appends p, which should be whole lines, and sets the file aside first if
-// p does not fit into it any more. After an error the next Write begins anew with
-// opening the file.
+// Write appends p, which should be whole lines, and sets the file aside when the
+// next line does not fit into it any more. After an error the next Write begins
+// anew with opening the file.
 func (l *LogFile) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	written := 0
+	for written < len(p) {
+		n, err := l.append(l.piece(p[written:]))
+		written += n
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// piece is as many whole lines of p as one file may hold, but at least one.
+func (l *LogFile) piece(p []byte) []byte {
+	if int64(len(p)) <= l.size {
+		return p
+	}
+	if end := bytes.LastIndexByte(p[:l.size], '\n'); end >= 0 {
+		return p[:end+1]
+	}
+	if end := bytes.IndexByte(p, '\n'); end >= 0 {
+		return p[:end+1]
+	}
+	return p
+}
+
+func (l *LogFile) append(p []byte) (int, error) {
 	if l.file != nil && l.written > 0 && l.written+int64(len(p)) > l.size {
 		if err := l.closeFile(); err != nil {
 			return 0, err
@@ -55,10 +76,12 @@ func (l *LogFile) Write(p []byte) (int, error) {
 		}
 	}
 	n, err := l.file.Write(p)
-	l.written += int64(n)
-	if err != nil {
+	if err != nil { // the lines that fit stay, without the beginning of the next
+		n = bytes.LastIndexByte(p[:n], '\n') + 1
+		_ = l.file.Truncate(l.written + int64(n)) // half a line at the worst
 		return n, errors.Join(fmt.Errorf("write log: %w", err), l.closeFile())
 	}
+	l.written += int64(n)
 	return n, nil
 }
 

@@ -243,7 +243,14 @@ func (m *member) status() ProfileStatus {
 	return status
 }
 
+// logLimits bound the log of a profile's workers.
+type logLimits struct {
+	size  int64 // of a file, in bytes
+	files int
+	rate  int // bytes in a second
+}
+
 // workerLog is the log of a profile's workers.
-func workerLog(p profiles.Profile) *LogFile {
-	return NewLogFile(p.Dir, filepath.Join(filepath.Base(p.Logs()), "worker.log"))
+func workerLog(p profiles.Profile, l logLimits) *LogFile {
+	return NewLogFile(p.Dir, filepath.Join(filepath.Base(p.Logs()), "worker.log"), l.size, l.files)
 }

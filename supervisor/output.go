@@ -20,10 +20,9 @@ const (
 	// lineCost is what a line counts against the rate beyond its length: about what
 	// a record adds to it.
 	lineCost = 100
-	// outputRate is how many bytes a worker may log in a second.
-	outputRate = 1 << 20
-	// outputPending is how many bytes may wait for a disk that is slow or gone.
-	outputPending = 2 << 20
+	// outputSeconds is for how many seconds of the rate lines may wait for a disk that
+	// is slow or gone.
+	outputSeconds = 2
 	// keptLines and keptLength bound what status shows of a worker's last words.
 	keptLines  = 20
 	keptLength = 500
@@ -35,6 +34,7 @@ const (
 type output struct {
 	profile string
 	file    io.WriteCloser
+	rate    int         // how many bytes may be logged in a second
 	trouble func(error) // told of a log that cannot be written, and of its return with nil
 
 	wake chan struct{} // has room for one: there is something to write
@@ -53,9 +53,9 @@ type output struct {
 }
 
 // newOutput returns an output and starts its writer, which close ends.
-func newOutput(profile string, file io.WriteCloser, trouble func(error)) *output {
+func newOutput(profile string, file io.WriteCloser, rate int, trouble func(error)) *output {
 	o := &output{
-		profile: profile, file: file, trouble: trouble,
+		profile: profile, file: file, rate: rate, trouble: trouble,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		secrets: strings.NewReplacer(),
 	}
@@ -164,7 +164,7 @@ func (o *output) admit(now time.Time, size int) bool {
 	if since := now.Sub(o.window); since < 0 || since >= time.Second {
 		o.window, o.used = now, 0
 	}
-	if o.used+size > outputRate || len(o.pending)+size > outputPending {
+	if o.used+size > o.rate || len(o.pending)+size > outputSeconds*o.rate {
 		o.dropped++
 		o.total++
 		if o.dropped == 1 {
@@ -255,9 +255,9 @@ func (o *output) write() {
 		}
 		lines, dropped, closed := o.take()
 		if len(lines) > 0 {
-			_, err := o.file.Write(lines)
+			n, err := o.file.Write(lines)
 			if err != nil {
-				o.lost(dropped, lines)
+				o.lost(dropped, lines[n:])
 			}
 			if broken != (err != nil) {
 				broken = !broken
@@ -293,10 +293,12 @@ func (o *output) take() (lines []byte, dropped int, last bool) {
 func (o *output) lost(dropped int, lines []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	fresh := bytes.Count(lines, []byte{'\n'})
 	if dropped > 0 {
-		dropped-- // the line that tells of them
+		fresh-- // the line that tells of the others, which have been counted
 	}
-	o.dropped += dropped + bytes.Count(lines, []byte{'\n'})
+	o.dropped += dropped + fresh
+	o.total += fresh
 }
 
 // missing is how many lines were dropped since the beginning.

@@ -16,6 +16,9 @@ import (
 	"time"
 )
 
+// testRate is how many bytes may be logged in a second.
+const testRate = 1 << 20
+
 // record is what a line of a log says.
 type record struct {
 	Time                time.Time
@@ -65,7 +68,7 @@ func TestOutputKeepsJSONAndWrapsText(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		file := &disk{}
-		o := newOutput("alice", file, func(err error) { t.Error(err) })
+		o := newOutput("alice", file, testRate, func(err error) { t.Error(err) })
 		o.redact([]string{"sk-secret", ""})
 		o.copy(strings.NewReader(`{"level":"INFO","msg":"hello"}`+"\n"+
 			"panic: boom\n\n\tgoroutine 1\x1b[2J\n"+
@@ -105,15 +108,15 @@ func TestFloodIsCappedCountedAndNotRemembered(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		file := &disk{}
-		o := newOutput("alice", file, func(err error) { t.Error(err) })
+		o := newOutput("alice", file, testRate, func(err error) { t.Error(err) })
 		flood := bytes.Repeat([]byte(strings.Repeat("x", 99)+"\n"), 100_000) // 10 MB in no time
 		o.copy(bytes.NewReader(flood), 7)
 		<-time.After(3 * time.Second)
 		o.copy(strings.NewReader("calm again\n"), 7)
 		synctest.Wait()
 		o.close(time.Second)
-		if size := file.buf.Len(); size > 2*outputRate {
-			t.Errorf("logged %d bytes of a flood, want about %d", size, outputRate)
+		if size := file.buf.Len(); size > 2*testRate {
+			t.Errorf("logged %d bytes of a flood, want about %d", size, testRate)
 		}
 		var dropped, told, kept int
 		records := parse(t, file.buf.String())
@@ -139,7 +142,7 @@ func TestFloodIsCappedCountedAndNotRemembered(t *testing.T) {
 func TestEndlessLineIsCut(t *testing.T) {
 	t.Parallel()
 	file := &disk{}
-	o := newOutput("alice", file, func(err error) { t.Error(err) })
+	o := newOutput("alice", file, testRate, func(err error) { t.Error(err) })
 	o.copy(strings.NewReader("{"+strings.Repeat("x", 5<<20)+"\nnext\n"), 7)
 	o.close(time.Minute)
 	records := parse(t, file.buf.String())
@@ -157,7 +160,7 @@ func TestFullDiskBlocksNobodyAndIsCounted(t *testing.T) {
 		file := &disk{}
 		file.fail(syscall.ENOSPC)
 		var troubles []error
-		o := newOutput("alice", file, func(err error) { troubles = append(troubles, err) })
+		o := newOutput("alice", file, testRate, func(err error) { troubles = append(troubles, err) })
 		for range 5 {
 			o.copy(strings.NewReader("one\ntwo\n"), 7)
 			<-time.After(2 * time.Second)
@@ -181,14 +184,14 @@ func TestHangingDiskBlocksNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, w := io.Pipe() // a write to it waits for a reader
-		o := newOutput("alice", w, func(error) {})
+		o := newOutput("alice", w, testRate, func(error) {})
 		for range 100 {
 			o.copy(strings.NewReader(strings.Repeat(strings.Repeat("x", 1000)+"\n", 1000)), 7)
 			<-time.After(time.Second)
 		}
 		o.mu.Lock()
-		if n := len(o.pending); n > outputPending+2*lineLimit {
-			t.Errorf("%d bytes wait for the disk, want at most %d", n, outputPending)
+		if n := len(o.pending); n > outputSeconds*testRate+2*lineLimit {
+			t.Errorf("%d bytes wait for the disk, want at most %d", n, outputSeconds*testRate)
 		}
 		o.mu.Unlock()
 		began := time.Now()
@@ -204,8 +207,7 @@ func TestHangingDiskBlocksNobody(t *testing.T) {
 func TestLogFileIsCappedAndPrivate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	l := NewLogFile(dir, "logs/worker.log")
-	l.size, l.files = 100, 3
+	l := NewLogFile(dir, "logs/worker.log", 100, 3)
 	for i := range 50 {
 		if _, err := fmt.Fprintf(l, "line %02d %s\n", i, strings.Repeat("x", 21)); err != nil {
 			t.Fatal(err)
@@ -273,7 +275,7 @@ func TestLogFileGoesNowhereElse(t *testing.T) {
 			t.Parallel()
 			profile, outside := t.TempDir(), t.TempDir()
 			test.trap(t, profile, outside)
-			if _, err := NewLogFile(profile, "logs/worker.log").Write([]byte("x\n")); err == nil {
+			if _, err := NewLogFile(profile, "logs/worker.log", 1<<20, 2).Write([]byte("x\n")); err == nil {
 				t.Error("wrote without an error")
 			}
 			if entries, _ := os.ReadDir(outside); len(entries) > 0 {
@@ -289,7 +291,7 @@ func TestSecretsAreFoundInJSON(t *testing.T) {
 	const secret = `sec"ret\key<>&1234`
 	synctest.Test(t, func(t *testing.T) {
 		file := &disk{}
-		o := newOutput("alice", file, func(err error) { t.Error(err) })
+		o := newOutput("alice", file, testRate, func(err error) { t.Error(err) })
 		o.redact([]string{secret})
 		var lines bytes.Buffer
 		for _, html := range []bool{true, false} {

@@ -195,7 +195,7 @@ func TestWorkerThatCannotBeToldItsSettingsIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	out := newOutput("alice", workerLog(profile), func(error) {})
+	out := newOutput("alice", workerLog(profile, logLimits{size: 1 << 20, files: 2}), testRate, func(error) {})
 	defer out.close(patience)
 	p, err := startProcess(spawn{
 		exe: os.Args[0], dir: profile.Dir, environ: os.Environ(), listener: ln.(*net.TCPListener), lock: lock,

@@ -70,6 +70,7 @@ type Options struct {
 // Supervisor serves profiles of one home.
 type Supervisor struct {
 	opts     Options
+	settings configs.Supervisor // of the home
 	limits   limits
 	parallel int
 	children *sandbox.Children
@@ -91,7 +92,7 @@ func New(opts Options) *Supervisor {
 	if parallel == 0 {
 		parallel = 2 * runtime.NumCPU()
 	}
-	return &Supervisor{opts: opts, limits: limitsOf(c), parallel: parallel, children: new(sandbox.Children)}
+	return &Supervisor{opts: opts, settings: c, limits: limitsOf(c), parallel: parallel, children: new(sandbox.Children)}
 }
 
 // homeSettings is what the home says of supervision. What does not validate there
@@ -256,6 +257,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 	return &fleet{
 		watcher:  w,
 		limits:   s.limits,
+		logs:     logLimits{size: s.settings.LogSize, files: s.settings.LogFiles, rate: int(s.settings.LogRate)},
 		several:  s.only() == "",
 		parallel: s.parallel,
 		log:      log,

@@ -194,6 +194,18 @@ func (w *scripted) begin(script string) (code int, end bool) {
 			os.Stderr.WriteString("a line of a worker that has much to say\n")
 		}
 		os.Stderr.WriteString("\n")
+	case "chatter":
+		go func() {
+			for range time.Tick(5 * time.Millisecond) {
+				fmt.Fprintln(os.Stderr, `{"level":"INFO","msg":"still here"}`)
+			}
+		}()
+	case "torrent": // no line feed, without end
+		go func() {
+			for chunk := bytes.Repeat([]byte("x"), 1<<20); ; {
+				os.Stdout.Write(chunk)
+			}
+		}()
 	case "swell": // at most to 200 MB, which is more than it may have
 		for range 200 {
 			swollen = append(swollen, bytes.Repeat([]byte("x"), 1<<20))
