@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -133,6 +134,41 @@ func (c *Client) Act(ctx context.Context, name, action string, request ActionReq
 	path := strings.NewReplacer("{name}", url.PathEscape(name), "{action}", url.PathEscape(action)).Replace(pathAction)
 	err := c.patient().call(ctx, http.MethodPost, path, request, &outcome)
 	return outcome, err
+}
+
+// Events calls on for each event that the gateway keeps, and with follow for those
+// to come, until the gateway or ctx has ended. It begins behind after, the last
+// event that the caller has seen of it; the zero Event is before the first. A
+// caller that is too slow for the gateway gets io.EOF, and may come again.
+func (c *Client) Events(ctx context.Context, after Event, follow bool, on func(Event) error) error {
+	query := url.Values{"follow": {strconv.FormatBool(follow)}, "since": {strconv.FormatInt(after.Seq, 10)}, "gateway": {strconv.Itoa(after.Gateway)}}
+	if after.Gateway == 0 {
+		query.Del("gateway")
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway"+pathEvents+"?"+query.Encode(), http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask for events: %w", err)
+	}
+	response, err := c.patient().http.Do(request)
+	if err != nil {
+		return fmt.Errorf("ask for events: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("ask for events: the gateway answered %s; it may be an older one, restart it", response.Status)
+	}
+	for decoder := json.NewDecoder(response.Body); ; {
+		var event Event
+		if err := decoder.Decode(&event); err != nil {
+			if !follow && errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("read events: %w", err)
+		}
+		if err := on(event); err != nil {
+			return err
+		}
+	}
 }
 
 // patient returns a client that waits for an answer until its context ends.

@@ -16,6 +16,7 @@ const (
 	pathStop   = "/v1/stop"
 	pathReload = "/v1/reload"
 	pathAction = "/v1/profiles/{name}/{action}"
+	pathEvents = "/v1/events"
 	// pathMetrics has no version: it is what scrapers ask for.
 	pathMetrics = "/metrics"
 )
@@ -45,6 +46,7 @@ type control struct {
 	stop   func(now bool)
 	reload func(context.Context) ([]Outcome, error)
 	act    func(ctx context.Context, name, action string, now, wait bool) (Outcome, error)
+	events *events
 	log    *slog.Logger
 }
 
@@ -54,6 +56,7 @@ func (c control) server() *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+pathStatus, c.getStatus)
 	mux.HandleFunc("GET "+pathMetrics, c.getMetrics)
+	mux.HandleFunc("GET "+pathEvents, c.getEvents)
 	mux.HandleFunc("POST "+pathStop, c.postStop)
 	mux.HandleFunc("POST "+pathReload, c.postReload)
 	mux.HandleFunc("POST "+pathAction, c.postAction)

@@ -42,6 +42,7 @@ type fleet struct {
 	spawn    spawn  // what every worker has in common
 	waker    *waker // tells of connections to profiles that sleep
 	manager  *manager
+	events   *events
 
 	members  []*member
 	waiting  []*waiter
@@ -89,7 +90,9 @@ func (f *fleet) run(ctx context.Context) error {
 			}
 		}
 		last = now
+		f.publish(now) // what came of the last step may not last through the next
 		f.advance(ctx, now)
+		f.publish(now)
 		f.forget()
 		f.answer()
 		f.manager.tell(f, now)
@@ -266,6 +269,7 @@ func (f *fleet) forget() {
 			return false
 		}
 		m.settle()
+		f.vanished(m.profile.Name, m.state)
 		f.work.Go(func() { m.output.close(time.Second) })
 		return true
 	})

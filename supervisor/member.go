@@ -46,6 +46,7 @@ type member struct {
 	deaths   map[string]int // that nobody asked for, by their kind
 
 	// What has been said already, so as not to say it again.
+	shown     shown    // by an event
 	announced string   // where the profile is served
 	told      string   // why it is not
 	warned    []string // what should be looked at

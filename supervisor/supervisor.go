@@ -156,6 +156,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 		stop:   func(now bool) { f.post(func() { f.stop(now) }) },
 		reload: f.reload,
 		act:    f.act,
+		events: f.events,
 		log:    f.log,
 	}
 	server := socket.server()
@@ -175,7 +176,10 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 		socket.serve(server, ln)
 		<-over
 		return nil
-	}, func(error) { shut(context.WithoutCancel(ctx), server) })
+	}, func(error) {
+		f.events.close()
+		shut(context.WithoutCancel(ctx), server)
+	})
 	err = group.Run()
 	f.wait()
 	return err
@@ -267,10 +271,11 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			loaded, err := p.Load(s.opts.Environ, s.opts.Overrides)
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
-		spawn: spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
-		look:  make(chan struct{}, 1),
-		inbox: make(chan func()),
-		done:  make(chan struct{}),
+		spawn:  spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		events: new(events),
+		look:   make(chan struct{}, 1),
+		inbox:  make(chan func()),
+		done:   make(chan struct{}),
 	}
 }
 
