@@ -1,9 +1,11 @@
 package configs
 
 import (
+	"errors"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // takeNamed takes the variables that api_key_env names from the process
@@ -19,10 +21,17 @@ func (l *loader) takeNamed(named map[string]bool) {
 
 // takeHome takes provider keys from the home's .env: those of the tables and
 // those that api_key_env names. The home's other secrets stay where they are.
-// A line of it that cannot be read is the default profile's matter.
+// A line of it that cannot be read is the default profile's matter; that this
+// process cannot open files is everybody's.
 func (l *loader) takeHome(named map[string]bool) {
 	path := filepath.Join(l.sources.HomeDir, EnvFile)
-	lines, _ := l.openEnv(path, func(p Problem) { l.warn("%s", p.Error()) })
+	lines, _ := l.openEnv(path, func(p Problem) {
+		if errors.Is(p.Err, syscall.EMFILE) || errors.Is(p.Err, syscall.ENFILE) || errors.Is(p.Err, syscall.ENOMEM) {
+			l.problem(p)
+			return
+		}
+		l.warn("%s", p.Error())
+	})
 	for i, line := range lines {
 		if line.value == "" || strings.HasPrefix(line.name, serverPrefix) {
 			continue

@@ -118,7 +118,7 @@ func (l *loader) readEnvFile() map[string]found {
 func (l *loader) openEnv(path string, report func(Problem)) ([]envLine, bool) {
 	f, err := l.read(path)
 	if err != nil {
-		report(Problem{File: path, Text: err.Error()})
+		report(Problem{File: path, Text: err.Error(), Err: err})
 		return nil, false
 	}
 	if f.exists && f.mode.Perm()&0o077 != 0 {
@@ -147,7 +147,7 @@ func (l *loader) readConfigFile() map[string]found {
 	path := filepath.Join(l.sources.Dir, YAMLFile)
 	f, err := l.read(path)
 	if err != nil {
-		l.problem(Problem{File: path, Text: err.Error()})
+		l.problem(Problem{File: path, Text: err.Error(), Err: err})
 		return nil
 	}
 	values, problems := readYAML(path, f.data)
@@ -168,7 +168,7 @@ func (l *loader) readHome() map[string]found {
 	path := filepath.Join(l.sources.HomeDir, YAMLFile)
 	f, err := l.read(path)
 	if err != nil {
-		l.problem(Problem{File: path, Text: err.Error()})
+		l.problem(Problem{File: path, Text: err.Error(), Err: err})
 		return nil
 	}
 	all, problems := readYAML(path, f.data)

@@ -17,7 +17,12 @@ type Problem struct { //nolint:errname // a finding first, an error second
 	Line int    `json:"line,omitempty"`
 	Key  string `json:"key,omitempty"`
 	Text string `json:"text"`
+	// Err is why a file could not be read; nil for what is wrong in one.
+	Err error `json:"-"`
 }
+
+// Unwrap returns Err.
+func (p Problem) Unwrap() error { return p.Err }
 
 // Error is "file:line: key: text", without the parts that are not known.
 func (p Problem) Error() string {
@@ -47,6 +52,16 @@ func (p *Problems) Error() string {
 		lines[i] = problem.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the findings, so that errors.Is finds why a file could not be
+// read.
+func (p *Problems) Unwrap() []error {
+	all := make([]error, len(p.List))
+	for i, problem := range p.List {
+		all[i] = problem
+	}
+	return all
 }
 
 // InputError is the error of Set and Unset for a key or a value that cannot be

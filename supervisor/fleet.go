@@ -39,8 +39,9 @@ type fleet struct {
 	log      *slog.Logger
 	say      func(line string) // for people
 	load     func(profiles.Profile) settings
-	spawn    spawn  // what every worker has in common
-	waker    *waker // tells of connections to profiles that sleep
+	scarce   func() string // why no worker should be started now, or empty
+	spawn    spawn         // what every worker has in common
+	waker    *waker        // tells of connections to profiles that sleep
 	manager  *manager
 	events   *events
 

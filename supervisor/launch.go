@@ -22,6 +22,7 @@ type try struct {
 	lock    *profiles.Lock // nil: take it
 	address address        // where the profile listens so far
 	process bool           // make one
+	scarce  func() string  // why no process should be started now, or empty
 	spawn   spawn
 }
 
@@ -38,6 +39,14 @@ type launch struct {
 }
 
 func (t try) run(ctx context.Context) launch {
+	out := t.attempt(ctx)
+	if what := shortage(out.err); what != "" {
+		out.blocked = what
+	}
+	return out
+}
+
+func (t try) attempt(ctx context.Context) launch {
 	out := launch{lock: t.lock}
 	if out.err = t.profile.Prepare(); out.err != nil {
 		return out
@@ -75,9 +84,14 @@ func (t try) run(ctx context.Context) launch {
 		out.err, out.misfit = fmt.Errorf("the settings are too much for a worker: %w", err), true
 		return out
 	}
-	if t.process {
-		out.process, out.err = startProcess(s)
+	if !t.process {
+		return out
 	}
+	if out.blocked = t.scarce(); out.blocked != "" {
+		out.err = errors.New(out.blocked)
+		return out
+	}
+	out.process, out.err = startProcess(s)
 	return out
 }
 
@@ -100,6 +114,10 @@ func (f *fleet) configured(ctx context.Context, m *member, s settings) {
 	now := time.Now()
 	defer m.tell()
 	m.read(s.print)
+	if what := shortage(s.err); what != "" && m.willing() { // nothing is known of the settings
+		m.retry(now, StateBlocked, what)
+		return
+	}
 	s = m.choose(s)
 	c := s.loaded.Config
 	switch {
@@ -193,7 +211,7 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 		m.shut(&m.address) // nobody is served there
 	}
 	t := try{
-		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, spawn: f.spawn,
+		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: f.spawn,
 	}
 	t.spawn.dir, t.spawn.output = m.profile.Dir, m.output
 	t.spawn.start.Generation = m.generations + 1

@@ -74,6 +74,26 @@ func bind(ctx context.Context, c claim, old address) (*net.TCPListener, error) {
 	return tcp, nil
 }
 
+// duplicate returns a descriptor of ln for another process. Unlike ln.File, whose
+// Fd makes the socket itself block for everybody that has it, it leaves the mode
+// alone: a worker whose listener blocks cannot stop to accept before somebody
+// else comes.
+func duplicate(ln *net.TCPListener) (*os.File, error) {
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var dup int
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		dup, failed = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err := errors.Join(err, os.NewSyscallError("fcntl", failed)); err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dup), "listener"), nil
+}
+
 // sharePort says whether further listeners of this user may have the port too.
 func sharePort(ln *net.TCPListener, on bool) error {
 	raw, err := ln.SyscallConn()

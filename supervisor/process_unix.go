@@ -79,7 +79,7 @@ func startProcess(s spawn) (p *process, err error) {
 			p.close()
 		}
 	}()
-	listener, err := s.listener.File()
+	listener, err := duplicate(s.listener)
 	if err != nil {
 		return p, fmt.Errorf("pass listener: %w", err)
 	}

@@ -74,6 +74,8 @@ type Supervisor struct {
 	limits   limits
 	parallel int
 	children *sandbox.Children
+	// freeMemory is how much memory is free, in percent, if that is known.
+	freeMemory func() (percent float64, known bool)
 }
 
 // New returns a Supervisor with the times that the home's own settings ask for. It
@@ -92,7 +94,7 @@ func New(opts Options) *Supervisor {
 	if parallel == 0 {
 		parallel = 2 * runtime.NumCPU()
 	}
-	return &Supervisor{opts: opts, settings: c, limits: limitsOf(c), parallel: parallel, children: new(sandbox.Children)}
+	return &Supervisor{opts: opts, settings: c, limits: limitsOf(c), parallel: parallel, children: new(sandbox.Children), freeMemory: freeMemory}
 }
 
 // homeSettings is what the home says of supervision. What does not validate there
@@ -272,6 +274,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
 		spawn:  spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
 		events: new(events),
 		look:   make(chan struct{}, 1),
 		inbox:  make(chan func()),

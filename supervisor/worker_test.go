@@ -49,7 +49,7 @@ func runGateway(home string) int {
 	}
 	s := New(Options{
 		Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout,
-		Overrides: map[string]string{"supervisor.start": "always"},
+		Overrides: map[string]string{"supervisor.start": "always", "supervisor.backoff_base": "50ms", "supervisor.backoff_cap": "200ms"},
 	})
 	if err := s.Run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
