@@ -69,6 +69,7 @@ func (f *fleet) exited(m *member, g *generation, exit Exit) {
 	if !retired && !misfit {
 		m.died(exit, g.cause)
 	}
+	m.left(g, exit, now)
 	delete(m.running, g)
 	if g.cause != "" {
 		exit.Reason = g.cause + ", " + exit.Reason

@@ -44,6 +44,9 @@ type member struct {
 	gone     bool           // that directory does not exist any more
 	drowsy   bool           // the waker has the listener
 	deaths   map[string]int // that nobody asked for, by their kind
+	killed   map[string]int // workers that a signal ended, by its name
+	drains   int            // workers that left as they were asked to
+	drained  time.Duration  // how long they took together
 
 	// What has been said already, so as not to say it again.
 	shown     shown    // by an event

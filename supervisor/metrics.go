@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,6 +88,40 @@ func metrics(now time.Time) []metric {
 			return one(max(0, now.Sub(p.Beat).Seconds()))
 		}},
 		{"hermes_worker_busy", "gauge", "Turns that run.", func(p ProfileStatus) []sample { return one(float64(p.Busy)) }},
+		{"hermes_worker_jobs", "gauge", "Background jobs that run.", func(p ProfileStatus) []sample { return one(float64(p.Jobs)) }},
+		{"hermes_worker_retiring", "gauge", "Workers that finish what they had begun while another one serves.", func(p ProfileStatus) []sample {
+			return one(float64(len(p.Retiring)))
+		}},
+		{"hermes_worker_drains_total", "counter", "Workers that have finished what they had begun and left.", func(p ProfileStatus) []sample {
+			return one(float64(p.Drains))
+		}},
+		{"hermes_worker_drain_seconds_total", "counter", "How long that took all of them together.", func(p ProfileStatus) []sample {
+			return one(p.DrainSeconds)
+		}},
+		{"hermes_worker_killed_total", "counter", "Workers that a signal ended, whoever sent it.", func(p ProfileStatus) (all []sample) {
+			for _, signal := range slices.Sorted(maps.Keys(p.Killed)) {
+				all = append(all, sample{"signal", signal, float64(p.Killed[signal])})
+			}
+			return all
+		}},
+		{"hermes_worker_retry_seconds", "gauge", "Until the next try to start a worker; 0 where none is waited for.", func(p ProfileStatus) []sample {
+			if p.Retry.IsZero() {
+				return one(0)
+			}
+			return one(max(0, p.Retry.Sub(now).Seconds()))
+		}},
+		{"hermes_worker_started_timestamp_seconds", "gauge", "When the worker was started, in seconds since 1970.", func(p ProfileStatus) []sample {
+			if p.Started.IsZero() {
+				return nil
+			}
+			return one(float64(p.Started.UnixMilli()) / 1000)
+		}},
+		{"hermes_worker_cpu_seconds_total", "counter", "Processor time of the worker itself.", func(p ProfileStatus) []sample {
+			if p.PID == 0 {
+				return nil
+			}
+			return one(p.CPUSeconds)
+		}},
 		{"hermes_worker_resident_bytes", "gauge", "Memory of the worker, shared pages included.", func(p ProfileStatus) []sample {
 			if p.Memory == nil {
 				return nil
@@ -139,6 +174,12 @@ func quoted(text string) string {
 func (m *member) measured(status *ProfileStatus) {
 	status.Deaths = maps.Clone(m.deaths)
 	status.DroppedLines = m.output.missing()
+	status.Killed, status.Drains, status.DrainSeconds = maps.Clone(m.killed), m.drains, m.drained.Seconds()
+	for _, p := range m.running {
+		if p.pid() == status.PID {
+			status.Started = p.began
+		}
+	}
 	g, p := m.current, m.serving()
 	if p == nil {
 		return
@@ -155,6 +196,21 @@ func (m *member) died(exit Exit, cause string) {
 		m.deaths = map[string]int{}
 	}
 	m.deaths[deathOf(exit, cause)]++
+}
+
+// left counts the end of a worker.
+func (m *member) left(g *generation, exit Exit, now time.Time) {
+	if exit.Signal != "" {
+		if m.killed == nil {
+			m.killed = map[string]int{}
+		}
+		m.killed[exit.Signal]++
+		return
+	}
+	if g.stage == stageRetiring && !g.readySince.IsZero() {
+		m.drains++
+		m.drained += now.Sub(g.since)
+	}
 }
 
 // getMetrics answers a scrape.

@@ -47,6 +47,11 @@ func TestMetricsTellHowWorkersAre(t *testing.T) {
 	}
 	g.awaitNext("alice", pid)
 	eventually(t, "bob has died", func() bool { return g.status("bob").Restarts > 1 })
+	// One that is replaced drains.
+	if outcome, err := g.client().Act(t.Context(), "alice", ActionRestart, ActionRequest{Wait: true}); err != nil || outcome.Failed {
+		t.Fatalf("%+v, %v", outcome, err)
+	}
+	eventually(t, "the one before has left", func() bool { return g.status("alice").Drains == 1 })
 	text := g.scrape()
 	for _, want := range []string{
 		`hermes_gateway_info\{mode="all",version="test",limits="\w+"\} 1`,
@@ -55,13 +60,22 @@ func TestMetricsTellHowWorkersAre(t *testing.T) {
 		`hermes_worker_restarts_total\{profile="alice",reason="signal"\} 1`,
 		`hermes_worker_restarts_total\{profile="alice",reason="oom"\} 0`,
 		`hermes_worker_restarts_total\{profile="bob",reason="exit"\} [1-9]`,
-		`hermes_worker_generation\{profile="alice"\} 2`,
+		`hermes_worker_generation\{profile="alice"\} 3`,
 		`hermes_worker_start_seconds\{profile="alice"\} [0-9.e-]+`,
 		`hermes_worker_beat_age_seconds\{profile="alice"\} [0-9.e-]+`,
 		`hermes_worker_busy\{profile="alice"\} 0`,
 		`hermes_worker_resident_bytes\{profile="alice"\} [0-9.e+]+`,
 		`hermes_worker_proportional_bytes\{profile="alice"\} [0-9.e+]+`,
 		`hermes_log_dropped_lines_total\{profile="bob"\} 0`,
+		`hermes_worker_jobs\{profile="alice"\} 0`,
+		`hermes_worker_retiring\{profile="alice"\} 0`,
+		`hermes_worker_drains_total\{profile="alice"\} 1`,
+		`hermes_worker_drain_seconds_total\{profile="alice"\} [0-9.e-]+`,
+		`hermes_worker_killed_total\{profile="alice",signal="SIGKILL"\} 1`,
+		`hermes_worker_retry_seconds\{profile="alice"\} 0`,
+		`hermes_worker_retry_seconds\{profile="bob"\} [0-9.e-]+`,
+		`hermes_worker_started_timestamp_seconds\{profile="alice"\} [0-9.e+]+`,
+		`hermes_worker_cpu_seconds_total\{profile="alice"\} [0-9.e-]+`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(text) {
 			t.Errorf("there is no %s in\n%s", want, text)

@@ -62,6 +62,16 @@ type ProfileStatus struct {
 	// Beat is the worker's last sign of life, StartSeconds how long it took to serve.
 	Beat         time.Time `json:"beat,omitzero"`
 	StartSeconds float64   `json:"start_seconds,omitempty"`
+	// Started is when that worker was started, CPUSeconds the processor time that it
+	// has used itself, without its commands.
+	Started    time.Time `json:"started,omitzero"`
+	CPUSeconds float64   `json:"cpu_seconds,omitempty"`
+	// Killed counts the workers that a signal ended, by its name, whoever sent it.
+	Killed map[string]int `json:"killed,omitempty"`
+	// Drains counts the workers that have finished what they had begun and left, and
+	// DrainSeconds how long that took all of them together.
+	Drains       int     `json:"drains,omitempty"`
+	DrainSeconds float64 `json:"drain_seconds,omitempty"`
 	// DroppedLines counts the lines of its workers that did not fit into the log.
 	DroppedLines int `json:"dropped_lines,omitempty"`
 	// Busy is the number of turns that run in all its workers, Jobs that of their
@@ -148,6 +158,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, began time.Time) (Sta
 	for i := range status.Profiles {
 		if pid := status.Profiles[i].PID; pid != 0 {
 			status.Profiles[i].Memory = memoryOf(pid)
+			status.Profiles[i].CPUSeconds = cpuOf(pid)
 		}
 	}
 	return status, nil

@@ -71,6 +71,7 @@ type Options struct {
 type Supervisor struct {
 	opts     Options
 	settings configs.Supervisor // of the home
+	token    configs.Secret     // for metrics over TCP
 	limits   limits
 	parallel int
 	children *sandbox.Children
@@ -89,20 +90,24 @@ func New(opts Options) *Supervisor {
 	if opts.Out == nil {
 		opts.Out = io.Discard
 	}
-	c := homeSettings(opts)
+	home := homeSettings(opts)
+	c := home.Config.Supervisor
 	parallel := c.SpawnParallel
 	if parallel == 0 {
 		parallel = 2 * runtime.NumCPU()
 	}
-	return &Supervisor{opts: opts, settings: c, limits: limitsOf(c), parallel: parallel, children: new(sandbox.Children), freeMemory: freeMemory}
+	return &Supervisor{
+		opts: opts, settings: c, token: home.Env[configs.MetricsToken], limits: limitsOf(c), parallel: parallel,
+		children: new(sandbox.Children), freeMemory: freeMemory,
+	}
 }
 
 // homeSettings is what the home says of supervision. What does not validate there
 // has its usual value, and is reported where the default profile is served.
-func homeSettings(opts Options) configs.Supervisor {
+func homeSettings(opts Options) configs.Loaded {
 	home := profiles.Profile{Name: profiles.Default, Dir: opts.Home.Dir()}
 	loaded, _ := home.Load(opts.Environ, opts.Overrides)
-	return loaded.Config.Supervisor
+	return loaded
 }
 
 func limitsOf(c configs.Supervisor) limits {
@@ -182,6 +187,10 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 		f.events.close()
 		shut(context.WithoutCancel(ctx), server)
 	})
+	group.Add(func() error {
+		scrape{control: socket, address: s.settings.MetricsAddress, token: s.token}.run(context.WithoutCancel(ctx), over)
+		return nil
+	}, func(error) {})
 	err = group.Run()
 	f.wait()
 	return err
