@@ -132,8 +132,17 @@ func (l *LogFile) open(need int64) error {
 	return nil
 }
 
-// rotate moves every file one place on; the last one is replaced.
+// rotate moves every file one place on; the last one is replaced, and what is left
+// of a time when more were kept goes.
 func (l *LogFile) rotate(root *os.Root) error {
+	for i := l.files; ; i++ {
+		if err := root.Remove(l.name + "." + strconv.Itoa(i)); err != nil {
+			break
+		}
+	}
+	if l.files == 1 {
+		return root.Remove(l.name)
+	}
 	for i := l.files - 1; i > 0; i-- {
 		from := l.name
 		if i > 1 {

@@ -285,6 +285,50 @@ func TestLogFileGoesNowhereElse(t *testing.T) {
 	}
 }
 
+func TestFewerAndSmallerLogFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(files int, text string) {
+		t.Helper()
+		l := NewLogFile(dir, "worker.log", 100, files)
+		defer l.Close()
+		if n, err := io.WriteString(l, text); err != nil || n != len(text) {
+			t.Fatal(n, err)
+		}
+	}
+	line := strings.Repeat("x", 39) + "\n"
+	names := func() string {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, entry := range entries {
+			if info, _ := entry.Info(); info.Size() > 100 {
+				t.Errorf("%s has %d bytes", entry.Name(), info.Size())
+			}
+			names = append(names, entry.Name())
+		}
+		return strings.Join(names, " ")
+	}
+	write(5, strings.Repeat(line, 20)) // in one piece
+	if got := names(); got != "worker.log worker.log.1 worker.log.2 worker.log.3 worker.log.4" {
+		t.Errorf("got %s", got)
+	}
+	write(2, strings.Repeat(line, 3))
+	if got := names(); got != "worker.log worker.log.1" {
+		t.Errorf("with two: got %s", got)
+	}
+	write(1, strings.Repeat(line, 3))
+	if got := names(); got != "worker.log" {
+		t.Errorf("with one: got %s", got)
+	}
+	write(1, strings.Repeat("y", 300)) // a line is never cut
+	if data, _ := os.ReadFile(filepath.Join(dir, "worker.log")); string(data) != strings.Repeat("y", 300) {
+		t.Errorf("the long line is %q", data)
+	}
+}
+
 // Lines are JSON when they come, so a secret may stand there escaped.
 func TestSecretsAreFoundInJSON(t *testing.T) {
 	t.Parallel()

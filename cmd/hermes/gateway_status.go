@@ -14,6 +14,7 @@ import (
 
 type gatewayStatusOptions struct {
 	*app
+	names []string
 	json  bool
 	check bool
 	now   func() time.Time
@@ -22,18 +23,26 @@ type gatewayStatusOptions struct {
 func newGatewayStatusCmd(a *app) *cobra.Command {
 	opts := &gatewayStatusOptions{app: a, now: time.Now}
 	cmd := &cobra.Command{
-		Use:   "status",
+		Use:   "status [NAME]",
 		Short: "Say how each served profile stands",
-		Long: `Say how each profile of the running gateways stands; with -p only that one.
+		Long: `Say how each profile of the running gateways stands, and what its workers that
+are being replaced still finish. With a name (or -p) it is about that profile
+alone: all that is known of it, and the last lines that its last dead worker
+wrote. PID, memory and generation are those of the newest worker.
 
 With --check nothing is printed unless something is wrong: the exit code is 0
 only when a gateway runs and every profile that it serves is ready, or sleeps
 until its first connection.`,
 		Example: `  hermes gateway status
-  hermes gateway status --json
+  hermes gateway status alice            # all of it, with the last words of a dead worker
+  hermes gateway status --json | jq '.[].profiles[] | select(.restarts > 0)'
   hermes gateway status --check          # for health checks`,
-		Args: words(),
-		RunE: func(cmd *cobra.Command, _ []string) error { return gatewayStatusRun(cmd.Context(), opts) },
+		Args: words("[NAME]"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.names = args
+			return gatewayStatusRun(cmd.Context(), opts)
+		},
+		ValidArgsFunction: a.completeOneProfile,
 	}
 	cmd.Flags().BoolVar(&opts.json, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&opts.check, "check", false, "print nothing; exit 0 only when everything is ready")
@@ -45,7 +54,7 @@ func gatewayStatusRun(ctx context.Context, opts *gatewayStatusOptions) error {
 	if err != nil {
 		return err
 	}
-	name, err := opts.named()
+	name, err := opts.one()
 	if err != nil {
 		return err
 	}
@@ -72,7 +81,10 @@ func gatewayStatusRun(ctx context.Context, opts *gatewayStatusOptions) error {
 			statuses[i] = gateway.Status
 		}
 		err = opts.printJSON(statuses)
-	case !opts.check && len(list) > 0:
+	case opts.check || len(list) == 0:
+	case name != "":
+		opts.printDetails(list)
+	default:
 		opts.printStatus(list)
 	}
 	if err != nil {
@@ -82,6 +94,19 @@ func gatewayStatusRun(ctx context.Context, opts *gatewayStatusOptions) error {
 		return opts.wrong(list, name)
 	}
 	return nil
+}
+
+// one is the profile that the command is about, or "" for all.
+func (opts *gatewayStatusOptions) one() (profiles.Name, error) {
+	name, err := opts.named()
+	if err != nil || len(opts.names) == 0 {
+		return name, err
+	}
+	given, err := parseName("NAME", opts.names[0])
+	if err == nil && opts.profileFlag != "" && given != name {
+		return "", usagef("-p %s and %s contradict each other", name, given)
+	}
+	return given, err
 }
 
 // only leaves what concerns one profile.
@@ -140,13 +165,20 @@ func healthy(status supervisor.ProfileStatus) bool {
 }
 
 func (opts *gatewayStatusOptions) printStatus(list []running) {
-	t := &table{header: []string{"PROFILE", "STATE", "PORT", "PID", "SINCE", "RESTARTS", "TURNS", "REASON"}}
+	now := opts.now()
+	t := &table{header: []string{"PROFILE", "STATE", "PORT", "PID", "SINCE", "GEN", "RESTARTS", "MEMORY", "TURNS", "REASON"}}
 	for _, gateway := range list {
 		for _, status := range gateway.Profiles {
-			row := cells(status.Name, string(status.State), number(status.Port), number(status.PID), since(opts.now(), status.Since),
-				strconv.Itoa(status.Restarts), strconv.Itoa(status.Busy), status.Reason)
+			row := cells(status.Name, string(status.State), number(status.Port), number(status.PID), since(now, status.Since),
+				number(status.Generation), strconv.Itoa(status.Restarts), memory(status.Memory), turns(status.Busy, status.Jobs), because(status, now))
 			row[1].style = stateStyle(status.State)
 			t.add(row...)
+			for _, old := range status.Retiring {
+				row := cells(status.Name, stateRetiring, "", number(old.PID), since(now, old.Since),
+					number(old.Generation), "", "", turns(old.Busy, old.Jobs), finishing(old, now))
+				row[1].style = dim
+				t.add(row...)
+			}
 		}
 	}
 	opts.printTable(t)

@@ -118,6 +118,8 @@ const (
 	red       style = "31"
 	green     style = "32"
 	yellow    style = "33"
+	blue      style = "34"
+	magenta   style = "35"
 	cyan      style = "36"
 )
 

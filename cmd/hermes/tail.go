@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 )
 
 // logChunk is how much of a log's end is read at a time, in bytes.
@@ -23,10 +24,11 @@ type tail struct {
 }
 
 // last returns up to n of the last lines, going back into the files that were set
-// aside, and leaves the log open at its end.
-func (t *tail) last(n int) ([][]byte, error) {
+// aside, but not into those that were not written to since a moment, and leaves
+// the log open at its end. A line from before that moment may be among them.
+func (t *tail) last(n int, since time.Time) ([][]byte, error) {
 	var lines [][]byte
-	if err := t.open(); err != nil || t.file == nil {
+	if err := t.open(t.path); err != nil || t.file == nil {
 		return nil, err
 	}
 	var err error
@@ -34,11 +36,15 @@ func (t *tail) last(n int) ([][]byte, error) {
 		return nil, fmt.Errorf("read log: %w", err)
 	}
 	for i := 1; len(lines) < n; i++ {
-		older, err := openLog(fmt.Sprintf("%s.%d", t.path, i))
+		older, err := openLog(aside(t.path, i))
 		if err != nil {
 			return nil, err
 		}
 		if older == nil {
+			break
+		}
+		if info, err := older.Stat(); err != nil || info.ModTime().Before(since) {
+			_ = older.Close()
 			break
 		}
 		more, err := lastLines(older, n-len(lines))
@@ -51,6 +57,15 @@ func (t *tail) last(n int) ([][]byte, error) {
 	return lines, nil
 }
 
+// aside is where the file of a log is that was set aside as the ith from the
+// last; the zeroth is the current one.
+func aside(path string, i int) string {
+	if i == 0 {
+		return path
+	}
+	return fmt.Sprintf("%s.%d", path, i)
+}
+
 // lastLines returns up to n of the last whole lines of a file and leaves it at
 // the end of the last one.
 func lastLines(file *os.File, n int) ([][]byte, error) {
@@ -60,14 +75,14 @@ func lastLines(file *os.File, n int) ([][]byte, error) {
 	}
 	var buf []byte
 	from := end
-	for from > 0 && bytes.Count(buf, []byte{'\n'}) <= n {
-		size := min(from, logChunk)
+	for chunk := int64(logChunk); from > 0 && bytes.Count(buf, []byte{'\n'}) <= n; chunk *= 2 {
+		size := min(from, chunk)
 		from -= size
-		chunk := make([]byte, size, int(size)+len(buf))
-		if _, err := file.ReadAt(chunk, from); err != nil && !errors.Is(err, io.EOF) {
+		more := make([]byte, size, int(size)+len(buf))
+		if _, err := file.ReadAt(more, from); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		buf = append(chunk, buf...)
+		buf = append(more, buf...)
 	}
 	whole := buf[:bytes.LastIndexByte(buf, '\n')+1]
 	if _, err := file.Seek(from+int64(len(whole)), io.SeekStart); err != nil {
@@ -80,15 +95,16 @@ func lastLines(file *os.File, n int) ([][]byte, error) {
 	return lines[max(0, len(lines)-n):], nil
 }
 
-// next returns the lines that were added.
+// next returns the lines that were added, in all the files that have been begun
+// since.
 func (t *tail) next() ([][]byte, error) {
 	if t.file == nil {
-		if err := t.open(); err != nil || t.file == nil {
+		if err := t.open(t.path); err != nil || t.file == nil {
 			return nil, err
 		}
 	}
 	lines, err := t.rest()
-	if err != nil || !t.replaced() {
+	if err != nil || !t.is(t.path, false) {
 		return lines, err
 	}
 	// What was written between the reading and the setting aside.
@@ -97,12 +113,43 @@ func (t *tail) next() ([][]byte, error) {
 	if err != nil {
 		return lines, err
 	}
+	behind := t.behind()
 	t.close()
-	if err := t.open(); err != nil || t.file == nil {
-		return lines, err
+	for i := behind; i >= 0; i-- {
+		if err := t.open(aside(t.path, i)); err != nil {
+			return lines, err
+		}
+		if t.file == nil {
+			continue
+		}
+		more, err := t.rest()
+		lines = append(lines, more...)
+		if err != nil {
+			return lines, err
+		}
+		if i > 0 {
+			t.close()
+		}
 	}
-	more, err = t.rest()
-	return append(lines, more...), err
+	return lines, nil
+}
+
+// behind is how many files have been begun and set aside since the one that is
+// open: all that there are if that is gone.
+func (t *tail) behind() int {
+	for i := 1; ; i++ {
+		switch path := aside(t.path, i); {
+		case t.is(path, true):
+			return i - 1
+		case !exists(path):
+			return i - 1
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // rest reads whole lines up to the end of the file.
@@ -122,19 +169,20 @@ func (t *tail) rest() ([][]byte, error) {
 	}
 }
 
-// replaced reports whether the path names another file by now.
-func (t *tail) replaced() bool {
+// is reports whether the path names the file that is open, or with same false,
+// whether it names another one.
+func (t *tail) is(path string, same bool) bool {
 	ours, err := t.file.Stat()
 	if err != nil {
 		return false
 	}
-	theirs, err := os.Stat(t.path)
-	return err == nil && !os.SameFile(ours, theirs)
+	theirs, err := os.Stat(path)
+	return err == nil && os.SameFile(ours, theirs) == same
 }
 
-// open opens the log, if there is one.
-func (t *tail) open() error {
-	file, err := openLog(t.path)
+// open opens a file of the log, if there is one.
+func (t *tail) open(path string) error {
+	file, err := openLog(path)
 	if err == nil && file != nil {
 		t.file, t.read, t.part = file, bufio.NewReader(file), nil
 	}
