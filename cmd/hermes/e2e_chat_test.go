@@ -35,7 +35,13 @@ func (m *machine) chatOn(environ []string, args ...string) *terminal {
 	m.t.Helper()
 	cmd := m.command(m.t.Context(), append([]string{"-p", "alice", "chat"}, args...)...)
 	cmd.Env = append(cmd.Env, append([]string{"TERM=xterm-256color"}, environ...)...)
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 120})
+	return m.startOn(cmd, pty.Winsize{Rows: 40, Cols: 120})
+}
+
+// startOn starts a command on a terminal.
+func (m *machine) startOn(cmd *exec.Cmd, size pty.Winsize) *terminal {
+	m.t.Helper()
+	tty, err := pty.StartWithSize(cmd, &size)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -36,6 +36,8 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 		Example: `  hermes gateway --all
   hermes -p alice gateway
   hermes gateway status
+  hermes gateway top
+  hermes gateway logs -f
   hermes gateway restart alice
   hermes gateway stop`,
 	},
@@ -47,6 +49,8 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 		newGatewayListCmd(a),
 		newGatewayMetricsCmd(a),
 		newGatewayLogsCmd(a),
+		newGatewayEventsCmd(a),
+		newGatewayTopCmd(a),
 	)
 	delete(cmd.Annotations, "group")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
