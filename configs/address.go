@@ -51,11 +51,10 @@ func parseAddress(text string) (any, error) {
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return nil, fmt.Errorf("%s has no port between 1 and %d", quote(text), maxPort)
 	}
-	parsed, err := parseHost(host)
-	if err != nil {
+	if _, err := parseHost(host); err != nil {
 		return nil, err
 	}
-	return net.JoinHostPort(parsed.(string), port), nil
+	return net.JoinHostPort(strings.ToLower(host), port), nil
 }
 
 // Loopback reports whether host, as parsed for API_SERVER_HOST, is reached from

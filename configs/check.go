@@ -44,7 +44,7 @@ func (l *loader) check(config Config) {
 
 // checkMetrics wants a token where other machines can ask for metrics.
 func (l *loader) checkMetrics(config Supervisor) {
-	reason := ""
+	var reason string
 	token := l.env[MetricsToken].value
 	host, _, err := net.SplitHostPort(config.MetricsAddress)
 	switch {

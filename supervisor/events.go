@@ -171,7 +171,7 @@ func (c control) getEvents(w http.ResponseWriter, r *http.Request) {
 	send := func(events ...Event) bool {
 		_ = flow.SetWriteDeadline(time.Now().Add(eventLimit)) // a socket has deadlines
 		for _, event := range events {
-			if out.Encode(event) != nil {
+			if err := out.Encode(event); err != nil {
 				return false
 			}
 		}

@@ -69,7 +69,7 @@ func (s scrape) run(ctx context.Context, over <-chan struct{}) {
 	}
 	// Other findings about the settings would have left this one in effect.
 	if host, _, _ := net.SplitHostPort(s.address); s.token.IsZero() && !configs.Loopback(host) {
-		s.log.Error("metrics are not served: anything but loopback needs the token "+configs.MetricsToken+" in the home's .env", "address", s.address)
+		s.log.Error("metrics are not served: anything but loopback needs a token in the home's .env", "address", s.address, "token", configs.MetricsToken)
 		<-over
 		return
 	}

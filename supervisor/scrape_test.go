@@ -106,7 +106,7 @@ func TestMetricsThatCannotBeServedHarmNobody(t *testing.T) {
 	defer taken.Close()
 	for address, want := range map[string]string{
 		taken.Addr().String(): "metrics are not served; that is tried again",
-		"0.0.0.0:9642":        "anything but loopback needs the token SUPERVISOR_METRICS_TOKEN",
+		"0.0.0.0:9642":        "anything but loopback needs a token in the home's .env",
 	} {
 		h := newHome(t)
 		h.add("alice", "")

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,13 +23,20 @@ func shortage(err error) string {
 		return fmt.Sprintf("not started: the gateway has as many files open as %s allows; raise that (ulimit -n, or LimitNOFILE= of its unit) and restart the gateway", limit)
 	case errors.Is(err, syscall.ENFILE):
 		return "not started: this machine has as many files open as its limit allows (sysctl fs.file-max)"
-	case errors.Is(err, syscall.EAGAIN):
+	case errors.Is(err, syscall.EAGAIN) && forking(err):
 		return "not started: no further process is allowed; raise the limit (ulimit -u, TasksMax= of the gateway's unit, or pids of its container), or end other processes"
 	case errors.Is(err, syscall.ENOMEM):
 		return "not started: the machine has no memory for another process"
 	default:
 		return ""
 	}
+}
+
+// forking reports whether err is of the start of a process. EAGAIN is also said of
+// locks that others have.
+func forking(err error) bool {
+	path, ok := errors.AsType[*os.PathError](err)
+	return ok && path.Op == "fork/exec"
 }
 
 // scarce says why no worker should be started now, with less than least percent of

@@ -203,8 +203,10 @@ func TestShortagesAreNamed(t *testing.T) {
 			t.Errorf("%v: got %q, want %q", err, got, want)
 		}
 	}
-	if shortage(nil) != "" {
-		t.Error("no error is a shortage")
+	for _, err := range []error{nil, syscall.EAGAIN, &os.PathError{Op: "flock", Path: "/x", Err: syscall.EAGAIN}} {
+		if got := shortage(err); got != "" {
+			t.Errorf("%v: got %q", err, got)
+		}
 	}
 }
 

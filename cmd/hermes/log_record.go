@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"hermes/profiles"
 	"strings"
 	"time"
+
+	"hermes/profiles"
 )
 
 // logRecord is one line of a log.
