@@ -33,34 +33,61 @@ func (t *table) add(row ...cell) { t.rows = append(t.rows, row) }
 
 // printTable writes t to stdout.
 func (a *app) printTable(t *table) {
-	if a.outTTY {
+	if a.outTTY && a.restOf(t) >= min(fewestColumns, t.widest(len(t.header)-1)) {
 		a.printBoxed(t)
 		return
 	}
 	widths := make([]int, len(t.header))
-	lines := [][]string{t.header}
+	lines := [][]cell{cells(t.header...)}
 	for _, row := range t.rows {
-		line := make([]string, len(row))
+		line := make([]cell, len(row))
 		for i, c := range row {
-			line[i] = oneCell(c.text)
+			line[i] = cell{oneCell(c.text), c.style}
 		}
 		lines = append(lines, line)
 	}
 	for _, line := range lines {
 		for i, word := range line {
-			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(word))
+			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(word.text))
 		}
 	}
+	colours := a.colours(a.outTTY)
 	for _, line := range lines {
 		var b strings.Builder
 		for i, word := range line {
-			b.WriteString(word)
+			b.WriteString(word.style.paint(colours, word.text))
 			if i < len(line)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]+2-text.StringWidthWithoutEscSequences(word)))
+				b.WriteString(strings.Repeat(" ", widths[i]+2-text.StringWidthWithoutEscSequences(word.text)))
 			}
 		}
 		a.printf("%s\n", strings.TrimRight(b.String(), " "))
 	}
+}
+
+// widest is the width of a column.
+func (t *table) widest(i int) int {
+	widest := text.StringWidthWithoutEscSequences(t.header[i])
+	for _, row := range t.rows {
+		widest = max(widest, text.LongestLineLen(row[i].text))
+	}
+	return widest
+}
+
+// fewestColumns is how wide the last column of a box must be able to be: without
+// a box the others are narrower, and it goes on in the next line.
+const fewestColumns = 20
+
+// restOf is how many columns the others of a box leave to the last one, which is
+// the one with sentences in it.
+func (a *app) restOf(t *table) int {
+	if a.width == 0 {
+		return fewestColumns
+	}
+	rest := a.width - 3*len(t.header) - 1
+	for i := range len(t.header) - 1 {
+		rest -= t.widest(i)
+	}
+	return rest
 }
 
 // oneCell keeps a cell on one line. An empty one becomes a dash, so that a
@@ -92,16 +119,7 @@ func (a *app) printBoxed(t *table) {
 	}
 	if a.width > 0 {
 		w.Style().Size.WidthMax = a.width
-		// The last column is the one with sentences in it.
-		rest := a.width - 3*len(t.header) - 1
-		for i := range len(t.header) - 1 {
-			widest := text.StringWidthWithoutEscSequences(t.header[i])
-			for _, row := range t.rows {
-				widest = max(widest, text.LongestLineLen(row[i].text))
-			}
-			rest -= widest
-		}
-		w.SetColumnConfigs([]gopretty.ColumnConfig{{Number: len(t.header), WidthMax: max(rest, 20), WidthMaxEnforcer: text.WrapSoft}})
+		w.SetColumnConfigs([]gopretty.ColumnConfig{{Number: len(t.header), WidthMax: max(a.restOf(t), 1), WidthMaxEnforcer: text.WrapSoft}})
 	}
 	w.Render()
 }
