@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net"
 	"reflect"
 	"strings"
 	"testing"
@@ -278,4 +279,22 @@ func TestNearestFindsWhatWasMeant(t *testing.T) {
 	if got := Nearest(strings.Repeat("x", 1<<20)); len(got) != 0 {
 		t.Errorf("a huge key is near to %v", got)
 	}
+}
+
+// What is taken for an address can be listened on as it is, and is taken again.
+func FuzzAddress(f *testing.F) {
+	for _, text := range []string{"", "127.0.0.1:9642", "[::1]:1", "localhost:65535", ":80", "[fe80::1%eth0]:80", "a:b:c", "[x]:1", "1.2.3:4"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		value, err := parseAddress(text)
+		if err != nil || value == "" {
+			return
+		}
+		again, err := parseAddress(value.(string))
+		host, port, splitErr := net.SplitHostPort(value.(string))
+		if err != nil || again != value || splitErr != nil || host == "" || port == "" {
+			t.Errorf("%q became %q, which is %v, %v, %v", text, value, again, err, splitErr)
+		}
+	})
 }
