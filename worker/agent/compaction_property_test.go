@@ -36,6 +36,9 @@ func drawHistory(t *rapid.T) []llm.Message {
 				step.ToolCalls = append(step.ToolCalls, llm.ToolCall{ID: id, Name: name, Arguments: `{"a":1}`})
 				result := llm.TextMessage(llm.Tool, text("result", 8_000))
 				result.ToolCallID = id
+				for range rapid.SampledFrom([]int{0, 0, 0, 4}).Draw(t, "images") {
+					result.Parts = append(result.Parts, llm.Part{ImageURL: "data:image/png;base64,AAAA"})
+				}
 				results = append(results, result)
 			}
 			history = append(append(history, step), results...)

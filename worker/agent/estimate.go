@@ -2,6 +2,7 @@ package agent
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hermes/worker/llm"
@@ -76,6 +77,8 @@ const (
 // learned is what an agent has found out about its models while it worked: how far
 // its estimates are off, and where their windows truly end.
 type learned struct {
+	noEffort atomic.Bool // the model has refused a reasoning effort
+
 	mu     sync.Mutex         // guards what follows
 	ratios map[string]float64 // real tokens by estimated ones; the key is llm.Message.Origin
 	latest string             // the origin that answered last
