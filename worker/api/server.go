@@ -107,9 +107,10 @@ type Server struct {
 	conversations conversations
 	live          live
 	working       sync.WaitGroup // turns in the background
-	adoption      chan struct{}  // see ExpectAdoption; nil if there is none
-	adoptionOnce  sync.Once      // closes it
-	adopting      sync.Mutex     // held by Adopt
+	naming        namings
+	adoption      chan struct{} // see ExpectAdoption; nil if there is none
+	adoptionOnce  sync.Once     // closes it
+	adopting      sync.Mutex    // held by Adopt
 	flights       flights
 	tasks         chan struct{} // holds one for each task that runs
 	handler       http.Handler

@@ -376,7 +376,7 @@ func TestWhatCannotBeRestoredStaysAsItCame(t *testing.T) {
 		}},
 		{"too large", func(m *memory) {
 			for hash := range m.turns {
-				m.turns[hash] = api.KeptTurn{Messages: []byte(`[{"role":"assistant","parts":[{"text":"` + strings.Repeat("a", 9<<20) + `"}]}]`)}
+				m.turns[hash] = api.KeptTurn{Messages: []byte(`[{"role":"assistant","parts":[{"text":"` + strings.Repeat("a", 13<<20) + `"}]}]`)}
 			}
 		}},
 	}
