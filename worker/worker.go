@@ -222,6 +222,7 @@ func (w *worker) apiOptions(turns *agent.Agent, redact func(string) string) api.
 		ReadDocument:    w.readDocument,
 		Streaming:       start.Model.Streaming,
 		Tools:           toolNames(w.tools),
+		CurrentTools:    func() []string { return toolNames(w.tools) },
 		Version:         w.opts.Version,
 		Health:          w.health,
 		Redact:          redact,
