@@ -2,9 +2,11 @@ package worker
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"hermes/worker/llm/llmtest"
@@ -137,5 +139,42 @@ func TestATaskStaysKnownAfterACrash(t *testing.T) {
 	}
 	if short == 0 || refusals(p.upstream.Calls(), window) > 0 {
 		t.Errorf("%d requests had a record of what was left out, %d were refused", short, refusals(p.upstream.Calls(), window))
+	}
+}
+
+// When the model fails, the next one answers although its window is smaller than the
+// conversation is long.
+func TestTheNextModelHasASmallerWindow(t *testing.T) {
+	t.Parallel()
+	const window = 12_000
+	var broken atomic.Bool
+	answer := func(call llmtest.Call) llmtest.Reply {
+		if n := call.Steps(); call.LastUser() == "read it" && n < 12 {
+			return llmtest.Reply{Calls: []llmtest.ToolCall{pages(12)[n]}}
+		}
+		return llmtest.Text("It was " + call.Model + ".")
+	}
+	small := llmtest.Windowed(window, answer)
+	p := newProfile(t, func(call llmtest.Call) llmtest.Reply {
+		switch {
+		case call.Model == "small":
+			return small(call)
+		case broken.Load():
+			return llmtest.Reply{Status: http.StatusUnauthorized, Message: "no such key"}
+		default:
+			return answer(call)
+		}
+	})
+	next := p.start.Model
+	next.Model = "small"
+	p.start.Fallback = append(p.start.Fallback, next)
+	p.long()
+	p.worker("")
+	for _, turn := range []struct{ input, want string }{{"read it", "It was tiny."}, {"and now?", "It was small."}, {"again?", "It was small."}} {
+		broken.Store(turn.input != "read it")
+		got, err := p.send("POST", "/v1/responses", fmt.Sprintf(`{"input":%q,"conversation":"c"}`, turn.input))
+		if err != nil || !strings.Contains(got, turn.want) {
+			t.Fatalf("%s: %v %.2000s", turn.input, err, got)
+		}
 	}
 }

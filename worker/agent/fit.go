@@ -57,7 +57,7 @@ func (l *loop) room(ctx context.Context) (room, bool) {
 	}
 	can := llm.CapabilitiesOf(ctx, l.agent.opts.Client)
 	window := can.ContextLength
-	if limit := l.agent.known.window(l.agent.opts.Now()); limit > 0 && (window == 0 || limit < window) {
+	if limit := l.agent.known.window(can.Upstream, l.agent.opts.Now()); limit > 0 && (window == 0 || limit < window) {
 		window = limit
 	}
 	if window <= 0 {

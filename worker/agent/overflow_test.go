@@ -236,36 +236,6 @@ func checkWellFormed(t interface{ Errorf(string, ...any) }, messages []llm.Messa
 	}
 }
 
-// Images of the last step give way too when nothing else is left, and the model is told.
-func TestImagesThatDoNotFitAreLeftOut(t *testing.T) {
-	t.Parallel()
-	shown := tools.Result{Text: "twelve pictures"}
-	for range 12 {
-		shown.Images = append(shown.Images, tools.Image{MIME: "image/png", Data: []byte("picture")})
-	}
-	for _, secret := range []bool{false, true} {
-		model := &windowed{window: 8_000, secret: secret}
-		model.answer = func(llm.Request) llmtest.Answer {
-			if len(model.requests) == 1 {
-				return llmtest.Use(llm.ToolCall{ID: "c1", Name: "look", Arguments: "{}"})
-			}
-			return llmtest.Say("Seen.")
-		}
-		s := newWindowed(model, map[string]toolFunc{"look": func(context.Context, llm.ToolCall) (tools.Result, error) { return shown, nil }})
-		result, err := agent.New(s.opts).Run(t.Context(), agent.Turn{SessionID: "s", History: []llm.Message{user("what is on them?")}}, s.show)
-		if err != nil || result.Text() != "Seen." {
-			t.Fatalf("got %q and %v", result.Text(), err)
-		}
-		sent := model.requests[1].Messages
-		if last := sent[len(sent)-1]; !strings.Contains(last.Text(), "twelve pictures") || !strings.Contains(last.Text(), "What was shown here is left out") {
-			t.Errorf("the model was sent %.300v", last)
-		}
-		if kept := result.Messages[1]; len(kept.Parts) != 13 {
-			t.Errorf("%d parts are left in the transcript", len(kept.Parts))
-		}
-	}
-}
-
 // What cannot be made short is refused in the provider's own words, after a bounded
 // number of attempts.
 func TestWhatCannotBeMadeShortFails(t *testing.T) {
