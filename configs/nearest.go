@@ -21,8 +21,8 @@ func Nearest(key string) []string {
 		if k.Env != "" {
 			names = []string{k.Env, k.Key}
 		}
-		distance := editDistance(wanted, plainKey(k.Key))
-		if d := editDistance(wanted, k.Leaf()) + 1; d < distance {
+		distance := EditDistance(wanted, plainKey(k.Key))
+		if d := EditDistance(wanted, k.Leaf()) + 1; d < distance {
 			distance = d
 		}
 		if len(wanted) >= 4 && strings.HasPrefix(plainKey(k.Key), wanted) {
@@ -41,7 +41,7 @@ func Nearest(key string) []string {
 		if p.KeyEnv == "" {
 			continue
 		}
-		if d := editDistance(wanted, plainKey(p.KeyEnv)); d <= max(2, len(wanted)/6) {
+		if d := EditDistance(wanted, plainKey(p.KeyEnv)); d <= max(2, len(wanted)/6) {
 			found = append(found, candidate{p.KeyEnv, d})
 		}
 	}
@@ -76,9 +76,9 @@ func plainKey(key string) string {
 	return strings.NewReplacer(".", "_", "-", "_").Replace(strings.ToLower(key))
 }
 
-// editDistance counts the insertions, deletions and changes between two texts.
+// EditDistance counts the insertions, deletions and changes between two texts.
 // Long texts are no typing mistakes; they are infinitely far.
-func editDistance(a, b string) int {
+func EditDistance(a, b string) int {
 	const far = 1 << 20
 	if len(a) > 64 || len(b) > 64 {
 		return far

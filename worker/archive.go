@@ -147,6 +147,7 @@ func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
 		return Transcript{}, err
 	}
 	names := map[string]string{} // of calls, whose ids are unique within a run
+	calls := map[string]string{} // the newest of that id
 	for i, m := range messages {
 		entry := Entry{ID: m.ID, At: m.At, RunID: m.RunID, Role: m.Role, Text: m.Text, CallID: m.ToolCallID}
 		if m.Role == store.RoleTool {
@@ -157,8 +158,11 @@ func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
 				return Transcript{}, fmt.Errorf("decode message %d: %w", m.ID, err)
 			}
 			entry.Text, entry.Calls = message.Text(), message.ToolCalls
+			if message.Role == llm.Tool { // a client has sent it, as what the run answers
+				entry.Role, entry.CallID, entry.Tool = store.RoleTool, message.ToolCallID, calls[message.ToolCallID]
+			}
 			for _, call := range message.ToolCalls {
-				names[m.RunID+" "+call.ID] = call.Name
+				names[m.RunID+" "+call.ID], calls[call.ID] = call.Name, call.Name
 			}
 		}
 		transcript.Entries[i] = entry

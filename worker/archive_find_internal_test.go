@@ -6,9 +6,13 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
+	"hermes/worker/agent"
 	"hermes/worker/api"
+	"hermes/worker/llm"
 	"hermes/worker/store"
+	"hermes/worker/tools"
 )
 
 // named records a session, and with a name its conversation.
@@ -97,5 +101,37 @@ func TestSessionsAreFoundByWhatAPersonTypes(t *testing.T) {
 	}
 	if transcript, err := archive.Read(t.Context(), "work"); err != nil || transcript.ID != "0197aaaa-2" || transcript.Name != "work" {
 		t.Errorf("read %+v, %v", transcript, err)
+	}
+}
+
+// What a client's own tool gave is shown as the result of its call, not as words of a
+// person.
+func TestResultsOfClientsAreShownAsResults(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	database := store.Open(path, store.Options{})
+	defer database.Close()
+	r := recorder{database}
+	asked := llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "c1", Name: "order_pizza", Arguments: "{}"}}}
+	given := llm.TextMessage(llm.Tool, "it is on its way")
+	given.ToolCallID = "c1"
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(r.Begin(t.Context(), agent.Run{ID: "r1", SessionID: "s", Input: llm.TextMessage(llm.User, "pizza")}))
+	must(r.Assistant(t.Context(), "r1", asked))
+	must(r.ToolFinished(t.Context(), "r1", "c1", tools.Result{Text: "left to the client"}, time.Now()))
+	must(r.End(t.Context(), "r1", agent.End{Status: agent.StatusDone}))
+	must(r.Begin(t.Context(), agent.Run{ID: "r2", SessionID: "s", Input: given}))
+	archive := OpenArchive(path)
+	defer archive.Close()
+	whole, err := archive.Read(t.Context(), "s")
+	must(err)
+	last := whole.Entries[len(whole.Entries)-1]
+	if last.Role != store.RoleTool || last.Tool != "order_pizza" || last.CallID != "c1" || last.Text != "it is on its way" {
+		t.Errorf("the last entry is %+v", last)
 	}
 }

@@ -85,6 +85,8 @@ func (s *scene) entries(entries []Entry, runID string, calls []store.ToolCall) {
 	}
 	for _, entry := range entries {
 		switch {
+		case entry.CallID != "" && position[entry.CallID] == 0:
+			s.journal.lines(fmt.Sprintf("  tool %s, %s by the client: %s", entry.CallID, entry.Tool, summary(entry.Text)))
 		case entry.CallID != "":
 			call := calls[position[entry.CallID]-1]
 			began := ""

@@ -183,20 +183,31 @@ func build(opts Options) (*worker, error) {
 		return nil, &ConfigError{fmt.Errorf("tools: %w", err)}
 	}
 	w.models = newModels(start, opts.Version, opts.Log)
-	turns := agent.New(agent.Options{
+	w.server = api.New(w.apiOptions(w.agent(w.prompt(remembered, library), redact), redact))
+	return w, nil
+}
+
+// agent makes what runs turns.
+func (w *worker) agent(prompt *agent.Prompt, redact func(string) string) *agent.Agent {
+	return agent.New(agent.Options{
 		Client:        w.models.client,
 		Tools:         w.tools,
 		Recorder:      recorder{w.store},
-		Prompt:        w.prompt(remembered, library),
+		Prompt:        prompt,
 		Prompts:       prompts{w.store},
 		Compactions:   compactions{w.store},
 		Tasks:         w.store,
-		MaxIterations: start.Agent.MaxIterations,
+		MaxIterations: w.opts.Start.Agent.MaxIterations,
 		Model:         w.models.name,
 		Redact:        redact,
-		Log:           opts.Log,
+		Log:           w.opts.Log,
 	})
-	w.server = api.New(api.Options{
+}
+
+// apiOptions is what the API works with.
+func (w *worker) apiOptions(turns *agent.Agent, redact func(string) string) api.Options {
+	start := w.opts.Start
+	return api.Options{
 		Settings:        settingsOf(start.Live()),
 		Agent:           turns,
 		ModelName:       start.API.ModelName,
@@ -211,14 +222,14 @@ func build(opts Options) (*worker, error) {
 		ReadDocument:    w.readDocument,
 		Streaming:       start.Model.Streaming,
 		Tools:           toolNames(w.tools),
-		Version:         opts.Version,
+		CurrentTools:    func() []string { return toolNames(w.tools) },
+		Version:         w.opts.Version,
 		Health:          w.health,
 		Redact:          redact,
 		OnBusy:          w.load.setTurns,
-		OnClosed:        opts.Child.Closed,
-		Log:             opts.Log,
-	})
-	return w, nil
+		OnClosed:        w.opts.Child.Closed,
+		Log:             w.opts.Log,
+	}
 }
 
 // kept is what the agent keeps in files.

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"hermes/configs"
 )
 
 // The headings under which the root's help lists the commands.
@@ -101,7 +103,7 @@ func nearestCommand(cmd *cobra.Command, name string) string {
 			continue
 		}
 		for _, word := range append([]string{sub.Name()}, sub.SuggestFor...) {
-			if d := editDistance(strings.ToLower(name), word); d < distance {
+			if d := configs.EditDistance(strings.ToLower(name), word); d < distance {
 				best, distance = sub.CommandPath(), d
 			}
 		}

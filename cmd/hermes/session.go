@@ -157,7 +157,7 @@ func sessionSearchRun(ctx context.Context, opts *sessionSearchOptions) error {
 		case opts.json:
 			return opts.printJSON(matches)
 		case len(matches) == 0:
-			opts.eprintf("Nothing was found.\n")
+			opts.eprintf("Nothing was found. What was said in the last seconds may take a moment to be found.\n")
 			return nil
 		}
 		t := &table{header: []string{"SESSION", "WHEN", "WHO", "WHAT"}}

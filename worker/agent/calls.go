@@ -187,7 +187,7 @@ func (l *loop) finish(ctx context.Context, call llm.ToolCall, end ending, begun 
 	if end.err != nil {
 		failed = fmt.Errorf("run tool %s: %w", call.Name, end.err)
 		result = tools.Failure("The tool broke: " + l.agent.opts.Redact(end.err.Error()))
-	} else if l.guard.saw(call, result.Text) {
+	} else if l.guard.saw(call, result) {
 		result.Text = strings.TrimRight(result.Text, "\n") + circlesNote
 	}
 	now := l.agent.opts.Now()

@@ -103,7 +103,9 @@ func (c *children) run(ctx context.Context, session string, assignment tools.Ass
 	if about := strings.TrimSpace(assignment.Context); about != "" {
 		task += "\n\nWhat you need to know:\n" + about
 	}
-	result, err := New(opts).Run(ctx, Turn{
+	child := New(opts)
+	child.known = c.agent.known
+	result, err := child.Run(ctx, Turn{
 		History: []llm.Message{llm.TextMessage(llm.User, task)}, System: system,
 		Params:    Params{ReasoningEffort: c.parent.Params.ReasoningEffort},
 		SessionID: session, ParentSessionID: c.parent.SessionID, ParentRunID: c.parent.RunID,

@@ -153,7 +153,7 @@ func TestToolsAreOfferedTogetherAndTheClientsChoiceHolds(t *testing.T) {
 		for _, spec := range asked.Tools {
 			names = append(names, spec.Name)
 		}
-		if strings.Join(names, ",") != "all of them,ask,order" || asked.ToolChoice != "required" {
+		if strings.Join(names, ",") != "all of them,read,ask,order" || asked.ToolChoice != "required" {
 			t.Errorf("call %d offered %v, choice %q", i, names, asked.ToolChoice)
 		}
 	}

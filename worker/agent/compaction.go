@@ -39,6 +39,9 @@ type Compaction struct {
 	// Results before Capped that are longer than Cap bytes lose their middle.
 	Capped int `json:"capped,omitempty"`
 	Cap    int `json:"cap,omitempty"`
+	// Blind says that those results show no images any more, nor does the person's
+	// first message unless it is what is answered.
+	Blind bool `json:"blind,omitempty"`
 }
 
 // Compactions keeps what was made short in each session, so that its next turn
@@ -83,8 +86,8 @@ func (c Compaction) apply(system, all []llm.Message) []llm.Message {
 			switch call := calls[m.ToolCallID]; {
 			case i < c.Short && call.Name != toolSkill && (call.ID == "" || call.ID != newestTasks):
 				m = digested(m, call.Name)
-			case i < c.Capped && len(m.Text()) > c.Cap:
-				m = headOf(m, c.Cap)
+			case i < c.Capped:
+				m = c.capped(m)
 			}
 		}
 		view = append(view, m)
@@ -112,7 +115,11 @@ func (c Compaction) beginning(all []llm.Message) []llm.Message {
 	if governing == first {
 		return []llm.Message{appended(all[first], c.Reference)}
 	}
-	view := []llm.Message{headOf(all[first], c.Head), llm.TextMessage(llm.Assistant, c.Reference)}
+	opening := headOf(all[first], c.Head)
+	if c.Blind {
+		opening = withoutImages(opening)
+	}
+	view := []llm.Message{opening, llm.TextMessage(llm.Assistant, c.Reference)}
 	if governing > first {
 		view = append(view, all[governing])
 	}
@@ -174,12 +181,38 @@ func appended(m llm.Message, text string) llm.Message {
 // digested returns a result as one line, without the images that it shows.
 func digested(m llm.Message, tool string) llm.Message {
 	text := digest(tool, m.Text())
-	if slices.ContainsFunc(m.Parts, func(part llm.Part) bool { return part.ImageURL != "" }) {
-		text += "\n[What was shown here is left out to save room.]"
+	if hasImage(m) {
+		text += notShown
 	} else if len(text) == len(m.Text()) {
 		return m
 	}
 	return withText(m, text)
+}
+
+// capped returns a result of which no more is left than the compaction allows.
+func (c Compaction) capped(m llm.Message) llm.Message {
+	if len(m.Text()) > c.Cap {
+		m = headOf(m, c.Cap)
+	}
+	if c.Blind {
+		m = withoutImages(m)
+	}
+	return m
+}
+
+// notShown stands in the place of images.
+const notShown = "\n[What was shown here is left out to save room.]"
+
+// withoutImages returns a message with a note in the place of its images.
+func withoutImages(m llm.Message) llm.Message {
+	if !hasImage(m) {
+		return m
+	}
+	return withText(m, m.Text()+notShown)
+}
+
+func hasImage(m llm.Message) bool {
+	return slices.ContainsFunc(m.Parts, func(part llm.Part) bool { return part.ImageURL != "" })
 }
 
 // headOf returns a message of which so many bytes of text are left, all if bytes is 0.

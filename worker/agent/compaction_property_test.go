@@ -36,13 +36,23 @@ func drawHistory(t *rapid.T) []llm.Message {
 				step.ToolCalls = append(step.ToolCalls, llm.ToolCall{ID: id, Name: name, Arguments: `{"a":1}`})
 				result := llm.TextMessage(llm.Tool, text("result", 8_000))
 				result.ToolCallID = id
+				for range rapid.SampledFrom([]int{0, 0, 0, 4}).Draw(t, "images") {
+					result.Parts = append(result.Parts, llm.Part{ImageURL: "data:image/png;base64,AAAA"})
+				}
 				results = append(results, result)
 			}
 			history = append(append(history, step), results...)
 		}
 		history = append(history, llm.TextMessage(llm.Assistant, text("says", 3_000)))
 	}
-	return append(history, user(text("newest", 600)))
+	history = append(history, user(text("newest", 600)))
+	if rapid.Bool().Draw(t, "goes on") { // with what the client's own tools have given
+		id := fmt.Sprintf("c%d", calls)
+		result := llm.TextMessage(llm.Tool, text("result", 20_000))
+		result.ToolCallID = id
+		history = append(history, llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: id, Name: "theirs", Arguments: "{}"}}}, result)
+	}
+	return history
 }
 
 // Any transcript, any window, any fate of the summaries: what a model is sent is
@@ -76,7 +86,7 @@ func TestAnyTranscriptInAnyWindow(t *testing.T) {
 		if fmt.Sprint(history) != before {
 			t.Error("the history was changed")
 		}
-		first, newest := history[0].Text(), history[len(history)-1].Text()
+		first, newest := history[0].Text(), history[lastUserOf(history)].Text()
 		broken := 0
 		for i, req := range model.requests {
 			checkWellFormed(t, req.Messages)

@@ -27,14 +27,14 @@ func (a *Agent) Complete(ctx context.Context, turn Turn, emit func(Event) error)
 
 // complete asks the model once, or twice when it refuses a wish.
 func (l *loop) complete(ctx context.Context) error {
-	if l.agent.noEffort.Load() {
+	if l.agent.known.noEffort.Load() {
 		l.params.ReasoningEffort = ""
 	}
-	message, err := l.askPlainly(ctx)
+	message, err := l.askFitting(ctx)
 	if l.params.ReasoningEffort != "" && llm.ClassOf(err) == llm.BadRequest && message.Text() == "" && ctx.Err() == nil {
 		l.params.ReasoningEffort = ""
-		if message, err = l.askPlainly(ctx); err == nil {
-			l.agent.noEffort.Store(true)
+		if message, err = l.askFitting(ctx); err == nil {
+			l.agent.known.noEffort.Store(true)
 		}
 	}
 	_, message.ToolCalls = l.client.split(message.ToolCalls)
@@ -54,6 +54,47 @@ func (l *loop) complete(ctx context.Context) error {
 		return cancelled(ctx)
 	default:
 		return err
+	}
+}
+
+// askFitting asks the model with messages that fit into its window, as far as that is
+// known. A refusal teaches how long it is.
+func (l *loop) askFitting(ctx context.Context) (llm.Message, error) {
+	for refits := 0; ; refits++ {
+		l.cutToFit(ctx)
+		message, err := l.askPlainly(ctx)
+		if llm.ClassOf(err) != llm.Overflow || message.Text() != "" || ctx.Err() != nil || refits == maxRefits {
+			return message, err
+		}
+		before := l.talk.tokens
+		l.learn(ctx, err, refits)
+		if l.cutToFit(ctx); l.talk.tokens >= before {
+			return message, err
+		}
+	}
+}
+
+// cutToFit takes the middle out of the longest messages if there is no room for them.
+// What a frontend asks on its own account of a long chat is better answered from a
+// part of it than not at all.
+func (l *loop) cutToFit(ctx context.Context) {
+	r, known := l.room(ctx)
+	if !known || l.fill(r) < dropAt {
+		return
+	}
+	longest := 0
+	for _, m := range l.talk.all {
+		longest = max(longest, len(m.Text()))
+	}
+	for most := longest * 3 / 4; most >= leastCap && l.fill(r) >= dropAt; most = most * 3 / 4 {
+		l.talk.view = slices.Clone(l.talk.system)
+		for _, m := range l.talk.all {
+			if len(m.Text()) > most {
+				m = headOf(m, most)
+			}
+			l.talk.view = append(l.talk.view, m)
+		}
+		l.talk.tokens = tokensOfAll(l.talk.view)
 	}
 }
 

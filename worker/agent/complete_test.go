@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"hermes/worker/agent"
@@ -87,6 +88,37 @@ func TestACompletionThatFails(t *testing.T) {
 	}
 	if _, err := agent.New(newStage(nil).opts).Complete(t.Context(), agent.Turn{}, nil); err == nil {
 		t.Error("nothing was answered")
+	}
+}
+
+// What a frontend asks of a chat that is too long is asked of a part of it.
+func TestACompletionThatIsTooLongIsCut(t *testing.T) {
+	t.Parallel()
+	long := "Name this chat.\n" + strings.Repeat("about the garden ", 4_000) + "\nNow the title."
+	for _, test := range []struct {
+		name    string
+		model   *windowed
+		refused bool
+	}{
+		{"a known window", &windowed{window: 6_000}, false},
+		{"one that nobody knows", &windowed{window: 6_000, secret: true}, true},
+		{"one that is smaller than it is said to be", &windowed{window: 6_000, claims: 16_000}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.model.answer = func(llm.Request) llmtest.Answer { return llmtest.Say("Garden") }
+			s := newWindowed(test.model, nil)
+			turn := agent.Turn{History: []llm.Message{user(long)}, System: "You name chats."}
+			got, err := agent.New(s.opts).Complete(t.Context(), turn, s.show)
+			if err != nil || got.Text() != "Garden" || (test.model.refused > 0) != test.refused {
+				t.Fatalf("got %q, %v after %d refusals", got.Text(), err, test.model.refused)
+			}
+			sent := test.model.requests[0].Messages
+			if text := sent[1].Text(); sent[0].Text() != "You name chats." || !strings.HasPrefix(text, "Name this chat.") ||
+				!strings.HasSuffix(text, "Now the title.") || !strings.Contains(text, "left out to save room") || len(text) < 8_000 {
+				t.Errorf("the model was sent %d bytes: %.100s", len(text), text)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"hermes/worker/llm"
@@ -76,12 +77,19 @@ const (
 // learned is what an agent has found out about its models while it worked: how far
 // its estimates are off, and where their windows truly end.
 type learned struct {
+	noEffort atomic.Bool // the model has refused a reasoning effort
+
 	mu     sync.Mutex         // guards what follows
 	ratios map[string]float64 // real tokens by estimated ones; the key is llm.Message.Origin
 	latest string             // the origin that answered last
-	limit  int                // tokens of request and answer, 0 if none was learned
-	until  time.Time          // the end of limit
+	limits map[string]limit   // by llm.Error.Upstream
 	rests  time.Time          // no summary is tried before
+}
+
+// limit is how long a window is, as a refusal has told.
+type limit struct {
+	tokens int // of request and answer
+	until  time.Time
 }
 
 // ratio is the one of the model that answered last.
@@ -111,13 +119,16 @@ func (k *learned) answered(origin string, counted, estimated int) bool {
 	return true
 }
 
-// refused takes note of a request that was too long: of the window's length and of
-// the request's, each 0 if it is not known. The estimate of the request was too low
-// if it fits into the window.
-func (k *learned) refused(limit, counted, estimated int, now time.Time) {
+// refused takes note of a request that was too long for an upstream: of the window's
+// length and of the request's, each 0 if it is not known. The estimate of the request
+// was too low if it fits into the window.
+func (k *learned) refused(upstream string, tokens, counted, estimated int, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.limit, k.until = limit, now.Add(limitHolds)
+	if k.limits == nil {
+		k.limits = map[string]limit{}
+	}
+	k.limits[upstream] = limit{tokens, now.Add(limitHolds)}
 	before, ok := k.ratios[k.latest]
 	if !ok {
 		before = 1
@@ -135,14 +146,15 @@ func (k *learned) set(origin string, ratio float64) {
 	k.ratios[origin], k.latest = ratio, origin
 }
 
-// window is a limit that was learned, or 0.
-func (k *learned) window(now time.Time) int {
+// window is the limit of an upstream that was learned, or 0.
+func (k *learned) window(upstream string, now time.Time) int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now.After(k.until) {
+	learned := k.limits[upstream]
+	if now.After(learned.until) {
 		return 0
 	}
-	return k.limit
+	return learned.tokens
 }
 
 // rest keeps summaries from being tried again at once.

@@ -34,11 +34,14 @@ func TestTheEstimateIsLearned(t *testing.T) {
 		t.Errorf("a short request has changed the ratio to %v", k.ratio())
 	}
 	now := time.Now()
-	k.refused(16_000, 20_000, 10_000, now)
-	if k.window(now) != 16_000 || k.ratio() != 2 {
-		t.Errorf("after a refusal the window is %d and the ratio %v", k.window(now), k.ratio())
+	k.refused("a", 16_000, 20_000, 10_000, now)
+	if k.window("a", now) != 16_000 || k.ratio() != 2 {
+		t.Errorf("after a refusal the window is %d and the ratio %v", k.window("a", now), k.ratio())
 	}
-	if got := k.window(now.Add(2 * limitHolds)); got != 0 {
+	if got := k.window("b", now); got != 0 {
+		t.Errorf("another upstream has a window of %d", got)
+	}
+	if got := k.window("a", now.Add(2*limitHolds)); got != 0 {
 		t.Errorf("the limit of %d is believed for ever", got)
 	}
 }

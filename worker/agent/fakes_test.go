@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,7 +48,11 @@ type fakeTools struct {
 }
 
 func (f fakeTools) Specs() []llm.ToolSpec {
-	return []llm.ToolSpec{{Name: "all of them"}}
+	specs := []llm.ToolSpec{{Name: "all of them"}}
+	for _, name := range slices.Sorted(maps.Keys(f.funcs)) {
+		specs = append(specs, llm.ToolSpec{Name: name})
+	}
+	return specs
 }
 
 func (f fakeTools) SessionSpecs(context.Context, string) []llm.ToolSpec { return f.Specs() }

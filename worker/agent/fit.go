@@ -57,7 +57,7 @@ func (l *loop) room(ctx context.Context) (room, bool) {
 	}
 	can := llm.CapabilitiesOf(ctx, l.agent.opts.Client)
 	window := can.ContextLength
-	if limit := l.agent.known.window(l.agent.opts.Now()); limit > 0 && (window == 0 || limit < window) {
+	if limit := l.agent.known.window(can.Upstream, l.agent.opts.Now()); limit > 0 && (window == 0 || limit < window) {
 		window = limit
 	}
 	if window <= 0 {
@@ -178,7 +178,7 @@ func (l *loop) cutFor(budget int) int {
 const levels = 4
 
 // drop leaves out what is old, without a summary. Beyond the first level less and
-// less stays, at the end the last step alone, with its results cut.
+// less stays, at the end the last step alone, with its results cut and no images.
 func (l *loop) drop(ctx context.Context, r room, level int) bool {
 	tail := []float64{tailShare, tailShare / 2, 0, 0}[level]
 	compaction := l.talk.done
@@ -198,6 +198,7 @@ func (l *loop) drop(ctx context.Context, r room, level int) bool {
 			}
 		}
 		share := []float64{0.4, 0.2}[level-2]
+		compaction.Blind = compaction.Blind || level == levels-1
 		compaction.Short = max(compaction.Short, last)
 		compaction.Capped = len(l.talk.all)
 		compaction.Cap = max(leastCap, r.estimated(share)*bytesPerToken*denseBy/denseTimes/results)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"hermes/worker/llm"
+	"hermes/worker/tools"
 )
 
 // A model that has lost its way makes the same call over and over. After
@@ -34,8 +35,13 @@ func (g *guard) step() {
 
 // saw takes note of a call's result and reports whether the model should be
 // told that it goes round in circles.
-func (g *guard) saw(call llm.ToolCall, result string) (nudge bool) {
-	signature := sha256.Sum256([]byte(call.Name + "\x00" + call.Arguments + "\x00" + result))
+func (g *guard) saw(call llm.ToolCall, result tools.Result) (nudge bool) {
+	h := sha256.New()
+	h.Write([]byte(call.Name + "\x00" + call.Arguments + "\x00" + result.Text))
+	for _, image := range result.Images { // the next look at a screen is another result
+		h.Write(image.Data)
+	}
+	signature := [sha256.Size]byte(h.Sum(nil))
 	g.steps[len(g.steps)-1][signature] = true
 	times := 0
 	for _, step := range g.steps {

@@ -106,6 +106,25 @@ func TestGoingRoundInCircles(t *testing.T) {
 	}
 }
 
+// A call that shows another picture each time goes somewhere, whatever its words are.
+func TestLookingAgainIsNoCircle(t *testing.T) {
+	t.Parallel()
+	var answers []llmtest.Answer
+	for i := range 8 {
+		answers = append(answers, llmtest.Use(call(fmt.Sprintf("c%d", i), "look")))
+	}
+	looks := byte(0)
+	look := func(context.Context, llm.ToolCall) (tools.Result, error) {
+		looks++
+		return tools.Result{Text: "the screen", Images: []tools.Image{{MIME: "image/png", Data: []byte{looks}}}}, nil
+	}
+	s := newStage(map[string]toolFunc{"look": look}, append(answers, llmtest.Say("ok"))...)
+	result, err := s.run(t.Context())
+	if err != nil || result.Cut || result.Text() != "ok" || strings.Contains(fmt.Sprint(result.Messages), "You have made this call before") {
+		t.Errorf("the turn ended with %q, cut %v (%v)", result.Text(), result.Cut, err)
+	}
+}
+
 func TestEmptyAnswersAreCountedInARow(t *testing.T) {
 	t.Parallel()
 	s := newStage(map[string]toolFunc{"a": says("A")},

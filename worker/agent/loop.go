@@ -225,6 +225,9 @@ func (l *loop) toolChoice(last bool) string {
 	if last || l.choice != "" {
 		return l.choice
 	}
+	if !slices.ContainsFunc(l.specs, func(spec llm.ToolSpec) bool { return spec.Name == l.mistakes.tool }) {
+		return "" // it is called by a name that requests do not hold
+	}
 	return l.mistakes.pin()
 }
 

@@ -43,12 +43,13 @@ func TestAToolThatIsCalledWronglyTwiceIsPinned(t *testing.T) {
 		"a good one beside":             {[]llmtest.Answer{a, llmtest.Use(call("", "a"), call("", "good")), llmtest.Say("x")}, `"" "" ""`},
 		"two in one step":               {[]llmtest.Answer{llmtest.Use(call("", "a"), call("", "a")), llmtest.Say("x")}, `"" ""`},
 		"a failure of its work":         {[]llmtest.Answer{llmtest.Use(call("", "fails")), llmtest.Use(call("", "fails")), llmtest.Say("x")}, `"" "" ""`},
+		"a name that is not offered":    {[]llmtest.Answer{llmtest.Use(call("", "hidden")), llmtest.Use(call("", "hidden")), llmtest.Say("x")}, `"" "" ""`},
 		"the server refuses":            {[]llmtest.Answer{a, a, refused, llmtest.Say("x")}, `"" "" "a" ""`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fails := func(context.Context, llm.ToolCall) (tools.Result, error) { return tools.Failure("no"), nil }
-			s := newStage(map[string]toolFunc{"a": misused("a"), "b": misused("b"), "good": says("yes"), "fails": fails}, test.answers...)
+			s := newStage(map[string]toolFunc{"a": misused("a"), "b": misused("b"), "good": says("yes"), "fails": fails, "hidden": misused("behind mcp_call")}, test.answers...)
 			if result, err := s.run(t.Context()); err != nil || result.Message.Text() != "x" {
 				t.Errorf("got %q, %v", result.Message.Text(), err)
 			}

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,10 +64,8 @@ type Options struct {
 // Agent runs turns. It holds nothing of them but what they taught it about its model,
 // so many may run at once.
 type Agent struct {
-	opts Options
-	// noEffort is set when the model has refused a reasoning effort.
-	noEffort atomic.Bool
-	known    learned
+	opts  Options
+	known *learned // shared with the agents of children, which have the same model
 }
 
 // New makes an Agent.
@@ -91,7 +88,7 @@ func New(opts Options) *Agent {
 	if opts.NewID == nil {
 		opts.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
 	}
-	return &Agent{opts: opts}
+	return &Agent{opts: opts, known: &learned{}}
 }
 
 // noTools is the toolset of an agent that can only talk.

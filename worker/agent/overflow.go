@@ -58,8 +58,9 @@ func (l *loop) measured(message llm.Message, last bool) {
 func (l *loop) refit(ctx context.Context, refusal error, refits int) (bool, error) {
 	before := l.talk.tokens
 	l.learn(ctx, refusal, refits)
+	upstream := refusedBy(refusal)
 	l.agent.opts.Log.Info("context was too long for the model", "run_id", l.result.RunID, "tokens_estimated", before,
-		"window", l.agent.known.window(l.agent.opts.Now()), "attempt", refits+1)
+		"upstream", upstream, "window", l.agent.known.window(upstream, l.agent.opts.Now()), "attempt", refits+1)
 	if refits == 0 {
 		if err := l.fit(ctx); err != nil {
 			return false, err
@@ -93,5 +94,20 @@ func (l *loop) learn(ctx context.Context, refusal error, refits int) {
 		limit = size
 	}
 	l.talk.counted = 0 // what was counted was not the whole story
-	l.agent.known.refused(limit, max(counted, limit), estimated, l.agent.opts.Now())
+	l.agent.known.refused(refusedBy(refusal), limit, max(counted, limit), estimated, l.agent.opts.Now())
+}
+
+// refusedBy names the upstream that refused a request, "" if there is only one. Of
+// several that failed it is the last.
+func refusedBy(refusal error) string {
+	failed, ok := errors.AsType[*llm.Error](refusal)
+	if ok && failed.Upstream == "" {
+		if last, several := errors.AsType[*llm.Error](failed.Err); several {
+			return last.Upstream
+		}
+	}
+	if !ok {
+		return ""
+	}
+	return failed.Upstream
 }

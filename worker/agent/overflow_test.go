@@ -45,6 +45,11 @@ func weigh(req llm.Request) int {
 	bytes := 0
 	for _, m := range req.Messages {
 		bytes += 40 + len(m.Text()) + len(m.ToolCallID)
+		for _, part := range m.Parts {
+			if part.ImageURL != "" {
+				bytes += 4_000
+			}
+		}
 		for _, call := range m.ToolCalls {
 			bytes += 60 + len(call.ID) + len(call.Name) + len(call.Arguments)
 		}

@@ -98,14 +98,14 @@ func (l *loop) askSummary(ctx context.Context, r room, cut int) (string, error) 
 		MaxTokens:       r.reply,
 		ReasoningEffort: "low",
 	}
-	if l.agent.noEffort.Load() {
+	if l.agent.known.noEffort.Load() {
 		request.ReasoningEffort = ""
 	}
 	message, err := l.agent.opts.Client.Stream(ctx, request, unheard)
 	if request.ReasoningEffort != "" && llm.ClassOf(err) == llm.BadRequest && ctx.Err() == nil {
 		request.ReasoningEffort = ""
 		if message, err = l.agent.opts.Client.Stream(ctx, request, unheard); err == nil {
-			l.agent.noEffort.Store(true)
+			l.agent.known.noEffort.Store(true)
 		}
 	}
 	l.result.Usage = l.result.Usage.Add(message.Usage)

@@ -100,18 +100,21 @@ type boundsBody struct {
 
 // showCapabilities answers GET /v1/capabilities.
 func (s *Server) showCapabilities(c echo.Context) error {
-	body, err := s.now.Load().capabilities()
+	body, err := s.encodeCapabilities(s.now.Load())
 	if err != nil {
 		return err
 	}
 	return c.JSONBlob(http.StatusOK, body)
 }
 
-// encodeCapabilities is called once for all settings, by the first who asks.
 func (s *Server) encodeCapabilities(now *settings) ([]byte, error) {
-	endpoints, err := operations()
+	endpoints, err := s.endpoints()
 	if err != nil {
 		return nil, err
+	}
+	tools := s.opts.Tools
+	if s.opts.CurrentTools != nil {
+		tools = s.opts.CurrentTools()
 	}
 	served := func(path string) bool {
 		return slices.ContainsFunc(endpoints, func(o operation) bool { return o.Path == path })
@@ -132,7 +135,7 @@ func (s *Server) encodeCapabilities(now *settings) ([]byte, error) {
 			TextStreaming:    s.opts.Streaming,
 			StreamUsage:      true,
 			Reasoning:        true,
-			ServerTools:      len(s.opts.Tools) > 0,
+			ServerTools:      len(tools) > 0,
 			ClientTools:      true,
 			StructuredOutput: true,
 			ImageInput:       true,
@@ -142,7 +145,7 @@ func (s *Server) encodeCapabilities(now *settings) ([]byte, error) {
 			CORS:             len(now.origins) > 0,
 			Metrics:          served("/metrics"),
 		},
-		Tools: append([]string{}, s.opts.Tools...),
+		Tools: append([]string{}, tools...),
 		ToolProgress: toolProgressBody{
 			Setting: now.ToolProgress, Forms: []string{"inline", "event", "both", "off"},
 			OpenWebUI: progressOf(now.ToolProgress, true).name(), Others: progressOf(now.ToolProgress, false).name(),

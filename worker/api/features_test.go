@@ -109,6 +109,10 @@ func TestCapabilitiesAreTrue(t *testing.T) {
 	if !slices.Equal(body.Tools, opts.Tools) {
 		t.Errorf("tools are %v", body.Tools)
 	}
+	opts.CurrentTools = func() []string { return []string{"mcp_a_b", "terminal"} }
+	if got := call(t, api.New(opts), "GET", "/v1/capabilities", "").body; !strings.Contains(got, `"tools":["mcp_a_b","terminal"]`) {
+		t.Errorf("tools that came are missing: %s", got)
+	}
 	for _, endpoint := range body.Endpoints {
 		got := call(t, server, endpoint.Method, endpoint.Path, "")
 		if got.status == http.StatusMethodNotAllowed || strings.Contains(got.body, "This server has GET") {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"hermes/worker/agent"
+	"hermes/worker/llm"
 	"hermes/worker/openai"
 	"hermes/worker/store"
 )
@@ -28,6 +29,10 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 	case cause != nil && !told(cause):
 		f = p.stopped()
 		last = p.encoder.cancel(result.Usage)
+		if p.ran && len(result.Messages) == 0 && p.record.Conversation != "" {
+			// The person's words stay in the conversation, and roles alternate.
+			result.Messages = []llm.Message{llm.TextMessage(llm.Assistant, stoppedNote)}
+		}
 	default:
 		f = p.failureOf(ctx, err)
 		last = p.encoder.fail(responseError(f), result.Usage)
@@ -44,6 +49,10 @@ func (p *responseRun) end(ctx context.Context, result agent.Result, err error) (
 	}
 	return last, f
 }
+
+// stoppedNote stands for the answer of a turn of a conversation that was stopped before
+// its first word. Only the model is told.
+const stoppedNote = "(I was stopped before I could answer.)"
 
 // told reports whether a client hears why its turn was ended from outside. In all
 // other cases it has gone, or has stopped the turn itself.

@@ -49,6 +49,7 @@ type responseRun struct {
 	record store.Response // as it was stored last
 	added  []llm.Message  // by the input
 	put    bool           // it was stored
+	ran    bool           // its turn has begun
 	acted  bool           // a tool has begun
 	final  []byte         // the whole response, when it has ended
 	late   *store.Put     // how its end is to be stored, if that went wrong
@@ -262,6 +263,7 @@ func (p *responseRun) first() []byte {
 // and stores the end before it returns its events. The failure is what a client
 // is told that waits for the whole, nil if there is something to show.
 func (p *responseRun) run(ctx context.Context, send func(events []byte, flush bool) error) (last []byte, f *failure) {
+	p.ran = true
 	result, err := p.runGuarded(ctx, func(event agent.Event) error {
 		if _, ok := event.(agent.ToolStarted); ok {
 			p.acted = true

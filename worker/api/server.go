@@ -57,8 +57,10 @@ type Options struct {
 	// Streaming hands text out as it comes; without it the whole text of a turn
 	// is one piece at its end.
 	Streaming bool
-	// Tools are the names of the agent's tools.
-	Tools []string
+	// Tools are the names of the agent's tools. CurrentTools are those that there are
+	// now, where some come and go; nil means Tools.
+	Tools        []string
+	CurrentTools func() []string
 	// Version is the one of the binary.
 	Version string
 	// Transcripts gives chats their tool calls back that clients do not send. Nil
@@ -107,9 +109,11 @@ type Server struct {
 	conversations conversations
 	live          live
 	working       sync.WaitGroup // turns in the background
-	adoption      chan struct{}  // see ExpectAdoption; nil if there is none
-	adoptionOnce  sync.Once      // closes it
-	adopting      sync.Mutex     // held by Adopt
+	naming        namings
+	endpoints     func() ([]operation, error) // read by the first who asks
+	adoption      chan struct{}               // see ExpectAdoption; nil if there is none
+	adoptionOnce  sync.Once                   // closes it
+	adopting      sync.Mutex                  // held by Adopt
 	flights       flights
 	tasks         chan struct{} // holds one for each task that runs
 	handler       http.Handler
@@ -160,6 +164,7 @@ func New(opts Options) *Server {
 	s.live.runs = map[string]*responseRun{}
 	s.conns.changed = make(chan struct{}, 1)
 	s.metrics = newMetrics(opts.Tools, opts.Now)
+	s.endpoints = sync.OnceValues(operations)
 	s.opts.Agent = watched{opts.Agent, s.metrics, s.limits}
 	s.Apply(opts.Settings)
 	s.handler = s.routes()

@@ -2,7 +2,6 @@ package api
 
 import (
 	"strings"
-	"sync"
 )
 
 // Settings are what a Server can be told anew while it serves.
@@ -30,8 +29,6 @@ type settings struct {
 	Settings
 	key     key
 	origins map[string]bool
-	// capabilities is the body of GET /v1/capabilities, made when it is asked for.
-	capabilities func() ([]byte, error)
 }
 
 // Apply replaces the settings. They take effect at the next request, all at once;
@@ -45,7 +42,6 @@ func (s *Server) Apply(next Settings) {
 	for _, origin := range next.CORSOrigins {
 		now.origins[strings.TrimSuffix(origin, "/")] = true
 	}
-	now.capabilities = sync.OnceValues(func() ([]byte, error) { return s.encodeCapabilities(now) })
 	s.limits.apply(next.Limits)
 	s.now.Store(now)
 	s.gate.resize(next.MaxConcurrentRuns)

@@ -15,10 +15,11 @@ import (
 
 const (
 	// maxRestored is how many bytes of what is kept are put into one history, the
-	// newest turns first, for the sake of memory alone. What is older stays as the
-	// client sent it. The agent makes a long history short, and wants the same one
+	// newest turns first, for the sake of memory alone; it has room for all images
+	// that one turn may show. What is older comes back without its images, or stays as
+	// the client sent it. The agent makes a long history short, and wants the same one
 	// each time: where the limit passes through it, all that follows looks new.
-	maxRestored = 8 << 20
+	maxRestored = 12 << 20
 	// keepTimeout bounds the write of a turn, which no client's leaving cancels.
 	keepTimeout = 5 * time.Second
 	// prefixChat begins the names of sessions that are made for chats.
@@ -95,6 +96,7 @@ func (s *Server) restore(ctx context.Context, turn agent.Turn) (restored agent.T
 	}
 	kept := make([]KeptTurn, len(answers))
 	if len(answers) > 0 {
+		s.naming.wait(ctx, answers)
 		found, err := s.opts.Transcripts.Lookup(ctx, answers)
 		if err != nil {
 			s.opts.Log.Warn("history was not restored", "request_id", turn.RequestID, "error", err)
@@ -153,12 +155,27 @@ func (r *restoring) all() []llm.Message {
 // answer puts a turn in the place of what the client has of it.
 func (r *restoring) answer(i int, turn KeptTurn) {
 	r.sessionID = cmp.Or(r.sessionID, turn.SessionID)
-	if r.size += len(turn.Messages); r.size > maxRestored {
-		return
+	messages, size := readTurn(turn.Messages), len(turn.Messages)
+	if r.size+size > maxRestored {
+		size -= leaveOutImages(messages)
 	}
-	if messages := readTurn(turn.Messages); messages != nil {
+	if r.size += size; messages != nil && r.size <= maxRestored {
 		r.restored = slices.Replace(r.restored, i, i+1, messages...)
 	}
+}
+
+// leaveOutImages puts a note in the place of each image of a turn that was read, and
+// returns how many bytes that saves.
+func leaveOutImages(messages []llm.Message) (saved int) {
+	for _, m := range messages {
+		for k, part := range m.Parts {
+			if part.ImageURL != "" {
+				saved += len(part.ImageURL)
+				m.Parts[k] = llm.Part{Text: "\n[An image that was shown here is left out.]"}
+			}
+		}
+	}
+	return saved
 }
 
 // readTurn returns nil for what is no turn.
@@ -197,8 +214,13 @@ func (s *Server) keep(ctx context.Context, turn agent.Turn, end chain, k keeping
 	}
 	all := slices.Concat(k.before, result.Messages)
 	if !slices.ContainsFunc(all, func(m llm.Message) bool { return len(m.ToolCalls) > 0 }) {
-		// Only the name of the session is kept, for which nobody has to wait.
-		s.working.Go(func() { put(nil) })
+		// Only the name of the session is kept, for which nobody has to wait but the
+		// next request of this chat.
+		done := s.naming.begin(end.sum)
+		s.working.Go(func() {
+			defer done()
+			put(nil)
+		})
 		return
 	}
 	messages, err := json.Marshal(all)

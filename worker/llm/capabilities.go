@@ -28,8 +28,9 @@ func SupportIf(yes bool) Support {
 
 // Capabilities is what is known of a model. What nobody knows is zero.
 type Capabilities struct {
-	ContextLength int // tokens of request and answer together
-	OutputLimit   int // tokens of an answer
+	Upstream      string // whose they are, where there are several: see Error.Upstream
+	ContextLength int    // tokens of request and answer together
+	OutputLimit   int    // tokens of an answer
 	Tools         Support
 	Vision        Support
 	Reasoning     Support
@@ -38,6 +39,7 @@ type Capabilities struct {
 // Or returns c with what it does not know taken from other.
 func (c Capabilities) Or(other Capabilities) Capabilities {
 	return Capabilities{
+		Upstream:      cmp.Or(c.Upstream, other.Upstream),
 		ContextLength: cmp.Or(c.ContextLength, other.ContextLength),
 		OutputLimit:   cmp.Or(c.OutputLimit, other.OutputLimit),
 		Tools:         cmp.Or(c.Tools, other.Tools),

@@ -78,7 +78,8 @@ func (c *Chain) order() []*link {
 
 // joined makes one error of those of several clients. It has the class of the
 // first one, which is what the profile is set up to use, and the shortest wait
-// that any of them asked for.
+// that any of them asked for. Where the last one found the request too long, it is
+// that: a shorter one will do, as long as the others rest.
 func joined(errs []*Error) *Error {
 	if len(errs) == 1 {
 		return errs[0]
@@ -92,7 +93,10 @@ func joined(errs []*Error) *Error {
 		}
 	}
 	all.Message = strings.Join(texts, "; ")
-	all.Err = errs[len(errs)-1]
+	last := errs[len(errs)-1]
+	if all.Err = last; last.Class == Overflow {
+		all.Class, all.Code, all.Limit, all.Sent = Overflow, last.Code, last.Limit, last.Sent
+	}
 	return all
 }
 
@@ -102,5 +106,7 @@ func (c *Chain) Capabilities(ctx context.Context) Capabilities {
 	if len(links) == 0 {
 		return Capabilities{}
 	}
-	return CapabilitiesOf(ctx, links[0].Client)
+	can := CapabilitiesOf(ctx, links[0].Client)
+	can.Upstream = links[0].Name
+	return can
 }

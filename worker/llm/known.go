@@ -15,7 +15,7 @@ type family struct {
 // https://platform.openai.com/docs/models and https://ai.google.dev/gemini-api/docs/models.
 func families() []family {
 	sees := func(context, output int, thinks bool) Capabilities {
-		return Capabilities{context, output, Supported, Supported, SupportIf(thinks)}
+		return Capabilities{ContextLength: context, OutputLimit: output, Tools: Supported, Vision: Supported, Reasoning: SupportIf(thinks)}
 	}
 	return []family{
 		{"claude-fable-5", sees(1_000_000, 128_000, true)},
@@ -27,7 +27,7 @@ func families() []family {
 		{"claude-3-5-", sees(200_000, 8_192, false)},
 		{"claude-3-", sees(200_000, 4_096, false)},
 		{"claude-", sees(200_000, 64_000, true)}, // the least that any of the others has
-		{"gpt-oss", Capabilities{131_072, 0, Supported, Unsupported, Supported}},
+		{"gpt-oss", Capabilities{ContextLength: 131_072, Tools: Supported, Vision: Unsupported, Reasoning: Supported}},
 		{"gpt-5", sees(400_000, 128_000, true)},
 		{"gpt-4.1", sees(1_047_576, 32_768, false)},
 		{"gpt-4o", sees(128_000, 16_384, false)},

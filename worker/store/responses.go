@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -19,8 +20,15 @@ const (
 	ResponseCancelled  = "cancelled"
 )
 
-// DefaultKeep is how many responses are kept when Put.Keep does not say.
-const DefaultKeep = 100
+const (
+	// DefaultKeep is how many responses are kept when Put.Keep does not say.
+	DefaultKeep = 100
+	// defaultKeepBytes is how much they may take together when Put.KeepBytes does not
+	// say: a few with images take more than thousands without.
+	defaultKeepBytes = 256 << 20
+	// countFrom is how large a response must be for all of them to be counted.
+	countFrom = 64 << 10
+)
 
 // Response is an answer of the stateful API.
 type Response struct {
@@ -63,6 +71,10 @@ func (r Response) InFlight() bool {
 type Put struct {
 	// Keep is how many responses may be stored; zero means DefaultKeep.
 	Keep int
+	// KeepBytes is how many bytes they may have together, with what each adds to the
+	// history; zero means 256 MiB. The newest one is kept whatever it has. It is looked
+	// after when a response of 64 KiB or more is put.
+	KeepBytes int64
 	// Update says that the response was put before. If it was deleted since then,
 	// it is not brought back: the error is ErrNotFound.
 	Update bool
@@ -104,7 +116,7 @@ func (s *Store) PutResponse(ctx context.Context, r Response, put Put) error {
 				return err
 			}
 		}
-		if err := evict(ctx, tx, put.Keep); err != nil {
+		if err := evict(ctx, tx, put, size); err != nil {
 			return err
 		}
 		if put.Finish != nil {
@@ -205,16 +217,26 @@ func updateResponse(ctx context.Context, tx *transaction, turn int64, r Response
 	return err
 }
 
-// evict removes the least recently used responses beyond keep.
-func evict(ctx context.Context, tx *transaction, keep int) error {
-	if keep <= 0 {
-		keep = DefaultKeep
-	}
+// evict removes the least recently used responses beyond what is to be kept. Size is
+// that of the newest.
+func evict(ctx context.Context, tx *transaction, put Put, size int) error {
 	_, err := removeResponses(ctx, tx, `
 		DELETE FROM responses WHERE turn_id IN (
 			SELECT turn_id FROM responses WHERE status NOT IN ('queued', 'in_progress')
 			ORDER BY used LIMIT max(0, (SELECT count(*) FROM responses) - ?))
-		RETURNING turn_id, conversation`, keep)
+		RETURNING turn_id, conversation`, cmp.Or(max(put.Keep, 0), DefaultKeep))
+	if err != nil || size < countFrom {
+		return err
+	}
+	_, err = removeResponses(ctx, tx, `
+		DELETE FROM responses WHERE turn_id IN (
+			SELECT turn_id FROM (
+				SELECT r.turn_id, r.status, row_number() OVER latest AS number,
+					sum(length(b.body) + length(b.outline) + length(b.input) + length(b.request) + length(t.transcript)) OVER latest AS bytes
+				FROM responses r JOIN response_bodies b ON b.turn_id = r.turn_id JOIN turns t ON t.id = r.turn_id
+				WINDOW latest AS (ORDER BY r.used DESC ROWS UNBOUNDED PRECEDING))
+			WHERE bytes > ? AND number > 1 AND status NOT IN ('queued', 'in_progress'))
+		RETURNING turn_id, conversation`, cmp.Or(max(put.KeepBytes, 0), defaultKeepBytes))
 	return err
 }
 

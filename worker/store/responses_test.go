@@ -133,6 +133,38 @@ func TestTheLeastRecentlyUsedGoesNotTheOldest(t *testing.T) {
 	}
 }
 
+// What responses take together is bounded, too; the newest one is kept in any case.
+func TestLargeResponsesGoEarlier(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	large := func(id string) store.Response {
+		r := answered(id, "")
+		r.Transcript = make([]byte, 60<<10)
+		r.Input = make([]byte, 10<<10)
+		return r
+	}
+	limit := store.Put{KeepBytes: 300 << 10}
+	put(t, s, store.Response{ID: "open", Status: store.ResponseInProgress, Input: make([]byte, 100<<10)}, limit)
+	for _, id := range []string{"a", "b", "c", "d"} {
+		put(t, s, large(id), limit)
+		if id == "b" { // a use
+			_, err := s.Response(t.Context(), "a")
+			must(t, err)
+		}
+	}
+	if gone := missing(t, s, "open", "a", "b", "c", "d"); !slices.Equal(gone, nil) {
+		t.Errorf("not stored: %v", gone)
+	}
+	put(t, s, large("e"), store.Put{KeepBytes: 220 << 10})
+	if gone := missing(t, s, "open", "a", "b", "c", "d", "e"); !slices.Equal(gone, []string{"a", "b"}) {
+		t.Errorf("not stored: %v", gone)
+	}
+	put(t, s, large("f"), store.Put{KeepBytes: 1})
+	if gone := missing(t, s, "open", "f"); len(gone) > 0 {
+		t.Errorf("not stored: %v", gone)
+	}
+}
+
 func TestKeepMayChange(t *testing.T) {
 	t.Parallel()
 	s := open(t)

@@ -102,8 +102,12 @@ func told(target memory.Target, o memory.Outcome) string {
 			did = append(did, fmt.Sprintf("%d %s", part.n, part.what))
 		}
 	}
-	text := fmt.Sprintf("%s: %s. It holds %d entries now, %d of %d characters. Your prompt shows it from the next session on.",
-		target, strings.Join(did, ", "), o.Entries, o.Characters, o.Limit)
+	entries := "1 entry"
+	if o.Entries != 1 {
+		entries = fmt.Sprint(o.Entries, " entries")
+	}
+	text := fmt.Sprintf("%s: %s. It holds %s now, %d of %d characters. Your prompt shows it from the next session on.",
+		target, strings.Join(did, ", "), entries, o.Characters, o.Limit)
 	if len(o.Archived) == 0 {
 		return text
 	}

@@ -17,7 +17,7 @@ func TestMemory(t *testing.T) {
 	set, dir := newSet(t)
 	home := filepath.Dir(dir)
 	expect(t, call(t.Context(), t, set, "memory", args{"target": "user", "action": "add", "content": " Likes tea. "}), false,
-		"user: 1 added. It holds 1 entries now, 10 of 2000 characters. Your prompt shows it from the next session on.")
+		"user: 1 added. It holds 1 entry now, 10 of 2000 characters. Your prompt shows it from the next session on.")
 	expect(t, call(t.Context(), t, set, "memory", args{"target": "user", "action": "add", "content": "Likes  tea."}), false, "user: 1 there already.")
 	expect(t, call(t.Context(), t, set, "memory", args{"target": "user", "operations": []args{
 		{"action": "ADD", "content": "Lives in Bonn."},

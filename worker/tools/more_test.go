@@ -332,3 +332,35 @@ func TestHelpersHaveMoreTools(t *testing.T) {
 		}
 	}
 }
+
+// A helper looks for tools as its agent does when there are many, and gets those that it
+// is told to have.
+func TestHelpersLookForManyTools(t *testing.T) {
+	t.Parallel()
+	more := &shelf{}
+	more.put(many(100)...)
+	set, _ := newMoreSet(t, more, 32_000)
+	set.SessionSpecs(t.Context(), "parent")
+	for _, test := range []struct {
+		wanted []string
+		want   string
+	}{
+		{nil, "mcp_call todo tool_search"},
+		{[]string{"mcp_github_create_issue"}, "mcp_github_create_issue"},
+		{[]string{"tool_search", "mcp_call"}, "mcp_call tool_search"},
+	} {
+		child, problem := set.forChild(test.wanted)
+		if problem != "" {
+			t.Fatalf("%v: %s", test.wanted, problem)
+		}
+		if got := specNames(child.SessionSpecs(t.Context(), "child")); got != test.want {
+			t.Errorf("%v: a helper has %s, want %s", test.wanted, got, test.want)
+		}
+		if !strings.Contains(test.want, "mcp_call") {
+			expectAll(t, call(t.Context(), t, child, "mcp_github_create_issue", args{"title": "T"}), false, `{"title":"T"}`)
+			continue
+		}
+		expectAll(t, call(t.Context(), t, child, "tool_search", args{"query": "create an issue"}), false, "## mcp_github_create_issue")
+		expectAll(t, call(t.Context(), t, child, "mcp_call", args{"name": "mcp_github_create_issue", "arguments": args{"title": "T"}}), false, `mcp_github_create_issue {"title":"T"}`)
+	}
+}
