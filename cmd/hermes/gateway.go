@@ -86,13 +86,12 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	opts.letGo() // the supervisor listens to the signals itself
-	run := context.WithoutCancel(ctx)
-	if ctx.Err() != nil && takeover != nil { // it came between the two programs
-		var stop context.CancelFunc
-		run, stop = context.WithCancel(run)
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if ctx.Err() != nil { // a signal has come already
 		stop()
 	}
+	opts.letGo() // the supervisor listens to the signals itself
 	err = supervisor.New(supervisor.Options{
 		Exe:       exe,
 		Home:      home,
