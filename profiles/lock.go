@@ -55,6 +55,10 @@ func (e *Draining) Reason() string {
 // has closed it or died, however it died.
 type Lock struct{ file *os.File }
 
+// InheritLock is the lock that another process took and that came to this one as
+// an open file, which it takes over.
+func InheritLock(file *os.File) *Lock { return &Lock{file} }
+
 // File is the file that holds the lock. A process that inherits it holds the
 // profile as long as it lives, even if this process dies before.
 func (l *Lock) File() *os.File { return l.file }

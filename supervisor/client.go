@@ -171,6 +171,48 @@ func (c *Client) Events(ctx context.Context, after Event, follow bool, on func(E
 	}
 }
 
+// upgradePoll is how often a gateway is asked whether it is another program yet.
+const upgradePoll = 20 * time.Millisecond
+
+// Upgrade has the gateway become another program, that at the absolute path binary
+// or the one that it was started from if it is empty, and returns how it stood
+// before and after. An error says that it goes on as it was.
+func (c *Client) Upgrade(ctx context.Context, binary string) (before, after Status, err error) {
+	if before, err = c.Status(ctx); err != nil {
+		return before, after, err
+	}
+	var begun UpgradeStatus
+	if err := c.patient().call(ctx, http.MethodPost, pathUpgrade, UpgradeRequest{Binary: binary}, &begun); err != nil {
+		return before, after, err
+	}
+	ticker := time.NewTicker(upgradePoll)
+	defer ticker.Stop()
+	var silent time.Time // since when it does not answer
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return before, after, fmt.Errorf("wait for the gateway: %w", context.Cause(ctx))
+		}
+		after, err = c.Status(ctx)
+		switch u := after.Upgrade; {
+		case err != nil && silent.IsZero():
+			silent = time.Now() // a call may come between the two programs
+		case err != nil && time.Since(silent) > callLimit:
+			return before, after, fmt.Errorf("the gateway does not answer after the upgrade: %w", err)
+		case err != nil:
+		case after.PID != before.PID:
+			return before, after, errors.New("the gateway has died in the upgrade, and another one has been started")
+		case after.Image > before.Image:
+			return before, after, nil
+		case u != nil && u.Attempt == begun.Attempt && !u.Running:
+			return before, after, fmt.Errorf("the gateway goes on as it was: %s", u.Error)
+		default:
+			silent = time.Time{}
+		}
+	}
+}
+
 // patient returns a client that waits for an answer until its context ends.
 func (c *Client) patient() *Client {
 	patient := newClient(c.path)

@@ -89,6 +89,8 @@ func (f *fleet) ask(ctx context.Context, begin func() (*waiter, error)) ([]Outco
 		var err error
 		if f.stopping {
 			err = errStopping
+		} else if f.upgrading {
+			err = errUpgrading
 		} else if w, err = begin(); err == nil {
 			w.done = make(chan []Outcome, 1)
 			f.waiting = append(f.waiting, w)
@@ -103,6 +105,9 @@ func (f *fleet) ask(ctx context.Context, begin func() (*waiter, error)) ([]Outco
 	}
 	select {
 	case outcomes := <-w.done:
+		if outcomes == nil {
+			return nil, errUpgrading
+		}
 		return outcomes, nil
 	case <-f.done:
 		return nil, errStopping

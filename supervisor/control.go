@@ -7,16 +7,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
 // The paths of the control socket.
 const (
-	pathStatus = "/v1/status"
-	pathStop   = "/v1/stop"
-	pathReload = "/v1/reload"
-	pathAction = "/v1/profiles/{name}/{action}"
-	pathEvents = "/v1/events"
+	pathStatus  = "/v1/status"
+	pathStop    = "/v1/stop"
+	pathReload  = "/v1/reload"
+	pathUpgrade = "/v1/upgrade"
+	pathEvents  = "/v1/events"
+	pathAction  = "/v1/profiles/{name}/{action}"
 	// pathMetrics has no version: it is what scrapers ask for.
 	pathMetrics = "/metrics"
 )
@@ -35,6 +37,12 @@ type ActionRequest struct {
 	Wait bool `json:"wait"`
 }
 
+// UpgradeRequest is the body of a call to become another program.
+type UpgradeRequest struct {
+	// Binary is its absolute path; empty is the one that the gateway was started from.
+	Binary string `json:"binary"`
+}
+
 // failure is the body of an answer that is no success.
 type failure struct {
 	Error string `json:"error"`
@@ -47,7 +55,35 @@ type control struct {
 	reload func(context.Context) ([]Outcome, error)
 	act    func(ctx context.Context, name, action string, now, wait bool) (Outcome, error)
 	events *events
-	log    *slog.Logger
+	// upgrade looks whether an upgrade can be, and returns what does it.
+	upgrade func(ctx context.Context, binary string) (status UpgradeStatus, perform func(), err error)
+	calls   *calls
+	log     *slog.Logger
+}
+
+// calls are the connections with a call that has not been answered.
+type calls struct{ conns sync.Map }
+
+func (c *calls) track(conn net.Conn, state http.ConnState) {
+	if state == http.StateActive {
+		c.conns.Store(conn, true)
+		return
+	}
+	c.conns.Delete(conn)
+}
+
+// await waits until every call has been answered, but at most limit.
+func (c *calls) await(limit time.Duration) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		some := false
+		c.conns.Range(func(any, any) bool {
+			some = true
+			return false
+		})
+		if !some {
+			return
+		}
+	}
 }
 
 // server returns the HTTP server of the socket. Every step of a call has a
@@ -59,9 +95,11 @@ func (c control) server() *http.Server {
 	mux.HandleFunc("GET "+pathEvents, c.getEvents)
 	mux.HandleFunc("POST "+pathStop, c.postStop)
 	mux.HandleFunc("POST "+pathReload, c.postReload)
+	mux.HandleFunc("POST "+pathUpgrade, c.postUpgrade)
 	mux.HandleFunc("POST "+pathAction, c.postAction)
 	return &http.Server{
 		Handler:           mux,
+		ConnState:         c.calls.track,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -100,6 +138,21 @@ func (c control) postReload(w http.ResponseWriter, r *http.Request) {
 	c.answer(w, http.StatusOK, outcomes)
 }
 
+func (c control) postUpgrade(w http.ResponseWriter, r *http.Request) {
+	var request UpgradeRequest
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10)).Decode(&request); err != nil {
+		c.answer(w, http.StatusBadRequest, failure{Error: `the body must be a JSON object like {"binary": "/usr/bin/hermes"}`})
+		return
+	}
+	status, perform, err := c.upgrade(r.Context(), request.Binary)
+	if err != nil {
+		c.answer(w, http.StatusConflict, failure{Error: err.Error()})
+		return
+	}
+	c.answer(w, http.StatusAccepted, status)
+	perform()
+}
+
 func (c control) postAction(w http.ResponseWriter, r *http.Request) {
 	var request ActionRequest
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<10)).Decode(&request); err != nil {
@@ -111,7 +164,7 @@ func (c control) postAction(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.Is(err, errUnknown):
 		c.answer(w, http.StatusNotFound, failure{Error: err.Error()})
-	case errors.Is(err, errStopping):
+	case errors.Is(err, errStopping), errors.Is(err, errUpgrading):
 		c.answer(w, http.StatusServiceUnavailable, failure{Error: err.Error()})
 	case err != nil:
 		c.answer(w, http.StatusBadRequest, failure{Error: err.Error()})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -103,11 +104,35 @@ func (e *events) leave(reader chan Event) {
 	delete(e.readers, reader)
 }
 
-// close ends all streams.
-func (e *events) close() {
+// kept returns the last events.
+func (e *events) kept() []Event {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return slices.Clone(e.ring)
+}
+
+// resume goes on from the events that another program of this process has kept.
+func (e *events) resume(kept []Event) {
+	if len(kept) == 0 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.ring, e.last = kept, kept[len(kept)-1].Seq
+}
+
+// close ends all streams, and begins no other.
+func (e *events) close() {
+	e.mu.Lock()
 	e.closed = true
+	e.mu.Unlock()
+	e.cut()
+}
+
+// cut ends all streams.
+func (e *events) cut() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for reader := range e.readers {
 		delete(e.readers, reader)
 		close(reader)

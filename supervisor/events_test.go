@@ -122,7 +122,7 @@ func TestReaderOfEventsThatSleepsIsCutOff(t *testing.T) {
 	hub := new(events)
 	socket := control{
 		status: func(context.Context) (Status, error) { return Status{PID: 1}, nil },
-		events: hub, log: g.opts.Log,
+		events: hub, calls: new(calls), log: g.opts.Log,
 	}
 	ln, err := openSocket(t.Context(), h.dir, "all")
 	if err != nil {

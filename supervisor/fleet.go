@@ -54,6 +54,12 @@ type fleet struct {
 	inbox chan func()
 	done  chan struct{} // closed when the loop has ended
 	work  sync.WaitGroup
+
+	// ends is held for reading while the end of a worker is taken in, and for writing
+	// while this process hands everything on to its next program.
+	ends sync.RWMutex
+	// upgrading keeps anything from being begun; it belongs to the loop.
+	upgrading bool
 }
 
 // post has fn run in the loop and reports whether it will be.
@@ -72,6 +78,7 @@ func (f *fleet) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(f.done)
+	f.attend(ctx)
 	known := f.known()
 	f.work.Go(func() {
 		f.watcher.watch(ctx, known, f.look, func(sights []sight) { f.post(func() { f.saw(sights) }) })
@@ -108,6 +115,16 @@ func (f *fleet) run(ctx context.Context) error {
 		case fn := <-f.inbox:
 			fn()
 		case <-timer.C:
+		}
+	}
+}
+
+// attend looks after the workers that were there before the loop.
+func (f *fleet) attend(ctx context.Context) {
+	for _, m := range f.members {
+		for g, p := range m.running {
+			p.flow(f.hears(m, g, p))
+			f.work.Go(func() { f.tend(ctx, m, g, p) })
 		}
 	}
 }
@@ -159,7 +176,7 @@ func (f *fleet) advance(ctx context.Context, now time.Time) {
 		}
 	}
 	for _, m := range f.members {
-		if trying >= f.parallel {
+		if trying >= f.parallel || f.upgrading {
 			return
 		}
 		if m.due(now) {

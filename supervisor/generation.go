@@ -43,6 +43,12 @@ type generation struct {
 	turns      int           // that run, by its own count
 	jobs       int           // that run in the background
 	idleSince  time.Time     // when there was nothing to do any more
+
+	// Outdated is since when the process is to be replaced, which nobody needs to
+	// notice; zero if it is not. An alien must be gone before another one begins: it
+	// knows other tables of the database.
+	outdated time.Time
+	alien    bool
 }
 
 func newGeneration(l limits, number int, now time.Time) *generation {

@@ -219,19 +219,35 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 	m.launch(now)
 	f.work.Go(func() {
 		l := t.run(ctx)
-		var g *generation
-		kept := f.post(func() { g = f.launched(m, t, l) }) // in the loop, as is all that asks for g
+		made := make(chan *generation, 1)
+		kept := f.post(func() { made <- f.launched(m, t, l) })
 		if l.process == nil || l.err != nil {
 			return
 		}
 		if !kept {
+			l.process.flow(func(handoff.Message) {})
 			l.process.kill()
+			made <- nil
 		}
-		exit := l.process.watch(ctx, func(message handoff.Message) {
-			f.post(func() { f.heard(m, g, l.process, message) })
-		})
-		f.post(func() { f.exited(m, g, exit) })
+		f.tend(ctx, m, <-made, l.process)
 	})
+}
+
+// tend looks after a worker, which flows, until it has ended. No upgrade comes between its end
+// and the moment when the loop knows of it.
+func (f *fleet) tend(ctx context.Context, m *member, g *generation, p *process) {
+	p.await()
+	f.ends.RLock()
+	defer f.ends.RUnlock()
+	exit := p.end(ctx)
+	f.post(func() { f.exited(m, g, exit) })
+}
+
+// hears returns what a worker's messages are handed to.
+func (f *fleet) hears(m *member, g *generation, p *process) func(handoff.Message) {
+	return func(message handoff.Message) {
+		f.post(func() { f.heard(m, g, p, message) })
+	}
 }
 
 // rival returns another member that has a claim already, or nil.
@@ -263,6 +279,7 @@ func (f *fleet) launched(m *member, t try, l launch) *generation {
 	case l.err == nil && l.process != nil:
 		g := m.spawned(now)
 		m.running[g] = l.process
+		l.process.flow(f.hears(m, g, l.process))
 		m.output.note(l.process.pid(), fmt.Sprintf("worker started, generation %d", g.number))
 		return g
 	case l.err == nil:

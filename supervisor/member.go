@@ -144,7 +144,8 @@ func (m *member) send(p *process, drain handoff.Message) {
 		p.send(drain)
 		return
 	}
-	time.AfterFunc(acceptTime, func() { p.send(drain) })
+	p.later = &laterOrder{message: drain}
+	p.later.timer = time.AfterFunc(acceptTime, func() { p.send(drain) })
 }
 
 // shut closes a listener, if there is one. A worker that has a copy of it takes
@@ -228,6 +229,7 @@ func (m *member) status() ProfileStatus {
 		Restarts: m.restarts, LastExit: m.lastExit,
 	}
 	m.measured(&status)
+	status.Outdated = m.current != nil && !m.current.outdated.IsZero()
 	if m.phase == phaseWaiting {
 		status.Retry = m.deadline
 	}

@@ -30,6 +30,7 @@ type manager struct {
 	log      *slog.Logger
 
 	ready, stopping bool // has been said
+	again           bool // it was ready before it became another program
 	status          string
 	lastSign        time.Time
 }
@@ -82,7 +83,7 @@ func (m *manager) tell(f *fleet, now time.Time) {
 	if starting || f.stopping {
 		lines = append(lines, fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", extension.Microseconds()))
 	}
-	ready, stopping := m.ready || !starting, f.stopping
+	ready, stopping := m.ready || m.again || !starting, f.stopping
 	if ready && !m.ready && !stopping {
 		lines = append(lines, "READY=1")
 	}
@@ -99,6 +100,20 @@ func (m *manager) tell(f *fleet, now time.Time) {
 	if strings.HasPrefix(lines[0], "WATCHDOG") {
 		m.lastSign = now
 	}
+}
+
+// reloading says that this process is going to be another program, in a moment. It
+// is ready again when tell says so.
+func (m *manager) reloading() {
+	if m.conn == nil || !m.ready {
+		return
+	}
+	text := "RELOADING=1"
+	if now, ok := monotonic(); ok { // as Type=notify-reload wants it
+		text += fmt.Sprintf("\nMONOTONIC_USEC=%d", now.Microseconds())
+	}
+	m.ready, m.again = false, true
+	m.send(text)
 }
 
 func (m *manager) send(text string) bool {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -104,11 +105,15 @@ func spellings(value string) []string {
 
 // copy reads lines from r until it ends or fails. A line that is a JSON object is
 // passed through; any other text, a panic for one, becomes the message of a
-// record of its own.
-func (o *output) copy(r io.Reader, pid int) {
+// record of its own. It returns what it had of a line when the deadline of r passed,
+// for whoever reads on.
+func (o *output) copy(r io.Reader, pid int) (rest []byte) {
 	lines := bufio.NewReaderSize(r, lineLimit)
 	for {
 		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return bytes.Clone(line)
+		}
 		cut := errors.Is(err, bufio.ErrBufferFull)
 		if len(line) > 0 {
 			o.line(bytes.TrimRight(line, "\r\n"), pid, cut)
@@ -117,6 +122,18 @@ func (o *output) copy(r io.Reader, pid int) {
 			_, err = lines.ReadSlice('\n')
 		}
 		if err != nil {
+			return nil
+		}
+	}
+}
+
+// flush waits until nothing is pending, but at most limit.
+func (o *output) flush(limit time.Duration) {
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		o.mu.Lock()
+		pending := len(o.pending)
+		o.mu.Unlock()
+		if pending == 0 {
 			return
 		}
 	}

@@ -3,9 +3,11 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -62,12 +64,31 @@ type process struct {
 	// the last that the worker has taken over. Both belong to the loop, and so does
 	// spawn.start, once the start message has been sent.
 	revision, applied int
-	group             *confine.Group // nil where there is none
-	short             bool           // somebody in the group was killed for its memory; known once it is disbanded
-	unsent            error          // why the worker was not told what it needs to know; read after write has returned
+	// later is an order that a timer sends; it belongs to the loop.
+	later *laterOrder
+
+	halt   chan struct{}  // closed by pause
+	flows  sync.WaitGroup // what flow has begun
+	copied chan struct{}  // closed when the output is not read any more
+	begun  []byte         // of a line of the output; to be read when copied is closed
+
+	// binary is the sum of the program that the worker runs, and schema the version of
+	// the tables that it knows; empty and 0 are those of this process.
+	binary string
+	schema int
+
+	group  *confine.Group // nil where there is none
+	short  bool           // somebody in the group was killed for its memory; known once it is disbanded
+	unsent error          // why the worker was not told what it needs to know; read after write has returned
 }
 
-// startProcess starts a worker. The caller calls watch next.
+// laterOrder is an order that waits for its time.
+type laterOrder struct {
+	timer   *time.Timer
+	message handoff.Message
+}
+
+// startProcess starts a worker. The caller calls flow next, and await, and end.
 func startProcess(s spawn) (p *process, err error) {
 	p = &process{spawn: s, orders: make(chan handoff.Message, maxOrders), ended: make(chan struct{}), began: time.Now()}
 	var opened []*os.File // the child's ends, not needed here after the start
@@ -150,26 +171,52 @@ func (p *process) dump() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) } // it may
 // kill ends the worker and its process group.
 func (p *process) kill() { _ = p.children.Signal(p.cmd, syscall.SIGKILL) } // it may be dead already
 
-// watch hands the worker its orders and its output to the log, calls heard for
-// each of its messages, and returns how it ended once nothing that it started is
-// left.
-func (p *process) watch(ctx context.Context, heard func(handoff.Message)) Exit {
-	var wg sync.WaitGroup
-	wg.Go(p.write)
-	wg.Go(func() { p.read(heard) })
-	copied := make(chan struct{})
+// flow hands the worker its orders and its output to the log, and calls heard for
+// each of its messages, until pause or the end of the worker.
+func (p *process) flow(heard func(handoff.Message)) {
+	p.halt = make(chan struct{})
+	p.flows.Go(p.write)
+	p.flows.Go(func() { p.read(heard) })
+	p.copied = make(chan struct{})
 	go func() {
-		defer close(copied)
-		p.output.copy(p.stdout, p.pid())
+		defer close(p.copied)
+		begun := bytes.NewReader(p.begun)
+		p.begun = p.output.copy(io.MultiReader(begun, p.stdout), p.pid())
 	}()
+}
 
+// pause ends what flow has begun, with nothing lost: what is under way is finished,
+// or waits for whoever goes on.
+func (p *process) pause() {
+	close(p.halt)
+	p.link.Pause()
+	_ = p.stdout.SetReadDeadline(time.Unix(1, 0)) // cannot fail on a pipe of ours
+	<-p.copied
+	p.flows.Wait()
+}
+
+// resume goes on after a pause.
+func (p *process) resume(heard func(handoff.Message)) {
+	p.link.Resume()
+	_ = p.stdout.SetReadDeadline(time.Time{})
+	p.flow(heard)
+}
+
+// await returns when the worker is dead. It has not been waited for then.
+func (p *process) await() { p.children.Await(p.cmd) }
+
+// end returns how a dead worker ended once nothing that it started is left.
+func (p *process) end(ctx context.Context) Exit {
 	waitErr := p.children.Wait(p.cmd) // kills the rest of the group
 	sweepErr := errors.Join(p.sweep(ctx), p.disband())
 	close(p.ended)
 	_ = p.stdout.SetReadDeadline(time.Now().Add(outputLimit)) // cannot fail on a pipe of ours
-	<-copied
+	<-p.copied
+	if len(p.begun) > 0 {
+		p.output.line(p.begun, p.pid(), false)
+	}
 	p.close()
-	wg.Wait()
+	p.flows.Wait()
 	return p.exit(waitErr, sweepErr)
 }
 
@@ -222,6 +269,8 @@ func (p *process) write() {
 			if err != nil {
 				return // its death or its silence says more
 			}
+		case <-p.halt:
+			return
 		case <-p.ended:
 			return
 		}

@@ -149,7 +149,7 @@ func (s *service) take() []instruction {
 
 // due reports whether start should be called.
 func (s *service) due(now time.Time) bool {
-	if !s.willing() {
+	if !s.willing() || s.alien() {
 		return false
 	}
 	news := s.changed() || s.forced
@@ -165,6 +165,11 @@ func (s *service) due(now time.Time) bool {
 	default:
 		return news || s.current == nil
 	}
+}
+
+// alien reports whether a process lives that must be gone before another begins.
+func (s *service) alien() bool {
+	return slices.ContainsFunc(s.processes(), func(g *generation) bool { return g.alien })
 }
 
 // changed reports whether the settings files differ from what was last read.
@@ -302,6 +307,7 @@ func (s *service) tick(now time.Time) {
 			s.reason = g.cause
 		}
 	}
+	s.relieve(now)
 	if at := s.bedtime(); !at.IsZero() && !now.Before(at) {
 		s.awake = false
 		s.retire(s.current, now, s.relief())

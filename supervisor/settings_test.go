@@ -204,7 +204,9 @@ func TestWorkerThatCannotBeToldItsSettingsIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exit := p.watch(t.Context(), func(handoff.Message) {})
+	p.flow(func(handoff.Message) {})
+	p.await()
+	exit := p.end(t.Context())
 	if !strings.Contains(exit.Reason, handoff.ErrTooLong.Error()) || exit.Signal != "SIGKILL" {
 		t.Errorf("exit is %+v", exit)
 	}

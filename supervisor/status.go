@@ -29,6 +29,10 @@ type Status struct {
 	Since   time.Time `json:"since"`
 	// Stopping says that the gateway drains and will be gone.
 	Stopping bool `json:"stopping"`
+	// Image counts the programs that the process has been, Upgrade is how the last
+	// upgrade stands that this one was asked for.
+	Image   int            `json:"image"`
+	Upgrade *UpgradeStatus `json:"upgrade,omitempty"`
 	// Isolation says how profiles are kept within what they may have.
 	Isolation Isolation       `json:"isolation"`
 	Profiles  []ProfileStatus `json:"profiles"`
@@ -81,6 +85,9 @@ type ProfileStatus struct {
 	Memory *Memory `json:"memory,omitempty"`
 	// Start is when a worker is started: always, on-demand or never.
 	Start string `json:"start"`
+	// Outdated says that the worker is going to be replaced at a quiet moment, because
+	// it runs an older program.
+	Outdated bool `json:"outdated,omitempty"`
 	// Retiring are the workers that finish what they had begun when another one
 	// took their place.
 	Retiring []Retiring `json:"retiring,omitempty"`
@@ -130,10 +137,10 @@ type Memory struct {
 }
 
 // status asks the loop how the members stand.
-func (s *Supervisor) status(ctx context.Context, f *fleet, began time.Time) (Status, error) {
+func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status, error) {
 	status := Status{
 		API: StatusVersion, PID: os.Getpid(), Version: s.opts.Version, Home: s.opts.Home.Dir(),
-		Mode: ModeProfile, Since: began, Isolation: isolationOf(f.spawn.confiner),
+		Mode: ModeProfile, Since: u.carry.Began, Image: u.carry.Image, Upgrade: u.status(), Isolation: isolationOf(f.spawn.confiner),
 	}
 	if f.watcher.all {
 		status.Mode = ModeAll

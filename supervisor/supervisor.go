@@ -11,13 +11,13 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -30,7 +30,6 @@ import (
 
 	"hermes/configs"
 	"hermes/profiles"
-	"hermes/supervisor/confine"
 	"hermes/supervisor/sandbox"
 )
 
@@ -52,8 +51,16 @@ type Options struct {
 	Environ []string
 	// Overrides are settings from the command line, key to value.
 	Overrides map[string]string
-	// Version is shown in the status.
+	// Version is shown in the status, Schema is the version of the tables that workers
+	// of this program make.
 	Version string
+	Schema  int
+	// Binary is the absolute path of the program that an upgrade begins unless another
+	// one is named; empty is Exe.
+	Binary string
+	// Takeover is what the program before this one left, if the process was another.
+	// Home and Profiles have to be those of it.
+	Takeover *Takeover
 	// Log is told what happens to the workers, with the key profile; nil discards
 	// it.
 	Log *slog.Logger
@@ -63,7 +70,7 @@ type Options struct {
 	// Empty takes the best that works.
 	Limits string
 	// Signals ask for an end: the first one drains, every further one hurries. Nil
-	// means SIGINT and SIGTERM.
+	// means SIGINT, SIGTERM and SIGHUP; what the last one means, hangup says.
 	Signals <-chan os.Signal
 }
 
@@ -77,6 +84,7 @@ type Supervisor struct {
 	children *sandbox.Children
 	// freeMemory is how much memory is free, in percent, if that is known.
 	freeMemory func() (percent float64, known bool)
+	exec       execFunc
 }
 
 // New returns a Supervisor with the times that the home's own settings ask for. It
@@ -90,6 +98,7 @@ func New(opts Options) *Supervisor {
 	if opts.Out == nil {
 		opts.Out = io.Discard
 	}
+	opts.Binary = cmp.Or(opts.Binary, opts.Exe)
 	home := homeSettings(opts)
 	c := home.Config.Supervisor
 	parallel := c.SpawnParallel
@@ -98,7 +107,7 @@ func New(opts Options) *Supervisor {
 	}
 	return &Supervisor{
 		opts: opts, settings: c, token: home.Env[configs.MetricsToken], limits: limitsOf(c), parallel: parallel,
-		children: new(sandbox.Children), freeMemory: freeMemory,
+		children: new(sandbox.Children), freeMemory: freeMemory, exec: syscall.Exec,
 	}
 }
 
@@ -132,8 +141,6 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	words := newTeller()
 	defer words.close(time.Second)
 	f := s.fleet(words)
-	f.spawn.confiner = confine.Find(confine.Mechanism(s.opts.Limits))
-	defer f.spawn.confiner.Close()
 	f.manager = findManager(s.opts.Environ, s.opts.Log)
 	defer f.manager.close()
 	if f.waker, err = newWaker(func(m *member) { f.post(m.wake) }); err != nil {
@@ -141,30 +148,25 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	}
 	defer f.waker.close()
 	defer f.closeOutputs()
-	if err := s.gather(ctx, f); err != nil {
-		return err
-	}
-	lease, err := s.lease(ctx)
+	held, err := s.hold(ctx, f)
+	defer func() { err = errors.Join(err, held.release()) }()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lease.release()) }()
-	if err := s.lock(f); err != nil {
-		return err
-	}
+	defer f.spawn.confiner.Close()
 	defer f.release() // has nothing left to do unless the next step fails
-	ln, err := openSocket(ctx, s.opts.Home.Dir(), s.name())
-	if err != nil {
-		return err
-	}
-	began := time.Now()
+	signals := s.listen(held.hangup)
+	defer signals.stop()
+	u := s.upgrader(f, held, words, signals)
 	socket := control{
-		status: func(ctx context.Context) (Status, error) { return s.status(ctx, f, began) },
-		stop:   func(now bool) { f.post(func() { f.stop(now) }) },
-		reload: f.reload,
-		act:    f.act,
-		events: f.events,
-		log:    f.log,
+		status:  func(ctx context.Context) (Status, error) { return s.status(ctx, f, u) },
+		stop:    func(now bool) { f.post(func() { f.stop(now) }) },
+		reload:  f.reload,
+		act:     f.act,
+		events:  f.events,
+		upgrade: u.asked,
+		calls:   u.calls,
+		log:     f.log,
 	}
 	server := socket.server()
 
@@ -176,11 +178,11 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 		f.post(func() { f.stop(true) })
 	})
 	group.Add(func() error {
-		s.signals(ctx, f, over)
+		signals.pass(ctx, f, u, over)
 		return nil
 	}, func(error) { close(over) })
 	group.Add(func() error {
-		socket.serve(server, ln)
+		socket.serve(server, held.socket)
 		<-over
 		return nil
 	}, func(error) {
@@ -194,42 +196,6 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	err = group.Run()
 	f.wait()
 	return err
-}
-
-// signals passes on what asks for an end, until over is closed.
-func (s *Supervisor) signals(ctx context.Context, f *fleet, over <-chan struct{}) {
-	signals := s.opts.Signals
-	if signals == nil {
-		own := make(chan os.Signal, 2)
-		// A closed terminal is an orderly end too: without its supervisor a worker
-		// would go on unseen for as long as its drain takes.
-		signal.Notify(own, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-		defer signal.Stop(own)
-		signals = own
-	}
-	hurry := false
-	gone := ctx.Done()
-	for {
-		select {
-		case sig := <-signals:
-			now := hurry
-			if now && sig == syscall.SIGHUP {
-				continue // shell and terminal each send one
-			}
-			if now {
-				f.log.Info("gateway stops at once", "signal", sig.String())
-			} else {
-				f.log.Info("gateway stops when running turns are finished; a second signal ends them", "signal", sig.String())
-			}
-			f.post(func() { f.stop(now) })
-			hurry = true
-		case <-gone:
-			f.post(func() { f.stop(false) })
-			gone, hurry = nil, true
-		case <-over:
-			return
-		}
-	}
 }
 
 // name is what the gateway's socket and lease are called.

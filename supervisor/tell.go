@@ -45,6 +45,18 @@ func (t *teller) tell(fn func()) {
 	}
 }
 
+// flush waits until what was told so far has been said, but at most limit.
+func (t *teller) flush(limit time.Duration) {
+	said := make(chan struct{})
+	t.tell(func() { close(said) })
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-said:
+	case <-timer.C:
+	}
+}
+
 // close waits until everything has been told, but at most limit. What is told
 // later is lost.
 func (t *teller) close(limit time.Duration) {

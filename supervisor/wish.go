@@ -63,7 +63,36 @@ func (s *service) hasten(now time.Time) {
 // connection comes to a worker any more that retires.
 func (s *service) settled(now time.Time) bool {
 	open := slices.ContainsFunc(s.retiring, func(g *generation) bool { return !g.closed && g.ending == endingNone })
-	return !s.trying() && !s.due(now) && !open
+	awaited := s.willing() && s.current == nil && s.alien()
+	return !s.trying() && !s.due(now) && !open && !awaited
+}
+
+// settling is how long a process that is to be replaced serves on at least, so that
+// whoever looks after an upgrade sees first that it went well.
+const settling = time.Second
+
+// relieve replaces a process that is outdated: when it has nothing to do, or after
+// the time that one may take that has been replaced. Its successor begins beside it,
+// unless it is an alien.
+func (s *service) relieve(now time.Time) {
+	g := s.current
+	if g == nil || g.outdated.IsZero() || !s.willing() || g.ending != endingNone {
+		return
+	}
+	wait := settling
+	if g.busy() {
+		wait = s.limits.reload
+	}
+	news := g.alien && (s.changed() || s.forced)
+	switch {
+	case s.phase != phaseIdle && !news, now.Before(g.outdated.Add(wait)) && !news:
+	case g.alien:
+		s.awake = true
+		s.retire(g, now, s.relief())
+		s.enter(phaseIdle, now)
+	default:
+		s.forced = true
+	}
 }
 
 // restart makes a new generation. With hurry the one before it does not finish its

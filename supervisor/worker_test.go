@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +35,9 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == handoff.Subcommand:
 		os.Exit(runWorker())
+	case len(os.Args) == 3 && os.Args[1] == "version":
+		json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema()))
+		os.Exit(0)
 	case len(os.Args) == 3 && os.Args[1] == "gateway":
 		os.Exit(runGateway(os.Args[2]))
 	case len(os.Args) == 2 && os.Args[1] == "linger":
@@ -41,15 +47,30 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// testSchema is the version of the tables that this program is to know.
+func testSchema() int {
+	n, _ := strconv.Atoi(os.Getenv("TEST_SCHEMA"))
+	return cmp.Or(n, 1)
+}
+
 // runGateway is a gateway in a process of its own, for all profiles of home.
 func runGateway(home string) int {
+	takeover, environ, err := Receive(os.Environ())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	opened, err := profiles.Open(home)
 	if err != nil {
 		return 1
 	}
+	overrides := map[string]string{"supervisor.start": "always", "supervisor.backoff_base": "50ms", "supervisor.backoff_cap": "200ms"}
+	if drain := os.Getenv("TEST_RELOAD_DRAIN"); drain != "" {
+		overrides["supervisor.reload_drain"] = drain
+	}
 	s := New(Options{
-		Exe: os.Args[0], Home: opened, Environ: os.Environ(), Out: os.Stdout,
-		Overrides: map[string]string{"supervisor.start": "always", "supervisor.backoff_base": "50ms", "supervisor.backoff_cap": "200ms"},
+		Exe: os.Args[0], Home: opened, Environ: environ, Out: os.Stdout, Takeover: takeover, Schema: testSchema(),
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Overrides: overrides,
 	})
 	if err := s.Run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -102,7 +102,7 @@ func flaky() func(llmtest.Call) llmtest.Reply {
 // command makes a run of hermes with a small environment of its own.
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, m.bin, args...)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(m.home), "HERMES_HOME=" + m.home, quickExit}
+	cmd.Env = []string{"PATH=" + filepath.Dir(m.bin) + ":" + os.Getenv("PATH"), "HOME=" + filepath.Dir(m.home), "HERMES_HOME=" + m.home, quickExit}
 	return cmd
 }
 
@@ -191,6 +191,7 @@ func (m *machine) start(args ...string) *gateway {
 		m.t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = in, in
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // without a terminal, as a service
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 
 	"hermes/profiles"
 	"hermes/supervisor"
+	"hermes/worker/store"
 )
 
 type gatewayOptions struct {
@@ -43,6 +47,7 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 	},
 		newGatewayStatusCmd(a),
 		newGatewayReloadCmd(a),
+		newGatewayUpgradeCmd(a),
 		newGatewayStartCmd(a),
 		newGatewayStopCmd(a),
 		newGatewayRestartCmd(a),
@@ -73,11 +78,11 @@ The log goes to stderr; each worker's own log is read with "gateway logs".`,
 }
 
 func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
-	home, err := opts.home()
+	takeover, environ, err := supervisor.Receive(opts.environ)
 	if err != nil {
 		return err
 	}
-	served, err := opts.served()
+	home, served, err := opts.served(takeover)
 	if err != nil {
 		return err
 	}
@@ -85,23 +90,62 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	if ctx.Err() != nil { // a signal has come already
+		stop()
+	}
 	opts.letGo() // the supervisor listens to the signals itself
 	err = supervisor.New(supervisor.Options{
 		Exe:       exe,
 		Home:      home,
 		Profiles:  served,
-		Environ:   opts.environ,
+		Environ:   environ,
+		Takeover:  takeover,
+		Binary:    startedAs(os.Args[0], exe),
+		Schema:    store.Schema(),
 		Overrides: opts.set,
 		Version:   readBuild().Version,
 		Log:       opts.logger(opts.verbose),
 		Out:       opts.out,
 		Limits:    opts.limits,
-	}).Run(context.WithoutCancel(ctx))
+	}).Run(run)
 	return opts.refused(home, err)
 }
 
-// served is the profiles to serve; nil means every enabled one.
-func (opts *gatewayOptions) served() ([]profiles.Name, error) {
+// startedAs is the path by which this program was started, if that leads to exe: a
+// link that is set to another program is to lead an upgrade there.
+func startedAs(arg, exe string) string {
+	path, err := exec.LookPath(arg)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return exe
+	}
+	if real, err := filepath.EvalSymlinks(path); err != nil || real != exe {
+		return exe
+	}
+	return path
+}
+
+// served is the home and the profiles to serve; nil means every enabled one. A
+// gateway that was another program before goes on with what it served.
+func (opts *gatewayOptions) served(takeover *supervisor.Takeover) (profiles.Home, []profiles.Name, error) {
+	if takeover != nil {
+		home, err := profiles.Open(takeover.Home())
+		return home, takeover.Profiles(), err
+	}
+	home, err := opts.home()
+	if err != nil {
+		return home, nil, err
+	}
+	names, err := opts.chosen()
+	return home, names, err
+}
+
+// chosen is the profiles that the command line names.
+func (opts *gatewayOptions) chosen() ([]profiles.Name, error) {
 	if !opts.all {
 		profile, err := opts.profile()
 		return []profiles.Name{profile.Name}, err

@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"hermes/supervisor"
+	"hermes/worker/store"
 )
 
 // build is what the Go toolchain wrote into the binary.
@@ -19,10 +22,16 @@ type build struct {
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
+	// Handoff, Carry and Schema are for a gateway that is to become this program.
+	Handoff int `json:"handoff"`
+	Carry   int `json:"carry"`
+	Schema  int `json:"schema"`
 }
 
 func readBuild() build {
 	b := build{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	p := supervisor.ThisProgram("", store.Schema())
+	b.Handoff, b.Carry, b.Schema = p.Handoff, p.Carry, p.Schema
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b

@@ -14,6 +14,10 @@ import (
 	"syscall"
 )
 
+// ownGroup is the cgroup that the supervisor itself is in, below the one that it
+// was given.
+const ownGroup = "supervisor"
+
 // enterV2 makes room for groups below this process's own cgroup. A cgroup that
 // has groups with limits below it holds no processes itself, so this process
 // moves into one of its own first. That works where nobody else is in it, as
@@ -32,20 +36,20 @@ func (c *Confiner) enterV2() error {
 			return fmt.Errorf("the controller %s is not delegated to this process", controller)
 		}
 	}
-	home := filepath.Join(at, "supervisor")
+	home := filepath.Join(at, ownGroup)
 	if err := os.Mkdir(home, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // as all of them are
 		return err
 	}
-	c.leave = append(c.leave, func() { _ = remove(home) })
-	self := strconv.Itoa(os.Getpid())
-	if err := write(home, "cgroup.procs", self); err != nil {
+	leave := leaveV2(at)
+	c.leave = leave[:1]
+	if err := write(home, "cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
 		return err
 	}
-	c.leave = append(c.leave, func() { _ = write(at, "cgroup.procs", self) })
+	c.leave = leave[:2]
 	if err := write(at, "cgroup.subtree_control", "+memory +pids"); err != nil {
 		return err
 	}
-	c.leave = append(c.leave, func() { _ = write(at, "cgroup.subtree_control", "-memory -pids") })
+	c.leave = leave
 	c.memory, c.pids = at, at
 	return nil
 }

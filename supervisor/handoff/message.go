@@ -59,14 +59,24 @@ var ErrTooLong = errors.New("message is longer than 1 MiB")
 
 // Decoder reads messages. It holds at most MaxMessage bytes of what the other
 // side sends.
-type Decoder struct{ lines *bufio.Scanner }
+type Decoder struct {
+	lines *bufio.Scanner
+	rest  []byte // what had come of a message when the stream ended
+}
 
 // NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, MaxMessage)
-	lines.Split(wholeLines)
-	return &Decoder{lines: lines}
+	d := &Decoder{lines: lines}
+	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		advance, line, err := wholeLines(data, atEOF)
+		if err != nil {
+			d.rest = bytes.Clone(data)
+		}
+		return advance, line, err
+	})
+	return d
 }
 
 // Decode returns the next message. It returns io.EOF at the end of the stream,

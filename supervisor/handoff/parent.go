@@ -1,13 +1,16 @@
 package handoff
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -42,6 +45,7 @@ func Environ(environ []string) []string {
 type Parent struct {
 	conn     net.Conn
 	messages *Decoder
+	begun    []byte     // of a message that is being read
 	writing  sync.Mutex // held while a message is written
 }
 
@@ -77,3 +81,44 @@ func (p *Parent) Receive() (Message, error) { return p.messages.Decode() }
 // Close closes the parent's end, which the child takes for the parent's death.
 // It ends a Receive that is waiting.
 func (p *Parent) Close() error { return p.conn.Close() }
+
+// Pause ends a Receive that waits, and every further one until Resume. Call Rest
+// when it has returned.
+func (p *Parent) Pause() { _ = p.conn.SetReadDeadline(time.Unix(1, 0)) } // a closed one is paused for good
+
+// Rest is what has been read of a message that is not complete. Whoever reads on
+// from the socket, this process or one that takes its place, has to begin with it.
+func (p *Parent) Rest() []byte {
+	if p.messages.rest != nil {
+		return p.messages.rest
+	}
+	return p.begun
+}
+
+// Resume has Receive wait for messages again, after a Pause.
+func (p *Parent) Resume() {
+	p.begun = p.Rest()
+	p.messages = NewDecoder(io.MultiReader(bytes.NewReader(p.begun), p.conn))
+	_ = p.conn.SetReadDeadline(time.Time{}) // a closed one says so in Receive
+}
+
+// SyscallConn is the parent's end, for a process that takes this one's place.
+func (p *Parent) SyscallConn() (syscall.RawConn, error) {
+	conn, ok := p.conn.(syscall.Conn)
+	if !ok {
+		return nil, fmt.Errorf("control socket is a %T", p.conn)
+	}
+	return conn.SyscallConn()
+}
+
+// Inherit is the parent's end of a control socket that another process had, with
+// the Rest of what that one read. It takes the file over.
+func Inherit(file *os.File, rest []byte) (*Parent, error) {
+	conn, err := net.FileConn(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("take over control socket: %w", err)
+	}
+	p := &Parent{conn: conn, begun: rest}
+	p.messages = NewDecoder(io.MultiReader(bytes.NewReader(rest), conn))
+	return p, nil
+}

@@ -51,6 +51,27 @@ func (c *Children) Start(cmd *exec.Cmd) error {
 	return nil
 }
 
+// Adopt makes a child of this process, which another program in it had started
+// before, one that Start has started. The child leads a session of its own. Adopt
+// must come before the first Sweep.
+func (c *Children) Adopt(pid int) (*exec.Cmd, error) {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return nil, fmt.Errorf("find child: %w", err)
+	}
+	cmd := &exec.Cmd{Process: process, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own == nil {
+		c.own = make(map[int]*child)
+	}
+	c.own[pid] = &child{cmd: cmd}
+	return cmd, nil
+}
+
+// Await returns when cmd has ended. Nothing of it is given back before Wait.
+func (c *Children) Await(cmd *exec.Cmd) { c.awaitExit(cmd) }
+
 // Wait waits until cmd, which Start has started, has ended. If cmd leads a
 // process group of its own, what is left of the group is killed. It returns what
 // cmd.Wait returns.

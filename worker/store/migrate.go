@@ -52,6 +52,22 @@ func migrate(ctx context.Context, db *database) error {
 	return nil
 }
 
+// Schema is the version of the tables that a Store makes when it opens a database.
+// An older one is brought up to it; a program that knows less does not open it then.
+func Schema() int {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0 // of a pattern that is wrong, which this one is not
+	}
+	newest := 0
+	for _, name := range names {
+		if n, err := numberOf(name); err == nil {
+			newest = max(newest, n)
+		}
+	}
+	return newest
+}
+
 // numberOf is the number in the name of a migration.
 func numberOf(name string) (int, error) {
 	digits, _, _ := strings.Cut(path.Base(name), "_")
