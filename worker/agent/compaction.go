@@ -109,7 +109,7 @@ const (
 func (c Compaction) beginning(all []llm.Message) []llm.Message {
 	first := firstUser(all)
 	governing := lastUser(all[:c.Cut])
-	if all[c.Cut].Role == llm.User {
+	if all[c.Cut].FromPerson() {
 		governing = -1
 	}
 	if governing == first {
@@ -129,7 +129,7 @@ func (c Compaction) beginning(all []llm.Message) []llm.Message {
 // firstUser is the place of the person's first message, -1 if there is none.
 func firstUser(messages []llm.Message) int {
 	for i := range messages {
-		if messages[i].Role == llm.User {
+		if messages[i].FromPerson() {
 			return i
 		}
 	}
@@ -139,7 +139,7 @@ func firstUser(messages []llm.Message) int {
 // lastUser is the place of the person's last message, -1 if there is none.
 func lastUser(messages []llm.Message) int {
 	for i := range slices.Backward(messages) {
-		if messages[i].Role == llm.User {
+		if messages[i].FromPerson() {
 			return i
 		}
 	}

@@ -167,7 +167,7 @@ func (l *loop) cutFor(budget int) int {
 		if budget < 0 && cut > 0 {
 			break
 		}
-		if all[i].Role == llm.User || all[i].Role == llm.Assistant && i > newest {
+		if all[i].FromPerson() || all[i].Role == llm.Assistant && i > newest {
 			cut = i
 		}
 	}

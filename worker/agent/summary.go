@@ -139,7 +139,11 @@ func (l *loop) source(cut int) string {
 	for _, m := range l.talk.all[l.talk.done.Cut:cut] {
 		switch m.Role {
 		case llm.User:
-			text.WriteString("Person: " + cutMiddle(m.Text(), readText) + "\n")
+			who := "Person"
+			if m.Note {
+				who = "Note of the server"
+			}
+			text.WriteString(who + ": " + cutMiddle(m.Text(), readText) + "\n")
 		case llm.Assistant:
 			if said := m.Text(); said != "" {
 				text.WriteString("Assistant: " + cutMiddle(said, readText) + "\n")
@@ -195,12 +199,12 @@ func reference(p parts) string {
 func said(all []llm.Message, first, cut, budget int) []string {
 	var texts []string
 	end := cut
-	if all[cut].Role != llm.User {
+	if !all[cut].FromPerson() {
 		end = lastUser(all[:cut])
 	}
 	for i := end - 1; i > first; i-- {
 		text := all[i].Text()
-		if all[i].Role != llm.User || text == "" {
+		if !all[i].FromPerson() || text == "" {
 			continue
 		}
 		text = cutMiddle(text, budget*bytesPerToken/2)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -16,28 +15,9 @@ import (
 	"hermes/worker/store"
 )
 
-// resumeNote begins what a model is told that goes on after a crash.
+// resumeNote is what a model is told that goes on after a crash.
 const resumeNote = "[The server stopped in the middle of this task and has started again. What you did until then stands above; where a result says interrupted, " +
 	"look at what was done before you do it again. Background jobs are gone. Go on, and end with the whole answer.]"
-
-// maxTaskTold is how many bytes of its task follow.
-const maxTaskTold = 4_000
-
-// toldToGoOn is that note, with the task: a history that is made short keeps the newest
-// message of a person, and that is the note from now on.
-func toldToGoOn(history []llm.Message) string {
-	for _, message := range slices.Backward(history) {
-		text := message.Text()
-		if message.Role != llm.User || text == "" || strings.HasPrefix(text, resumeNote) {
-			continue
-		}
-		if len(text) > maxTaskTold {
-			text = strings.ToValidUTF8(text[:maxTaskTold], "") + " …"
-		}
-		return resumeNote + "\n\nThe task was:\n" + text
-	}
-	return resumeNote
-}
 
 // maxSaved is how many bytes of a response in the background are stored on its way.
 // Of a longer one the stream after a crash is made of what is recorded of its turn.
@@ -239,7 +219,9 @@ func (p *responseRun) goOn(ctx context.Context, r *resumption) error {
 	}
 	p.acted = true
 	if !r.finished {
-		p.added = append(p.added, llm.TextMessage(llm.User, toldToGoOn(slices.Concat(past, p.added))))
+		note := llm.TextMessage(llm.User, resumeNote)
+		note.Note = true // what the person has said last stays the task
+		p.added = append(p.added, note)
 	}
 	instructions := ""
 	if p.opts.response.Instructions != nil {

@@ -59,6 +59,8 @@ type ToolCall struct {
 type Message struct {
 	Role  Role   `json:"role"`
 	Parts []Part `json:"parts,omitempty"`
+	// Note says that it stands in for a person, who has not said it.
+	Note bool `json:"note,omitempty"`
 	// ToolCalls is set on assistant messages that ask for tools.
 	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
 	// ToolCallID names the call that a tool message answers.
@@ -73,6 +75,9 @@ type Message struct {
 	Finish Finish `json:"finish,omitempty"`
 	Usage  Usage  `json:"usage,omitzero"`
 }
+
+// FromPerson says whether a person has said it.
+func (m Message) FromPerson() bool { return m.Role == User && !m.Note }
 
 // Text returns the message's text parts as one string.
 func (m Message) Text() string {
