@@ -110,4 +110,5 @@ type Supervisor struct {
 	LogFiles         int           `mapstructure:"log_files" json:"log_files"`
 	LogRate          int64         `mapstructure:"log_rate" json:"log_rate"`               // bytes in a second
 	MetricsAddress   string        `mapstructure:"metrics_address" json:"metrics_address"` // host:port, empty is nowhere
+	OrphanGrace      time.Duration `mapstructure:"orphan_grace" json:"orphan_grace"`
 }

@@ -256,7 +256,7 @@ func limitKeys() []Key {
 }
 
 // supervisorKeys are about when workers are started and how long they are waited
-// for. All but the first two are read from the home's own settings, when a gateway
+// for. All but the first two and the last are read from the home's own settings, when a gateway
 // starts.
 func supervisorKeys() []Key {
 	return []Key{
@@ -319,6 +319,10 @@ func supervisorKeys() []Key {
 		{
 			Key: "supervisor.metrics_address", Kind: Address,
 			Help: "Address and port, such as 127.0.0.1:9642, where the gateway answers `/metrics` over TCP; unset is nowhere. Scrapers send the token `SUPERVISOR_METRICS_TOKEN` of the home's `.env`, if there is one; anything but loopback needs it.",
+		},
+		{
+			Key: "supervisor.orphan_grace", Kind: Duration, Default: "60s", Max: int64(24 * time.Hour), Shared: true,
+			Help: "How long a worker serves on for the next gateway to take it over when its gateway was killed; 0 is not at all.",
 		},
 	}
 }

@@ -3,6 +3,7 @@ package profiles
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -53,11 +54,51 @@ func (e *Draining) Reason() string {
 // Lock says that this process serves a profile. It belongs to the open file, not
 // to the process: the kernel frees it when the last of those that have the file
 // has closed it or died, however it died.
-type Lock struct{ file *os.File }
+type Lock struct {
+	file  *os.File
+	nonce string
+}
 
 // InheritLock is the lock that another process took and that came to this one as
 // an open file, which it takes over.
-func InheritLock(file *os.File) *Lock { return &Lock{file} }
+func InheritLock(file *os.File) *Lock { return &Lock{file, nonceIn(file)} }
+
+// Inherit is InheritLock for a file from somebody who may not be trusted: it must be
+// the one that holds the lock of this profile.
+func (p Profile) Inherit(file *os.File) (*Lock, error) {
+	taken, err := tryLock(file, unix.LOCK_EX)
+	if err != nil || !taken || !sameFile(file, p.LockFile()) {
+		return nil, errors.Join(fmt.Errorf("profile %s: what came as its lock is not its lock", p.Name), err)
+	}
+	return InheritLock(file), nil
+}
+
+// Nonce is what the processes that share the lock know, and nobody else should. It
+// stays the same for as long as one of them lives.
+func (l *Lock) Nonce() string { return l.nonce }
+
+// Nonce is the one of the lock as it is held now, or was held last.
+func (p Profile) Nonce() string {
+	file, err := os.OpenFile(p.LockFile(), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	return nonceIn(file)
+}
+
+func nonceIn(file *os.File) string { return lineOf(file, 2) }
+
+// lineOf is a line of a lock file, counted from 0.
+func lineOf(file *os.File, number int) string {
+	buffer := make([]byte, 128)
+	n, _ := file.ReadAt(buffer, 0)
+	lines := strings.Split(string(buffer[:n]), "\n")
+	if number >= len(lines) {
+		return ""
+	}
+	return lines[number]
+}
 
 // File is the file that holds the lock. A process that inherits it holds the
 // profile as long as it lives, even if this process dies before.
@@ -72,13 +113,17 @@ func (l *Lock) SetWorker(pid int) error {
 	return nil
 }
 
-// write makes the pids the content of the file, one in a line. The old content
+// write makes the pids and the nonce the content of the file, one in a line. The old content
 // is there until the new one is, since others may read it at any time.
 func (l *Lock) write(pids ...int) error {
 	var text []byte
 	for _, pid := range pids {
 		text = append(strconv.AppendInt(text, int64(pid), 10), '\n')
 	}
+	if len(pids) == 1 {
+		text = append(text, '\n')
+	}
+	text = append(append(text, l.nonce...), '\n')
 	_, err := l.file.WriteAt(text, 0)
 	return errors.Join(err, l.file.Truncate(int64(len(text))))
 }
@@ -112,7 +157,7 @@ func (p Profile) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock profile %s: %w", p.Name, err)
 	}
-	lock := &Lock{file}
+	lock := &Lock{file, rand.Text()}
 	if err := p.take(file); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -197,10 +242,7 @@ func (p Profile) holders() (gateway, worker int) {
 		return 0, 0
 	}
 	defer f.Close()
-	buffer := make([]byte, 64)
-	n, _ := f.Read(buffer)
-	first, second, _ := strings.Cut(string(buffer[:n]), "\n")
-	return parsePID(first), parsePID(second)
+	return parsePID(lineOf(f, 0)), parsePID(lineOf(f, 1))
 }
 
 func parsePID(text string) int {

@@ -154,6 +154,7 @@ type carriedProcess struct {
 	Group    *confine.GroupState `json:"group,omitempty"`
 	Binary   string              `json:"binary"`
 	Schema   int                 `json:"schema"`
+	Pidfd    int                 `json:"pidfd,omitempty"` // of one that another gateway started
 }
 
 // moment is a time, relative to that of the carrying. Nil is no time.
@@ -222,6 +223,9 @@ func (c carried) check() error {
 		for _, p := range m.Processes {
 			places[p.Place]++
 			err = errors.Join(err, once(p.Link, p.Log), p.check())
+			if p.Pidfd != 0 {
+				err = errors.Join(err, once(p.Pidfd))
+			}
 		}
 		if places[placeCurrent] > 1 || places[placeNext] > 1 {
 			err = errors.Join(err, errors.New("state of the gateway has two workers in one place"))

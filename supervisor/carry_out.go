@@ -76,6 +76,9 @@ func (p *packer) process(m *member, g *generation, w *process) carriedProcess {
 		Start: w.start, Revision: w.revision, Applied: w.applied, Group: w.group.State(),
 		Binary: cmp.Or(w.binary, p.before.Before), Schema: cmp.Or(w.schema, p.before.Schema),
 	}
+	if w.foster != nil {
+		c.Pidfd = p.keep(w.foster)
+	}
 	switch g {
 	case m.current:
 		c.Place = placeCurrent

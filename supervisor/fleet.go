@@ -33,6 +33,7 @@ const (
 type fleet struct {
 	watcher  watcher
 	limits   limits
+	only     []profiles.Name // nil: all
 	logs     logLimits
 	several  bool // more than one profile may be served: lines for people name it
 	parallel int  // how many members may be starting at once
@@ -60,6 +61,10 @@ type fleet struct {
 	ends sync.RWMutex
 	// upgrading keeps anything from being begun; it belongs to the loop.
 	upgrading bool
+	// schema is the version of the tables that workers of this program make.
+	schema int
+	// running is the context of the loop.
+	running context.Context
 }
 
 // post has fn run in the loop and reports whether it will be.
@@ -78,7 +83,9 @@ func (f *fleet) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(f.done)
+	f.running = ctx
 	f.attend(ctx)
+	f.seekLater(ctx, seekAgain)
 	known := f.known()
 	f.work.Go(func() {
 		f.watcher.watch(ctx, known, f.look, func(sights []sight) { f.post(func() { f.saw(sights) }) })

@@ -40,6 +40,7 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 		h.lease, err = s.lease(ctx)
 	}
 	if err == nil {
+		s.takeIn(ctx, f)
 		err = s.lock(f)
 	}
 	if err == nil {
@@ -50,6 +51,18 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 		f.spawn.confiner.Close()
 	}
 	return h, err
+}
+
+// takeIn takes over the workers that a gateway has left which was killed.
+func (s *Supervisor) takeIn(ctx context.Context, f *fleet) {
+	for _, o := range f.seek(ctx) {
+		m, _, _, err := f.adopt(o, time.Now())
+		if err != nil {
+			f.log.Warn("a worker of the former gateway is not taken over; it leaves by itself", "error", err)
+			continue
+		}
+		f.announce(m)
+	}
 }
 
 // takeOver goes on with what the program before this one had.

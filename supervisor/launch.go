@@ -23,6 +23,7 @@ type try struct {
 	address address        // where the profile listens so far
 	process bool           // make one
 	scarce  func() string  // why no process should be started now, or empty
+	home    string
 	spawn   spawn
 }
 
@@ -79,7 +80,10 @@ func (t try) attempt(ctx context.Context) launch {
 	}
 	s := t.spawn
 	s.listener, s.lock = out.listener, out.lock
+	orphan := s.start.Orphan
+	orphan.Nonce, orphan.Socket = s.lock.Nonce(), orphanSocket(t.home)
 	s.start = newStart(t.profile, t.loaded, t.spawn.start.Generation, out.listener.Addr().String())
+	s.start.Orphan = orphan
 	if err := startMessage(&s.start).Check(); err != nil {
 		out.err, out.misfit = fmt.Errorf("the settings are too much for a worker: %w", err), true
 		return out
@@ -167,6 +171,7 @@ func (m *member) choose(s settings) settings {
 func (f *fleet) adjust(m *member, s settings) bool {
 	p := m.serving()
 	wanted := newStart(m.profile, s.loaded, p.start.Generation, p.start.API.Address)
+	wanted.Resources = p.start.Resources.With(wanted.Resources)
 	if !wanted.Alike(p.start) {
 		return false
 	}
@@ -180,6 +185,7 @@ func (f *fleet) adjust(m *member, s settings) bool {
 		return false
 	}
 	p.revision++
+	wanted.Orphan, wanted.Resources = p.start.Orphan, p.start.Resources
 	p.start = wanted
 	m.log.Info("settings go to the worker that serves", "pid", p.pid())
 	return true
@@ -212,9 +218,11 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 	}
 	t := try{
 		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: f.spawn,
+		home: f.watcher.home.Dir(),
 	}
 	t.spawn.dir, t.spawn.output = m.profile.Dir, m.output
 	t.spawn.start.Generation = m.generations + 1
+	t.spawn.start.Orphan = handoff.Orphan{Host: wanted.host, Port: wanted.port, Schema: f.schema}
 	m.redact(secretsOf(s.loaded))
 	m.launch(now)
 	f.work.Go(func() {
@@ -266,7 +274,9 @@ func (f *fleet) rival(m *member, wanted claim) *member {
 func (f *fleet) launched(m *member, t try, l launch) *generation {
 	now := time.Now()
 	defer m.tell()
-	m.lock = l.lock
+	if m.lock == nil { // or it was found with an orphan meanwhile
+		m.lock = l.lock
+	}
 	switch {
 	case l.listener == nil || l.listener == m.address.listener:
 	case m.current == nil:
@@ -292,6 +302,7 @@ func (f *fleet) launched(m *member, t try, l launch) *generation {
 	case l.blocked != "":
 		if l.draining {
 			m.failures = 0 // its end is near: look again soon, however often that was
+			f.seekLater(f.running, 0)
 		}
 		if l.inUse {
 			if other := f.holder(m, t.claim); other != nil {

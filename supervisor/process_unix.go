@@ -76,6 +76,7 @@ type process struct {
 	// the tables that it knows; empty and 0 are those of this process.
 	binary string
 	schema int
+	foster *foster // set if another gateway has started it
 
 	group  *confine.Group // nil where there is none
 	short  bool           // somebody in the group was killed for its memory; known once it is disbanded
@@ -152,7 +153,12 @@ func (p *process) close() {
 	}
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
+func (p *process) pid() int {
+	if p.foster != nil {
+		return p.foster.pid
+	}
+	return p.cmd.Process.Pid
+}
 
 // send has m sent to the worker, without waiting for it, and reports whether there
 // was room for it: a worker that reads none of its orders is killed soon.
@@ -166,10 +172,22 @@ func (p *process) send(m handoff.Message) bool {
 }
 
 // dump makes a worker print its goroutines, and end.
-func (p *process) dump() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) } // it may be dead already
+func (p *process) dump() { // it may be dead already
+	if p.foster != nil {
+		_ = p.foster.signal(syscall.SIGQUIT)
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT)
+}
 
 // kill ends the worker and its process group.
-func (p *process) kill() { _ = p.children.Signal(p.cmd, syscall.SIGKILL) } // it may be dead already
+func (p *process) kill() { // it may be dead already
+	if p.foster != nil {
+		_ = p.foster.signal(syscall.SIGKILL) // the rest of its group is ended when it is dead
+		return
+	}
+	_ = p.children.Signal(p.cmd, syscall.SIGKILL)
+}
 
 // flow hands the worker its orders and its output to the log, and calls heard for
 // each of its messages, until pause or the end of the worker.
@@ -203,11 +221,20 @@ func (p *process) resume(heard func(handoff.Message)) {
 }
 
 // await returns when the worker is dead. It has not been waited for then.
-func (p *process) await() { p.children.Await(p.cmd) }
+func (p *process) await() {
+	if p.foster != nil {
+		p.foster.await()
+		return
+	}
+	p.children.Await(p.cmd)
+}
 
 // end returns how a dead worker ended once nothing that it started is left.
 func (p *process) end(ctx context.Context) Exit {
-	waitErr := p.children.Wait(p.cmd) // kills the rest of the group
+	var waitErr error
+	if p.foster == nil {
+		waitErr = p.children.Wait(p.cmd) // kills the rest of the group
+	}
 	sweepErr := errors.Join(p.sweep(ctx), p.disband())
 	close(p.ended)
 	_ = p.stdout.SetReadDeadline(time.Now().Add(outputLimit)) // cannot fail on a pipe of ours
@@ -224,18 +251,23 @@ func (p *process) end(ctx context.Context) Exit {
 func (p *process) sweep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sweepLimit)
 	defer cancel()
+	if p.foster != nil {
+		defer p.foster.close()
+		return p.foster.sweep(ctx)
+	}
 	return p.children.Sweep(ctx, nil)
 }
 
 // exit describes the end of the worker.
 func (p *process) exit(waitErr, sweepErr error) Exit {
 	exit := Exit{At: time.Now(), PID: p.pid(), Code: -1, Lines: p.output.lines()}
-	state := p.cmd.ProcessState
 	status, ok := syscall.WaitStatus(0), false
-	if state != nil {
-		status, ok = state.Sys().(syscall.WaitStatus)
+	if p.foster == nil && p.cmd.ProcessState != nil {
+		status, ok = p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	}
 	switch {
+	case p.foster != nil:
+		exit.Reason = "ended, nobody knows how: another gateway had started it"
 	case !ok:
 		exit.Reason = fmt.Sprintf("lost: %v", waitErr)
 	case status.Signaled():

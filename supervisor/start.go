@@ -86,6 +86,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 	}
 	start.MCPServers = newMCPServers(loaded)
 	start.Redact = secretsOf(loaded)
+	start.OrphanGrace = c.Supervisor.OrphanGrace
 	return start
 }
 

@@ -239,6 +239,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 		watcher:  w,
 		limits:   s.limits,
 		logs:     logLimits{size: s.settings.LogSize, files: s.settings.LogFiles, rate: int(s.settings.LogRate)},
+		only:     s.opts.Profiles,
 		several:  s.only() == "",
 		parallel: s.parallel,
 		log:      log,
@@ -251,6 +252,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 		spawn:  spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
 		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
 		events: new(events),
+		schema: s.opts.Schema,
 		look:   make(chan struct{}, 1),
 		inbox:  make(chan func()),
 		done:   make(chan struct{}),
@@ -300,6 +302,9 @@ func (s *Supervisor) lock(f *fleet) error {
 		return nil
 	}
 	m := f.members[0]
+	if m.lock != nil {
+		return nil // it came with an orphan
+	}
 	lock, err := m.profile.Lock()
 	if held, ok := errors.AsType[*profiles.Held](err); ok {
 		return &HeldError{Profile: m.profile.Name, PID: held.PID}

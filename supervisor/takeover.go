@@ -205,7 +205,12 @@ func (u unpacker) process(m *member, c *carriedProcess) error {
 	if p.stdout, err = inheritedPipe(c.Log, "log pipe"); err != nil {
 		return err
 	}
-	if p.cmd, err = p.children.Adopt(c.PID); err != nil {
+	if c.Pidfd != 0 {
+		p.foster, err = inheritedFoster(c.Pidfd, c.PID)
+	} else {
+		p.cmd, err = p.children.Adopt(c.PID)
+	}
+	if err != nil {
 		return err
 	}
 	for _, order := range c.Orders {

@@ -3,6 +3,8 @@ package supervisor
 import (
 	"slices"
 	"time"
+
+	"hermes/supervisor/handoff"
 )
 
 // wake is told of a connection that waits for a worker.
@@ -100,4 +102,35 @@ func (s *service) relieve(now time.Time) {
 func (s *service) restart(now time.Time, hurry bool) {
 	s.held, s.awake, s.forced, s.rushed = false, true, true, hurry
 	s.show(now)
+}
+
+// foster takes in a process that another gateway has started. The best that there
+// is serves, and the others finish what they have begun.
+func (s *service) foster(report handoff.Message, number int, alien bool, now time.Time) *generation {
+	g := newGeneration(s.limits, number, now)
+	g.turns, g.jobs, g.closed, g.outdated, g.alien = report.Busy, report.Jobs, report.Closed, now, alien
+	s.generations = max(s.generations, number)
+	if report.Ready {
+		g.ready(now)
+	}
+	old := s.current
+	switch {
+	case report.Drains || report.Closed, old != nil && old.number > number:
+		s.retire(g, now, s.relief())
+	case !report.Ready && s.next == nil && !alien && !s.trying():
+		s.next = g
+		s.enter(phaseStarting, now)
+	case !report.Ready:
+		s.retire(g, now, leave{hurry: true})
+	default:
+		s.current, s.awake, s.reason = g, true, ""
+		if old != nil {
+			s.retire(old, now, s.relief())
+		}
+		if !s.trying() {
+			s.enter(phaseIdle, now)
+		}
+	}
+	s.show(now)
+	return g
 }

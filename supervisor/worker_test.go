@@ -64,7 +64,7 @@ func runGateway(home string) int {
 	if err != nil {
 		return 1
 	}
-	overrides := map[string]string{"supervisor.start": "always", "supervisor.backoff_base": "50ms", "supervisor.backoff_cap": "200ms"}
+	overrides := map[string]string{"supervisor.start": "always", "supervisor.backoff_base": "50ms", "supervisor.backoff_cap": "200ms", "supervisor.orphan_grace": "0s"}
 	if drain := os.Getenv("TEST_RELOAD_DRAIN"); drain != "" {
 		overrides["supervisor.reload_drain"] = drain
 	}

@@ -148,6 +148,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	m.run("-p", "alice", "config", "set", "api_server.drain_timeout", "2s")
+	m.run("-p", "alice", "config", "set", "supervisor.orphan_grace", "1s")
 	g := m.gateway(1, "--all")
 	leave := begin(t, alice, "run `setsid sleep 86398.5 & sleep 86398.5`", true)
 	defer leave()
@@ -174,6 +175,7 @@ func TestKilledSupervisorsWorkerFinishesAlone(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, true)
 	alice := m.create("alice")
+	m.run("-p", "alice", "config", "set", "supervisor.orphan_grace", "0s")
 	g := m.gateway(1, "--all")
 	resp, err := alice.ask(t.Context(), "stream 300 8 20ms", true)
 	if err != nil {

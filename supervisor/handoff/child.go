@@ -1,6 +1,7 @@
 package handoff
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -36,8 +37,13 @@ type Child struct {
 
 	writing sync.Mutex // held while a message is written
 
+	listener net.Listener
+	told     atomic.Pointer[Start] // what the child was told, live settings included
+
 	busy    atomic.Pointer[load]
+	ready   atomic.Bool
 	closed  atomic.Bool
+	parents atomic.Int32  // counts them
 	changed chan struct{} // has room for one: busy or closed was stored
 	gone    atomic.Bool   // the parent cannot be reached any more
 
@@ -89,6 +95,7 @@ func accept(control, listener *os.File) (*Child, Start, net.Listener, error) {
 	if err != nil {
 		return nil, Start{}, nil, errors.Join(err, ln.Close(), conn.Close())
 	}
+	c.listener = ln
 	return c, start, ln, nil
 }
 
@@ -122,11 +129,15 @@ func (c *Child) begin() (Start, error) {
 		return Start{}, fmt.Errorf("read start message: the supervisor speaks version %d and this worker version %d; restart the gateway",
 			m.Start.Version, Version)
 	}
+	c.told.Store(m.Start)
 	return *m.Start, c.conn.SetReadDeadline(time.Time{})
 }
 
 // Ready tells the parent that requests are being served.
-func (c *Child) Ready() error { return c.send(Message{Kind: KindReady}) }
+func (c *Child) Ready() error {
+	c.ready.Store(true)
+	return c.send(Message{Kind: KindReady})
+}
 
 // Closed tells the parent that no connection is accepted any more. Like Busy it
 // never waits.
@@ -175,13 +186,50 @@ func (c *Child) Hasty() <-chan struct{} { return c.hasty }
 // Hurry is closed when the parent wants it over at once.
 func (c *Child) Hurry() <-chan struct{} { return c.hurry }
 
-// Run reads messages and sends signs of life. It returns nil when the parent is
+// remember keeps live settings for the next parent.
+func (c *Child) remember(l Live) {
+	if start := c.told.Load(); start != nil {
+		now := start.With(l)
+		c.told.Store(&now)
+	}
+}
+
+// drains reports whether a drain was asked for.
+func (c *Child) drains() bool {
+	select {
+	case <-c.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// join makes another process the parent. It is told again what it may have missed.
+func (c *Child) join(a adopter) {
+	c.writing.Lock()
+	_ = c.conn.Close()
+	c.conn = a.conn
+	c.messages = NewDecoder(io.MultiReader(bytes.NewReader(a.rest), a.conn))
+	c.writing.Unlock()
+	c.parents.Add(1)
+	if c.ready.Load() {
+		_ = c.send(Message{Kind: KindReady}) // one that has died as well is noticed soon
+	}
+	c.wake()
+}
+
+// Run reads messages and sends signs of life. When the parent has died, it waits for
+// another one as long as the settings say. It returns nil when the parent is
 // gone or ctx has ended, and an error when the parent sends what cannot be
 // understood; Draining is closed before it returns for any reason but ctx.
 func (c *Child) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() {
+		c.writing.Lock()
+		defer c.writing.Unlock()
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	})
 	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -194,6 +242,9 @@ func (c *Child) Run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil // the deadline above is how ctx ends the reading
 			}
+			if c.orphaned(ctx) {
+				continue
+			}
 			c.gone.Store(true)
 			c.drain(true)
 			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
@@ -204,6 +255,7 @@ func (c *Child) Run(ctx context.Context) error {
 		switch m.Kind {
 		case KindSettings:
 			c.apply(*m.Live)
+			c.remember(*m.Live)
 			_ = c.send(Message{Kind: KindApplied, Revision: m.Revision}) // a parent that is gone needs no answer
 		case KindDrain:
 			c.limit.Store(int64(m.Limit))
@@ -227,7 +279,7 @@ func (c *Child) beat(ctx context.Context) {
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
 	var told load
-	closed := false
+	closed, parents := false, int32(0)
 	for {
 		beat := false
 		select {
@@ -236,6 +288,9 @@ func (c *Child) beat(ctx context.Context) {
 		case <-c.changed:
 		case <-ticker.C:
 			beat = true
+		}
+		if now := c.parents.Load(); now != parents { // it does not know what was told
+			parents, closed, told = now, false, load{-1, -1}
 		}
 		if now := *c.busy.Load(); now != told {
 			if c.send(Message{Kind: KindBusy, Busy: now.turns, Jobs: now.jobs}) == nil {

@@ -1,8 +1,9 @@
 package handoff
 
 import (
+	"bytes"
+	"encoding/json"
 	"log/slog"
-	"reflect"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Live struct {
 	Limits            Limits        `json:"limits"`
 	ToolProgress      string        `json:"tool_progress"`
 	Redact            []string      `json:"redact,omitempty"`
+	OrphanGrace       time.Duration `json:"orphan_grace,omitempty"`
 }
 
 // Live returns what of a Start is live.
@@ -31,6 +33,7 @@ func (s Start) Live() Live {
 		Limits:            s.Limits,
 		ToolProgress:      s.ToolProgress,
 		Redact:            s.Redact,
+		OrphanGrace:       s.OrphanGrace,
 	}
 }
 
@@ -44,17 +47,30 @@ func (s Start) With(l Live) Start {
 	s.Limits = l.Limits
 	s.ToolProgress = l.ToolProgress
 	s.Redact = l.Redact
+	s.OrphanGrace = l.OrphanGrace
 	return s
 }
 
 // Alike reports whether two Starts differ in live settings at most, so that a
 // child which was told one need not be replaced for the other.
 func (s Start) Alike(other Start) bool {
-	return reflect.DeepEqual(s.With(Live{}), other.With(Live{}))
+	s.Orphan, other.Orphan = Orphan{}, Orphan{} // which is between parent and child
+	return same(s.With(Live{}), other.With(Live{}))
 }
 
 // Equal reports whether nothing differs.
-func (l Live) Equal(other Live) bool { return reflect.DeepEqual(l, other) }
+func (l Live) Equal(other Live) bool { return same(l, other) }
+
+// same compares what would be sent: one that has come as a message has no list where
+// the other one's is empty.
+func same(a, b any) bool {
+	first, err := json.Marshal(a)
+	if err != nil {
+		return false
+	}
+	second, err := json.Marshal(b)
+	return err == nil && bytes.Equal(first, second)
+}
 
 // String says nothing of what is in it, so that it shows no secret.
 func (l Live) String() string { return "live settings" }

@@ -35,10 +35,19 @@ const (
 	KindBeat     Kind = "beat"
 )
 
+// The kinds of messages between a child whose parent has died and the next gateway:
+// hello and report come from the child, claim and adopt go to it.
+const (
+	KindHello  Kind = "hello"
+	KindClaim  Kind = "claim"
+	KindReport Kind = "report"
+	KindAdopt  Kind = "adopt"
+)
+
 // Message is one line on the control socket.
 type Message struct {
 	Kind Kind `json:"kind"`
-	// Start is set on start messages only.
+	// Start is set on start messages and reports.
 	Start *Start `json:"start,omitempty"`
 	// Live is set on settings messages only. Revision counts them, and comes back in
 	// the applied message.
@@ -52,6 +61,16 @@ type Message struct {
 	Busy int `json:"busy,omitempty"`
 	// Jobs is the number of background jobs that run, set on busy messages.
 	Jobs int `json:"jobs,omitempty"`
+	// Version, Profile and Generation are who says hello; Proof is set on claims and
+	// reports.
+	Version    int    `json:"version,omitempty"`
+	Profile    string `json:"profile,omitempty"`
+	Generation int    `json:"generation,omitempty"`
+	Proof      string `json:"proof,omitempty"`
+	// Ready, Closed and Drains say in a report how the child stands.
+	Ready  bool `json:"ready,omitempty"`
+	Closed bool `json:"closed,omitempty"`
+	Drains bool `json:"drains,omitempty"`
 }
 
 // ErrTooLong is returned for a message longer than MaxMessage.

@@ -53,6 +53,10 @@ type Start struct {
 	ToolProgress string `json:"tool_progress"`
 	// Redact lists values that must never appear in labels, logs and errors.
 	Redact []string `json:"redact,omitempty"`
+	// OrphanGrace is how long the child serves on when its parent has died, and Orphan
+	// how it is found meanwhile.
+	OrphanGrace time.Duration `json:"orphan_grace,omitempty"`
+	Orphan      Orphan        `json:"orphan"`
 }
 
 // Paths are the places of a profile, absolute.
@@ -158,6 +162,12 @@ type Resources struct {
 	// often they were reached, empty without one.
 	MemoryEvents    string `json:"memory_events,omitempty"`
 	ProcessesEvents string `json:"processes_events,omitempty"`
+}
+
+// With returns the same way to hold limits, with the limits of another.
+func (r Resources) With(limits Resources) Resources {
+	r.Memory, r.Processes = limits.Memory, limits.Processes
+	return r
 }
 
 // Limits is what the profile may use over time. 0 is no limit.

@@ -147,10 +147,11 @@ func born(pid int) uint64 { return ticks(stat(pid)) }
 
 // Fields of /proc/PID/stat, counted from behind the program's name.
 const (
-	statState  = 0
-	statParent = 1
-	statGroup  = 2
-	statBorn   = 19
+	statState   = 0
+	statParent  = 1
+	statGroup   = 2
+	statSession = 3
+	statBorn    = 19
 )
 
 // stat returns the fields of /proc/PID/stat that follow the program's name,

@@ -70,7 +70,7 @@ func (s *Sandbox) begin(c *call) string {
 	s.calls++
 	// Upstreams give ids such as call_0 again and again, so a number makes the
 	// mark unique.
-	mark := strconv.FormatUint(s.calls, 10)
+	mark := strconv.FormatUint(s.calls, 10) + s.mark
 	if id = plainID(id); id != "" {
 		mark = id + "." + mark
 	}

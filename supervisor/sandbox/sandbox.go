@@ -95,6 +95,7 @@ type Options struct {
 type Sandbox struct {
 	children *Children
 	reached  func() (times uint64, which string)
+	mark     string // ends all marks
 
 	mu      sync.Mutex       // guards what follows, and kept and pgid of the calls
 	calls   uint64           // since the beginning
@@ -109,5 +110,5 @@ func New(opts Options) *Sandbox {
 	if opts.Reached == nil {
 		opts.Reached = func() (uint64, string) { return 0, "" }
 	}
-	return &Sandbox{children: opts.Children, reached: opts.Reached, running: make(map[string]*call)}
+	return &Sandbox{children: opts.Children, reached: opts.Reached, mark: MarkOf(os.Getpid()), running: make(map[string]*call)}
 }

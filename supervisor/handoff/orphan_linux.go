@@ -1,0 +1,224 @@
+package handoff
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxClaims is how many connections an orphan listens to at once.
+const maxClaims = 8
+
+// sendFiles sends a message with descriptors on its first byte.
+func sendFiles(conn *net.UnixConn, m Message, files ...*os.File) error {
+	line, err := m.line()
+	if err != nil {
+		return err
+	}
+	fds := make([]int, len(files))
+	for i, file := range files {
+		fds[i] = int(file.Fd())
+	}
+	if _, _, err := conn.WriteMsgUnix(line[:1], unix.UnixRights(fds...), nil); err != nil {
+		return fmt.Errorf("send %s message: %w", m.Kind, err)
+	}
+	if _, err := conn.Write(line[1:]); err != nil {
+		return fmt.Errorf("send %s message: %w", m.Kind, err)
+	}
+	return nil
+}
+
+// receiveFiles reads the first byte of a message and what descriptors came with it,
+// at most so many.
+func receiveFiles(conn *net.UnixConn, most int) (first []byte, files []*os.File, err error) {
+	first, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(4*most))
+	n, oobn, flags, _, err := conn.ReadMsgUnix(first, oob)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			for _, file := range files {
+				_ = file.Close()
+			}
+		}
+	}()
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return nil, nil, os.NewSyscallError("recvmsg", err)
+	}
+	for i := range messages {
+		fds, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			return nil, files, os.NewSyscallError("recvmsg", err)
+		}
+		for _, fd := range fds {
+			unix.CloseOnExec(fd)
+			files = append(files, os.NewFile(uintptr(fd), "received"))
+		}
+	}
+	if n != 1 || flags&unix.MSG_CTRUNC != 0 {
+		return nil, files, errors.New("descriptors got lost")
+	}
+	return first, files, nil
+}
+
+// PeerOf is who the other side of a connection was when it connected or began to
+// listen.
+func PeerOf(conn syscall.Conn) (pid, uid int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, 0, err
+	}
+	var peer *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		peer, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err := errors.Join(err, os.NewSyscallError("getsockopt", failed)); err != nil {
+		return 0, 0, err
+	}
+	return int(peer.Pid), int(peer.Uid), nil
+}
+
+// friend reports whether the other side is the same person as this process, or root.
+func friend(conn syscall.Conn) bool {
+	_, uid, err := PeerOf(conn)
+	return err == nil && (uid == os.Getuid() || uid == 0)
+}
+
+// adopter is who has adopted this child.
+type adopter struct {
+	conn *net.UnixConn
+	rest []byte // the first byte of its next message
+}
+
+// orphaned waits for another parent, as long as the settings say, and reports
+// whether one has come. The child serves on meanwhile.
+func (c *Child) orphaned(ctx context.Context) bool {
+	start := c.told.Load()
+	if start == nil || start.Orphan.Socket == "" || start.OrphanGrace <= 0 {
+		return false
+	}
+	_ = os.Remove(start.Orphan.Socket)
+	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: start.Orphan.Socket, Net: "unix"})
+	if err != nil {
+		return false
+	}
+	defer ln.Close() // and removes it
+	if os.Chmod(start.Orphan.Socket, 0o600) != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, start.OrphanGrace)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = ln.SetDeadline(time.Unix(1, 0)) })()
+	adopted := make(chan adopter)
+	go c.claims(ctx, ln, adopted)
+	select {
+	case a := <-adopted:
+		c.join(a)
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// claims listens to those who want the child, until ctx ends.
+func (c *Child) claims(ctx context.Context, ln *net.UnixListener, adopted chan<- adopter) {
+	room := make(chan struct{}, maxClaims)
+	for {
+		conn, err := ln.AcceptUnix()
+		if err != nil {
+			return
+		}
+		if !friend(conn) {
+			_ = conn.Close()
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+		case <-ctx.Done():
+			_ = conn.Close()
+			return
+		}
+		go func() {
+			defer func() { <-room }()
+			first, err := c.claimed(conn)
+			if err == nil {
+				select {
+				case adopted <- adopter{conn, first}:
+					return
+				case <-ctx.Done():
+				}
+			}
+			_ = conn.Close()
+		}()
+	}
+}
+
+// claimed tells one who knows the nonce how the child stands, and returns when that
+// one adopts it. Stdout and stderr are the new parent's from then on.
+func (c *Child) claimed(conn *net.UnixConn) (first []byte, err error) {
+	if err := conn.SetDeadline(time.Now().Add(orphanLimit)); err != nil {
+		return nil, err
+	}
+	start := c.told.Load()
+	hello := Message{Kind: KindHello, Version: Version, Profile: start.Profile, Generation: start.Generation}
+	if err := Encode(conn, hello); err != nil {
+		return nil, err
+	}
+	claim, err := NewDecoder(oneByOne{conn}).Decode()
+	if err != nil || claim.Kind != KindClaim || !claim.proves(start.Orphan.Nonce, proverGateway, hello) {
+		return nil, errors.Join(errors.New("claim is not a gateway's"), err)
+	}
+	files := []*os.File{os.NewFile(dupOf(LockFD), "lock")}
+	if conn, ok := c.listener.(interface{ File() (*os.File, error) }); ok && !c.closed.Load() {
+		if file, err := conn.File(); err == nil {
+			files = append(files, file)
+		}
+	}
+	busy := c.busy.Load()
+	report := Message{
+		Kind: KindReport, Start: start, Proof: proof(start.Orphan.Nonce, proverWorker, hello), Busy: busy.turns, Jobs: busy.jobs,
+		Ready: c.ready.Load(), Closed: c.closed.Load() || len(files) == 1, Drains: c.drains(),
+	}
+	err = sendFiles(conn, report, files...)
+	for _, file := range files {
+		_ = file.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	first, logs, err := receiveFiles(conn, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		for _, log := range logs {
+			_ = log.Close()
+		}
+	}()
+	if len(logs) != 1 {
+		return nil, errors.New("adoption without a log")
+	}
+	for _, fd := range []int{1, 2} {
+		if err := unix.Dup3(int(logs[0].Fd()), fd, 0); err != nil {
+			return nil, os.NewSyscallError("dup3", err)
+		}
+	}
+	return first, conn.SetDeadline(time.Time{})
+}
+
+func dupOf(fd int) uintptr {
+	duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return ^uintptr(0)
+	}
+	return uintptr(duplicate)
+}
