@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -21,7 +22,7 @@ func TestLockNamesItsHolder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if data, err := os.ReadFile(p.LockFile()); err != nil || string(data) != fmt.Sprintln(os.Getpid()) {
+	if data, err := os.ReadFile(p.LockFile()); err != nil || string(data) != fmt.Sprintf("%d\n\n%s\n", os.Getpid(), lock.Nonce()) || p.Nonce() != lock.Nonce() {
 		t.Errorf("the file says %q, %v", data, err)
 	}
 	_, err = p.Lock()
@@ -179,10 +180,47 @@ func TestLockIsHeldByWhoInheritsIt(t *testing.T) {
 	if err != nil {
 		t.Fatalf("the lock outlives the worker: %v", err)
 	}
-	if data, err := os.ReadFile(p.LockFile()); err != nil || string(data) != fmt.Sprintln(os.Getpid()) {
+	if data, err := os.ReadFile(p.LockFile()); err != nil || !strings.HasPrefix(string(data), fmt.Sprintln(os.Getpid())) || next.Nonce() == lock.Nonce() {
 		t.Errorf("lock file holds %q, %v", data, err)
 	}
 	if err := next.Release(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLockIsInheritedOnlyFromItsHolder(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	p := mustCreate(t, home, CreateOptions{Name: "alice"}).Profile
+	lock, err := p.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Release()
+	another, err := os.OpenFile(p.LockFile(), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.Close()
+	elsewhere, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer elsewhere.Close()
+	for what, file := range map[string]*os.File{"the same file, opened anew": another, "another file": elsewhere} {
+		if _, err := p.Inherit(file); err == nil {
+			t.Errorf("%s is taken for the lock", what)
+		}
+	}
+	fd, err := syscall.Dup(int(lock.File().Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := p.Inherit(os.NewFile(uintptr(fd), "lock"))
+	if err != nil || inherited.Nonce() != lock.Nonce() {
+		t.Fatalf("the lock itself: %v", err)
+	}
+	if err := inherited.Release(); err != nil {
 		t.Error(err)
 	}
 }

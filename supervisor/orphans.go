@@ -178,6 +178,7 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 	if o.Start.Orphan.Schema != f.schema {
 		p.schema = o.Start.Orphan.Schema
 	}
+	m.drain = o.Start.API.DrainTimeout // until the settings are read
 	g := m.foster(o.Report, o.Start.Generation, p.schema != 0, now)
 	m.running[g] = p
 	m.redact(nil)

@@ -394,3 +394,26 @@ func TestUpgradeWhileAWorkerStarts(t *testing.T) {
 	}
 	a.await("alice", StateReady)
 }
+
+func TestServiceManagerIsToldOfAnUpgrade(t *testing.T) {
+	t.Parallel()
+	at := filepath.Join(t.TempDir(), "notify")
+	manager := listenAs(t, at)
+	h := newHome(t)
+	h.add("alice", "")
+	a := h.alone("NOTIFY_SOCKET=" + at)
+	a.await("alice", StateReady)
+	eventually(t, "READY", func() bool { return manager.count("READY=1") == 1 })
+	a.upgrade("")
+	eventually(t, "READY once more", func() bool { return manager.count("READY=1") == 2 })
+	if manager.count("RELOADING=1") != 1 {
+		t.Errorf("it was told %q", manager.said)
+	}
+	manager.mu.Lock()
+	defer manager.mu.Unlock()
+	for i, line := range manager.said {
+		if line == "RELOADING=1" && (i+1 == len(manager.said) || !strings.HasPrefix(manager.said[i+1], "MONOTONIC_USEC=")) {
+			t.Errorf("the time of the reload is missing: %q", manager.said)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -209,4 +210,51 @@ func TestOrphanListensToNobodyElse(t *testing.T) {
 		t.Errorf("alice has worker %d; it was %d", p.PID, worker)
 	}
 	wait()
+}
+
+func TestUpgradeOfAGatewayThatTookOver(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	alice := m.create("alice")
+	g := m.gateway(1, "--all")
+	wait := alice.streams(t, 4)
+	worker := g.worker(alice)
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-g.done
+	next := m.start("--all")
+	next.await(1, "worker taken over from the former gateway")
+	eventually(t, 5*time.Second, "the next gateway answers", func() bool { return m.served("alice").State != "" })
+	m.run("gateway", "upgrade")
+	if p := m.served("alice"); p.PID != worker || p.State != supervisor.StateReady {
+		t.Errorf("alice has worker %d, state %s; it was %d", p.PID, p.State, worker)
+	}
+	wait()
+	eventually(t, 20*time.Second, "a child of the next gateway serves", func() bool { return next.worker(alice) != 0 })
+	eventually(t, 20*time.Second, "the worker that was taken over is gone", func() bool { return !runs(worker) })
+}
+
+func TestOrphanOfAProfileThatIsDisabledDrains(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	alice, bob := m.create("alice"), m.create("bob")
+	g := m.gateway(2, "--all")
+	wait := alice.streams(t, 2)
+	worker := g.worker(alice)
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-g.done
+	alice.edit(t, "API_SERVER_ENABLED", "false")
+	next := m.start("--all")
+	next.await(1, "worker taken over from the former gateway")
+	wait()
+	eventually(t, 20*time.Second, "alice's worker is gone", func() bool { return !runs(worker) })
+	if _, err := alice.ask(t.Context(), "say hello", false); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("alice, who is disabled, answers: %v", err)
+	}
+	if status, body := bob.answer(t, "say hello"); status != 200 {
+		t.Errorf("bob: %d %s", status, body)
+	}
 }

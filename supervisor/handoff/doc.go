@@ -24,7 +24,14 @@
 //	busy      how much work runs, whenever the number has changed
 //	beat      every BeatEvery, from the child's own loop
 //
-// End of file on the control socket means to a child that its parent is gone,
-// which counts as a drain. To a parent it means nothing: a child is gone when
+// End of file on the control socket means to a child that its parent is gone. It
+// serves on for Start.OrphanGrace and listens for another parent:
+//
+//	hello     from the child: which worker it is
+//	claim     to it: the other side knows the profile's nonce
+//	report    from it: what it was told and how it stands, with lock and listener
+//	adopt     to it, with a log; the connection is its control socket from then on
+//
+// If nobody comes, that counts as a drain. To a parent it means nothing: a child is gone when
 // it has been waited for.
 package handoff
