@@ -227,10 +227,13 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 		if !kept {
 			l.process.kill()
 		}
-		exit := l.process.watch(ctx, func(message handoff.Message) {
-			f.post(func() { f.heard(m, g, l.process, message) })
+		// In a goroutine of its own: what a start needs of the stack, a wait does not.
+		f.work.Go(func() {
+			exit := l.process.watch(ctx, func(message handoff.Message) {
+				f.post(func() { f.heard(m, g, l.process, message) })
+			})
+			f.post(func() { f.exited(m, g, exit) })
 		})
-		f.post(func() { f.exited(m, g, exit) })
 	})
 }
 

@@ -55,9 +55,13 @@ type process struct {
 	cmd    *exec.Cmd
 	link   *handoff.Parent
 	stdout *os.File // the reading end of stdout and stderr
-	orders chan handoff.Message
-	ended  chan struct{} // closed when the process is dead
 	began  time.Time
+
+	mu      sync.Mutex // guards orders, writing and over
+	orders  []handoff.Message
+	writing bool // write runs; there is no goroutine for a worker that is told nothing
+	over    bool // the process is dead
+	writer  sync.WaitGroup
 	// Revision is the last of the settings that were sent after the start, applied
 	// the last that the worker has taken over. Both belong to the loop, and so does
 	// spawn.start, once the start message has been sent.
@@ -69,7 +73,7 @@ type process struct {
 
 // startProcess starts a worker. The caller calls watch next.
 func startProcess(s spawn) (p *process, err error) {
-	p = &process{spawn: s, orders: make(chan handoff.Message, maxOrders), ended: make(chan struct{}), began: time.Now()}
+	p = &process{spawn: s, began: time.Now()}
 	var opened []*os.File // the child's ends, not needed here after the start
 	defer func() {
 		for _, file := range opened {
@@ -136,12 +140,20 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 // send has m sent to the worker, without waiting for it, and reports whether there
 // was room for it: a worker that reads none of its orders is killed soon.
 func (p *process) send(m handoff.Message) bool {
-	select {
-	case p.orders <- m:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
 		return true
-	default:
+	}
+	if len(p.orders) == maxOrders {
 		return false
 	}
+	p.orders = append(p.orders, m)
+	if !p.writing {
+		p.writing = true
+		p.writer.Go(p.write)
+	}
+	return true
 }
 
 // dump makes a worker print its goroutines, and end.
@@ -155,7 +167,6 @@ func (p *process) kill() { _ = p.children.Signal(p.cmd, syscall.SIGKILL) } // it
 // left.
 func (p *process) watch(ctx context.Context, heard func(handoff.Message)) Exit {
 	var wg sync.WaitGroup
-	wg.Go(p.write)
 	wg.Go(func() { p.read(heard) })
 	copied := make(chan struct{})
 	go func() {
@@ -165,10 +176,13 @@ func (p *process) watch(ctx context.Context, heard func(handoff.Message)) Exit {
 
 	waitErr := p.children.Wait(p.cmd) // kills the rest of the group
 	sweepErr := errors.Join(p.sweep(ctx), p.disband())
-	close(p.ended)
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
 	_ = p.stdout.SetReadDeadline(time.Now().Add(outputLimit)) // cannot fail on a pipe of ours
 	<-copied
-	p.close()
+	p.close() // ends what still writes or reads
+	p.writer.Wait()
 	wg.Wait()
 	return p.exit(waitErr, sweepErr)
 }
@@ -208,22 +222,27 @@ func (p *process) exit(waitErr, sweepErr error) Exit {
 	return exit
 }
 
-// write sends orders until the process is dead or does not take them. A worker
-// that cannot be told its settings would wait for them in vain, and is killed.
+// write sends the orders that wait, until there are none or the process does not
+// take them: after that nothing is sent any more. A worker that cannot be told its
+// settings would wait for them in vain, and is killed.
 func (p *process) write() {
 	for {
-		select {
-		case m := <-p.orders:
-			err := p.link.Send(m, sendLimit)
-			if err != nil && m.Kind == handoff.KindStart {
-				p.unsent = err
-				p.kill()
-			}
-			if err != nil {
-				return // its death or its silence says more
-			}
-		case <-p.ended:
+		p.mu.Lock()
+		if len(p.orders) == 0 || p.over {
+			p.orders, p.writing = nil, false
+			p.mu.Unlock()
 			return
+		}
+		m := p.orders[0]
+		p.orders = p.orders[1:]
+		p.mu.Unlock()
+		err := p.link.Send(m, sendLimit)
+		if err != nil && m.Kind == handoff.KindStart {
+			p.unsent = err
+			p.kill()
+		}
+		if err != nil {
+			return // its death or its silence says more
 		}
 	}
 }
