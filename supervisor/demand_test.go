@@ -107,6 +107,7 @@ func TestWorkerWithABackgroundJobDoesNotSleep(t *testing.T) {
 	port := h.add("alice", "")
 	h.write("alice", "config.yaml", "supervisor: {idle_stop: 300ms}\n")
 	g := h.onDemand().run()
+	g.await("alice", StateSleeping)
 	mustGet(t, port, "/job")
 	eventually(t, "the job is known", func() bool { return g.status("alice").Jobs == 1 })
 	p := g.status("alice")
