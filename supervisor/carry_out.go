@@ -102,13 +102,9 @@ func (p *packer) process(m *member, g *generation, w *process) carriedProcess {
 // waiting returns the orders that have not been sent, and leaves them where they
 // are. The process must be paused.
 func (p *process) waiting() []handoff.Message {
-	var orders []handoff.Message
-	for range len(p.orders) {
-		order := <-p.orders
-		orders = append(orders, order)
-		p.orders <- order
-	}
-	return orders
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.orders)
 }
 
 // unpack undoes what the packing has stopped.

@@ -171,7 +171,7 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		listener = m.address.listener
 	}
 	p := &process{
-		spawn: f.spawn, orders: make(chan handoff.Message, maxOrders), ended: make(chan struct{}), began: now,
+		spawn: f.spawn, began: now,
 		link: o.Parent, stdout: read, foster: o.who, group: groupOf(o.Start.Resources), binary: "another gateway's",
 	}
 	p.dir, p.output, p.start, p.lock, p.listener = m.profile.Dir, m.output, o.Start, m.lock, listener

@@ -57,9 +57,14 @@ type process struct {
 	cmd    *exec.Cmd
 	link   *handoff.Parent
 	stdout *os.File // the reading end of stdout and stderr
-	orders chan handoff.Message
-	ended  chan struct{} // closed when the process is dead
 	began  time.Time
+
+	mu      sync.Mutex // guards orders, writing, paused and over
+	orders  []handoff.Message
+	writing bool // write runs; there is no goroutine for a worker that is told nothing
+	paused  bool // orders wait for whoever goes on
+	over    bool // the process is dead
+	writer  sync.WaitGroup
 	// Revision is the last of the settings that were sent after the start, applied
 	// the last that the worker has taken over. Both belong to the loop, and so does
 	// spawn.start, once the start message has been sent.
@@ -67,7 +72,6 @@ type process struct {
 	// later is an order that a timer sends; it belongs to the loop.
 	later *laterOrder
 
-	halt   chan struct{}  // closed by pause
 	flows  sync.WaitGroup // what flow has begun
 	copied chan struct{}  // closed when the output is not read any more
 	begun  []byte         // of a line of the output; to be read when copied is closed
@@ -91,7 +95,7 @@ type laterOrder struct {
 
 // startProcess starts a worker. The caller calls flow next, and await, and end.
 func startProcess(s spawn) (p *process, err error) {
-	p = &process{spawn: s, orders: make(chan handoff.Message, maxOrders), ended: make(chan struct{}), began: time.Now()}
+	p = &process{spawn: s, began: time.Now()}
 	var opened []*os.File // the child's ends, not needed here after the start
 	defer func() {
 		for _, file := range opened {
@@ -163,11 +167,24 @@ func (p *process) pid() int {
 // send has m sent to the worker, without waiting for it, and reports whether there
 // was room for it: a worker that reads none of its orders is killed soon.
 func (p *process) send(m handoff.Message) bool {
-	select {
-	case p.orders <- m:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
 		return true
-	default:
+	}
+	if len(p.orders) == maxOrders {
 		return false
+	}
+	p.orders = append(p.orders, m)
+	p.begin()
+	return true
+}
+
+// begin has the orders that wait be sent. The caller holds mu.
+func (p *process) begin() {
+	if len(p.orders) > 0 && !p.writing && !p.paused {
+		p.writing = true
+		p.writer.Go(p.write)
 	}
 }
 
@@ -192,8 +209,10 @@ func (p *process) kill() { // it may be dead already
 // flow hands the worker its orders and its output to the log, and calls heard for
 // each of its messages, until pause or the end of the worker.
 func (p *process) flow(heard func(handoff.Message)) {
-	p.halt = make(chan struct{})
-	p.flows.Go(p.write)
+	p.mu.Lock()
+	p.paused = false
+	p.begin()
+	p.mu.Unlock()
 	p.flows.Go(func() { p.read(heard) })
 	p.copied = make(chan struct{})
 	go func() {
@@ -206,10 +225,13 @@ func (p *process) flow(heard func(handoff.Message)) {
 // pause ends what flow has begun, with nothing lost: what is under way is finished,
 // or waits for whoever goes on.
 func (p *process) pause() {
-	close(p.halt)
+	p.mu.Lock()
+	p.paused = true
+	p.mu.Unlock()
 	p.link.Pause()
 	_ = p.stdout.SetReadDeadline(time.Unix(1, 0)) // cannot fail on a pipe of ours
 	<-p.copied
+	p.writer.Wait()
 	p.flows.Wait()
 }
 
@@ -236,13 +258,16 @@ func (p *process) end(ctx context.Context) Exit {
 		waitErr = p.children.Wait(p.cmd) // kills the rest of the group
 	}
 	sweepErr := errors.Join(p.sweep(ctx), p.disband())
-	close(p.ended)
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
 	_ = p.stdout.SetReadDeadline(time.Now().Add(outputLimit)) // cannot fail on a pipe of ours
 	<-p.copied
 	if len(p.begun) > 0 {
 		p.output.line(p.begun, p.pid(), false)
 	}
-	p.close()
+	p.close() // ends what still writes or reads
+	p.writer.Wait()
 	p.flows.Wait()
 	return p.exit(waitErr, sweepErr)
 }
@@ -287,24 +312,27 @@ func (p *process) exit(waitErr, sweepErr error) Exit {
 	return exit
 }
 
-// write sends orders until the process is dead or does not take them. A worker
-// that cannot be told its settings would wait for them in vain, and is killed.
+// write sends the orders that wait, until there are none or the process does not
+// take them: after that nothing is sent any more. A worker that cannot be told its
+// settings would wait for them in vain, and is killed.
 func (p *process) write() {
 	for {
-		select {
-		case m := <-p.orders:
-			err := p.link.Send(m, sendLimit)
-			if err != nil && m.Kind == handoff.KindStart {
-				p.unsent = err
-				p.kill()
-			}
-			if err != nil {
-				return // its death or its silence says more
-			}
-		case <-p.halt:
+		p.mu.Lock()
+		if len(p.orders) == 0 || p.over || p.paused {
+			p.writing = false
+			p.mu.Unlock()
 			return
-		case <-p.ended:
-			return
+		}
+		m := p.orders[0]
+		p.orders = p.orders[1:]
+		p.mu.Unlock()
+		err := p.link.Send(m, sendLimit)
+		if err != nil && m.Kind == handoff.KindStart {
+			p.unsent = err
+			p.kill()
+		}
+		if err != nil {
+			return // its death or its silence says more
 		}
 	}
 }

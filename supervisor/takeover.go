@@ -179,7 +179,7 @@ func (u unpacker) generation(c *carriedProcess) *generation {
 
 func (u unpacker) process(m *member, c *carriedProcess) error {
 	p := &process{
-		spawn: u.f.spawn, orders: make(chan handoff.Message, maxOrders), ended: make(chan struct{}), began: c.Began.at(u.now),
+		spawn: u.f.spawn, began: c.Began.at(u.now),
 		begun: c.LogRest, revision: c.Revision, applied: c.Applied, group: confine.ResumeGroup(c.Group),
 	}
 	p.dir, p.output, p.start, p.lock = m.profile.Dir, m.output, c.Start, m.lock

@@ -21,7 +21,7 @@ import (
 )
 
 // limit bounds the whole run.
-const limit = 230 * time.Second
+const limit = 280 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,6 +40,8 @@ type options struct {
 	hermes  string
 	store   string
 	worker  string
+	bare    string
+	wake    bool
 	json    bool
 	workers int
 }
@@ -53,13 +55,15 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&opts.hermes, "hermes", "bin/hermes", "the binary to measure")
 	flags.StringVar(&opts.store, "store-test", "", "the compiled tests of worker/store, whose benchmark is run; without it there is no such figure")
 	flags.StringVar(&opts.worker, "worker-test", "", "the compiled tests of worker, as the one before")
+	flags.StringVar(&opts.bare, "bare", "", "the least server there is, to compare starts and memory with")
+	flags.BoolVar(&opts.wake, "wake", false, "measure only what is compared with the least server")
 	flags.BoolVar(&opts.json, "json", false, "print JSON")
 	flags.IntVar(&opts.workers, "workers", 50, "idle workers whose memory is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || opts.workers < 2 {
-		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--workers N]")
+		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--bare FILE [--wake]] [--workers N]")
 	}
 	report, err := measure(ctx, opts, func(text string) { fmt.Fprintln(progress, "..", text) })
 	if err != nil {
@@ -95,6 +99,18 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 	h := hermes{exe: exe, home: filepath.Join(dir, "home"), upstream: up.url}
 	if err := h.setUp(ctx); err != nil {
 		return r, err
+	}
+
+	if opts.bare != "" {
+		say(fmt.Sprintf("%d profiles that sleep", sleepers))
+		r.Sleepers = sleepers
+		other := hermes{exe: exe, home: filepath.Join(dir, "sleepers"), upstream: up.url}
+		if err := other.setUp(ctx); err != nil {
+			return r, err
+		}
+		if r.Woken, err = measureWake(ctx, &other, opts.bare); err != nil || opts.wake {
+			return r, err
+		}
 	}
 
 	say("one worker")
