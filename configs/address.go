@@ -11,7 +11,19 @@ import (
 	"strings"
 )
 
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
+var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+
+// maxLabel is how long a part of a host name may be. See maxName.
+const maxLabel = 63
+
+func isHostName(text string) bool {
+	for label := range strings.SplitSeq(text, ".") {
+		if len(label) > maxLabel {
+			return false
+		}
+	}
+	return hostPattern.MatchString(text)
+}
 
 // parseHost takes what a server can be bound to: an IP address, localhost or a
 // host name.
@@ -32,7 +44,7 @@ func parseHost(text string) (any, error) {
 		return nil, fmt.Errorf("%s is no address; write the host alone, the port stands in API_SERVER_PORT", quote(text))
 	}
 	last := text[strings.LastIndexByte(text, '.')+1:]
-	if _, err := strconv.Atoi(last); err == nil || len(text) > 253 || !hostPattern.MatchString(text) {
+	if _, err := strconv.Atoi(last); err == nil || len(text) > 253 || !isHostName(text) {
 		return nil, fmt.Errorf("%s is neither an IP address nor a host name", quote(text))
 	}
 	return strings.ToLower(text), nil
@@ -195,7 +207,7 @@ func parseOrigin(text string) (string, error) {
 	}
 	host := strings.ToLower(u.Hostname())
 	addr, ipErr := netip.ParseAddr(host)
-	if ipErr != nil && !hostPattern.MatchString(strings.ReplaceAll(host, "_", "-")) {
+	if ipErr != nil && !isHostName(strings.ReplaceAll(host, "_", "-")) {
 		return "", bad
 	}
 	if ipErr == nil && addr.Is6() {

@@ -49,9 +49,13 @@ func (k Kind) list() bool {
 // that a person sets, and short enough for one line.
 const maxText = 4096
 
+// maxName bounds the name of a model or a variable. The patterns do not: a counted
+// repetition is compiled to as many instructions, in every process that starts.
+const maxName = 128
+
 var (
-	modelNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$`)
-	envNamePattern   = regexp.MustCompile(`^[A-Z_][A-Z0-9_]{0,127}$`)
+	modelNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$`)
+	envNamePattern   = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
 )
 
 var errControl = errors.New("the value has a line break or another control character; write it in one line")
@@ -88,7 +92,7 @@ func (k Key) parse(text string) (any, error) {
 	case Address:
 		return parseAddress(text)
 	case ModelName:
-		if text != "" && !modelNamePattern.MatchString(text) {
+		if text != "" && (len(text) > maxName || !modelNamePattern.MatchString(text)) {
 			return nil, fmt.Errorf("%s is no model name; use up to 128 letters, digits and . _ : / @ + -, beginning with a letter or digit", quote(text))
 		}
 		return text, nil
@@ -220,7 +224,7 @@ func parseEnvName(text string) (any, error) {
 	switch {
 	case text == "":
 		return text, nil
-	case !envNamePattern.MatchString(text):
+	case len(text) > maxName || !envNamePattern.MatchString(text):
 		// Not quoted: what stands here by mistake is often the key itself.
 		return nil, errors.New("this is no name of a variable; write a name such as OPENAI_API_KEY here, and put the key itself " +
 			"into .env with `hermes config set OPENAI_API_KEY …`")

@@ -48,7 +48,7 @@ type MCPServer struct {
 }
 
 var (
-	mcpNamePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
+	mcpNamePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 	mcpVarPattern    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	mcpHeaderPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 )
@@ -65,7 +65,7 @@ func parseMCPServers(node *yaml.Node) ([]MCPServer, []Problem) {
 	servers := []MCPServer{}
 	r.entries(node, key, "write the name of a server with its keys below it", func(name string, at, value *yaml.Node) {
 		place := key + "." + name
-		if !mcpNamePattern.MatchString(name) {
+		if len(name) > 64 || !mcpNamePattern.MatchString(name) {
 			r.fail(at, key, fmt.Sprintf("%s is no name for a server; use up to 64 letters, digits and . _ -, beginning with a letter or digit", quote(name)))
 			return
 		}

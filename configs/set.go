@@ -39,7 +39,7 @@ type place struct {
 }
 
 var (
-	variablePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,127}$`)
+	variablePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 	// secretSuffixes end the names of variables that .env holds.
 	secretPattern = regexp.MustCompile(`_(KEY|TOKEN|SECRET|PASSWORD)$`)
 )
@@ -60,7 +60,7 @@ func classify(key string) (place, error) {
 		return place{name: row.Key, row: row}, nil
 	case strings.HasPrefix(key, serverPrefix):
 		return place{}, &InputError{key, unknownServerName(key)}
-	case variablePattern.MatchString(key) && secretPattern.MatchString(key):
+	case len(key) <= maxName && variablePattern.MatchString(key) && secretPattern.MatchString(key):
 		return place{name: key, env: true}, nil
 	}
 	if row, known := find(upper); known {
@@ -69,7 +69,7 @@ func classify(key string) (place, error) {
 	if row, known := find(strings.ToLower(key)); known {
 		return place{}, &InputError{key, "write it as " + row.Key}
 	}
-	if variablePattern.MatchString(upper) && secretPattern.MatchString(upper) && !strings.Contains(key, ".") {
+	if len(upper) <= maxName && variablePattern.MatchString(upper) && secretPattern.MatchString(upper) && !strings.Contains(key, ".") {
 		return place{}, &InputError{key, "variables are written in capitals: " + upper}
 	}
 	return place{}, &InputError{key, "there is no such setting" + didYouMean(key)}

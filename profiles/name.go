@@ -19,7 +19,7 @@ const Default Name = "default"
 // maxName is the longest name, in characters.
 const maxName = 64
 
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
 // NameError says why a text is no name of a profile.
 type NameError struct {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +24,9 @@ const (
 	// giveUpAfter is how long, after all limits have passed, a process is waited for
 	// that SIGKILL does not end.
 	giveUpAfter = 10 * time.Second
+	// tidyAfter is how long no worker has started before memory is given back to the
+	// system. Starts need more of it than a thousand workers that run.
+	tidyAfter = 5 * time.Second
 	// waitLimit is how long, after the end of the loop, goroutines are waited for.
 	// One that asks a file system that does not answer may never end.
 	waitLimit = 5 * time.Second
@@ -50,6 +54,7 @@ type fleet struct {
 	waiting  []*waiter
 	stopping bool
 	giveUp   time.Time // zero before the gateway stops
+	tidyAt   time.Time // zero when no worker has started since the last time
 
 	look  chan struct{} // has room for one: the directories are to be looked at
 	inbox chan func()
@@ -182,6 +187,7 @@ func (f *fleet) advance(ctx context.Context, now time.Time) {
 			trying++
 		}
 	}
+	f.tidy(now, trying > 0)
 	for _, m := range f.members {
 		if trying >= f.parallel || f.upgrading {
 			return
@@ -193,6 +199,17 @@ func (f *fleet) advance(ctx context.Context, now time.Time) {
 				trying++
 			}
 		}
+	}
+}
+
+// tidy gives memory back some time after the last start.
+func (f *fleet) tidy(now time.Time, starting bool) {
+	switch {
+	case starting:
+		f.tidyAt = now.Add(tidyAfter)
+	case !f.tidyAt.IsZero() && now.After(f.tidyAt):
+		f.tidyAt = time.Time{}
+		f.work.Go(debug.FreeOSMemory)
 	}
 }
 

@@ -237,7 +237,9 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 			l.process.kill()
 			made <- nil
 		}
-		f.tend(ctx, m, <-made, l.process)
+		g := <-made
+		// In a goroutine of its own: what a start needs of the stack, a wait does not.
+		f.work.Go(func() { f.tend(ctx, m, g, l.process) })
 	})
 }
 

@@ -18,6 +18,9 @@ import (
 const (
 	// lineLimit is the length in bytes at which a line is cut.
 	lineLimit = 64 << 10
+	// lineBuffer is what is kept for the output of each worker. Most lines fit; a
+	// thousand workers say little.
+	lineBuffer = 1 << 10
 	// lineCost is what a line counts against the rate beyond its length: about what
 	// a record adds to it.
 	lineCost = 100
@@ -39,9 +42,11 @@ type output struct {
 	trouble func(error) // told of a log that cannot be written, and of its return with nil
 
 	wake chan struct{} // has room for one: there is something to write
-	done chan struct{} // closed when the writer has ended
+	done chan struct{} // closed when the last writer has ended
 
 	mu      sync.Mutex // guards the rest
+	writing bool       // the writer runs; a profile whose workers say nothing has none
+	broken  bool       // the log could not be written; of the writer alone
 	closed  bool
 	pending []byte
 	window  time.Time // begin of the second that used counts
@@ -53,15 +58,13 @@ type output struct {
 	secrets *strings.Replacer
 }
 
-// newOutput returns an output and starts its writer, which close ends.
+// newOutput returns an output. Whoever has logged to it closes it.
 func newOutput(profile string, file io.WriteCloser, rate int, trouble func(error)) *output {
-	o := &output{
+	return &output{
 		profile: profile, file: file, rate: rate, trouble: trouble,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 		secrets: strings.NewReplacer(),
 	}
-	go o.write()
-	return o
 }
 
 // redact replaces the values in every line from now on, as they are and as they
@@ -108,18 +111,14 @@ func spellings(value string) []string {
 // record of its own. It returns what it had of a line when the deadline of r passed,
 // for whoever reads on.
 func (o *output) copy(r io.Reader, pid int) (rest []byte) {
-	lines := bufio.NewReaderSize(r, lineLimit)
+	lines := bufio.NewReaderSize(r, lineBuffer)
 	for {
-		line, err := lines.ReadSlice('\n')
+		line, cut, err := readLine(lines)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			return bytes.Clone(line)
 		}
-		cut := errors.Is(err, bufio.ErrBufferFull)
 		if len(line) > 0 {
 			o.line(bytes.TrimRight(line, "\r\n"), pid, cut)
-		}
-		for errors.Is(err, bufio.ErrBufferFull) { // the rest of a line that was cut
-			_, err = lines.ReadSlice('\n')
 		}
 		if err != nil {
 			return nil
@@ -137,6 +136,24 @@ func (o *output) flush(limit time.Duration) {
 			return
 		}
 	}
+}
+
+// readLine returns the next line, or the first lineLimit bytes of it and that the
+// rest was cut. It is valid until the next call.
+func readLine(r *bufio.Reader) (line []byte, cut bool, err error) {
+	line, err = r.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, false, err
+	}
+	line = slices.Clone(line)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		var more []byte
+		more, err = r.ReadSlice('\n')
+		room := lineLimit - len(line)
+		cut = cut || len(more) > room
+		line = append(line, more[:min(len(more), room)]...)
+	}
+	return line, cut, err
 }
 
 // line takes one line in, if the rate allows it.
@@ -233,7 +250,12 @@ func (o *output) add(lines []byte) {
 	o.signal()
 }
 
+// signal has the writer look. The caller holds mu.
 func (o *output) signal() {
+	if !o.writing {
+		o.writing = true
+		go o.write()
+	}
 	select {
 	case o.wake <- struct{}{}:
 	default: // the writer has yet to look, and will see everything
@@ -245,8 +267,8 @@ func (o *output) signal() {
 func (o *output) close(limit time.Duration) {
 	o.mu.Lock()
 	o.closed = true
-	o.mu.Unlock()
 	o.signal()
+	o.mu.Unlock()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
@@ -255,13 +277,17 @@ func (o *output) close(limit time.Duration) {
 	}
 }
 
-// write is the writer: the only goroutine that waits for the disk.
+// write is the writer: the only goroutine that waits for the disk. It ends when
+// there is nothing more to write.
 func (o *output) write() {
-	defer close(o.done)
-	broken := false
 	for {
 		var timer <-chan time.Time
 		o.mu.Lock()
+		if len(o.pending) == 0 && o.dropped == 0 && !o.closed {
+			o.writing = false
+			o.mu.Unlock()
+			return
+		}
 		if o.dropped > 0 { // say so soon, even if no line follows
 			timer = time.After(time.Second)
 		}
@@ -276,15 +302,16 @@ func (o *output) write() {
 			if err != nil {
 				o.lost(dropped, lines[n:])
 			}
-			if broken != (err != nil) {
-				broken = !broken
+			if o.broken != (err != nil) {
+				o.broken = !o.broken
 				o.trouble(err)
 			}
 		}
 		if closed {
-			if err := o.file.Close(); err != nil && !broken {
+			if err := o.file.Close(); err != nil && !o.broken {
 				o.trouble(err)
 			}
+			close(o.done)
 			return
 		}
 	}

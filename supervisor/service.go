@@ -120,17 +120,26 @@ func (s *service) listens() bool {
 }
 
 // empty reports whether no process is left and none is about to start.
-func (s *service) empty() bool { return len(s.processes()) == 0 && !s.trying() }
+func (s *service) empty() bool {
+	return s.current == nil && s.next == nil && len(s.retiring) == 0 && !s.trying()
+}
 
 // processes is every generation that lives.
-func (s *service) processes() []*generation {
-	all := slices.Clone(s.retiring)
-	for _, g := range []*generation{s.current, s.next} {
-		if g != nil {
-			all = append(all, g)
+func (s *service) processes() []*generation { return slices.Collect(s.living) }
+
+// living calls yield with them. The loop asks each profile whenever anything
+// happens to one, and makes no lists for that.
+func (s *service) living(yield func(*generation) bool) {
+	for _, g := range s.retiring {
+		if !yield(g) {
+			return
 		}
 	}
-	return all
+	for _, g := range [...]*generation{s.current, s.next} {
+		if g != nil && !yield(g) {
+			return
+		}
+	}
 }
 
 // give collects an order.
@@ -300,7 +309,7 @@ func (s *service) retire(g *generation, now time.Time, l leave) {
 
 // tick looks at the clock.
 func (s *service) tick(now time.Time) {
-	for _, g := range s.processes() {
+	for g := range s.living {
 		o := g.tick(now)
 		s.give(g, o)
 		if o == orderDump && (g == s.current || s.current == nil) {
@@ -328,21 +337,22 @@ func (s *service) bedtime() time.Time {
 
 // wait returns the time until tick or start has something to do, at most limit.
 func (s *service) wait(now time.Time, limit time.Duration) time.Duration {
-	times := []time.Time{s.deadline, s.bedtime()}
-	for _, g := range s.processes() {
-		times = append(times, g.deadline)
-	}
-	for _, t := range times {
+	until := func(t time.Time) {
 		if t.After(now) {
 			limit = min(limit, t.Sub(now))
 		}
+	}
+	until(s.deadline)
+	until(s.bedtime())
+	for g := range s.living {
+		until(g.deadline)
 	}
 	return limit
 }
 
 // forgive puts off every deadline; see generation.forgive.
 func (s *service) forgive(now time.Time) {
-	for _, g := range s.processes() {
+	for g := range s.living {
 		g.forgive(now)
 	}
 }

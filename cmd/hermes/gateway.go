@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 	"hermes/supervisor"
 	"hermes/worker/store"
 )
+
+// supervisorGC is by how many percent the memory of a supervisor grows between two
+// collections. With a thousand workers it saves 10 MB.
+const supervisorGC = 40
 
 type gatewayOptions struct {
 	*app
@@ -96,6 +101,8 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 		stop()
 	}
 	opts.letGo() // the supervisor listens to the signals itself
+	// It computes little and lives long: memory is worth more than time.
+	debug.SetGCPercent(supervisorGC)
 	err = supervisor.New(supervisor.Options{
 		Exe:       exe,
 		Home:      home,

@@ -14,6 +14,10 @@ import (
 // feed included. Start is the only one that comes near: it carries settings.
 const MaxMessage = 1 << 20
 
+// usualMessage has room for what is said of a worker that runs. A supervisor keeps
+// so much for each of them.
+const usualMessage = 256
+
 // BeatEvery is the time between two signs of life of a child.
 const BeatEvery = 5 * time.Second
 
@@ -86,7 +90,7 @@ type Decoder struct {
 // NewDecoder returns a Decoder that reads from r.
 func NewDecoder(r io.Reader) *Decoder {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, MaxMessage)
+	lines.Buffer(make([]byte, 0, usualMessage), MaxMessage)
 	d := &Decoder{lines: lines}
 	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
 		advance, line, err := wholeLines(data, atEOF)

@@ -48,14 +48,42 @@ func reapsOrphans() bool {
 	return err == nil && on != 0
 }
 
-// awaitExit returns when the child pid has ended, and leaves it to be reaped.
+// awaitExit returns when the child pid has ended, and leaves it to be reaped. The
+// runtime waits for it as for a connection: a call that waits in the kernel keeps
+// a thread for each child.
 func awaitExit(pid int) {
+	if awaitPidfd(pid) == nil {
+		return
+	}
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}
+}
+
+// awaitPidfd is awaitExit where the kernel has pidfds, and there is room for
+// another descriptor.
+func awaitPidfd(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // or the runtime would not wait for it
+		return errors.Join(err, unix.Close(fd))
+	}
+	file := os.NewFile(uintptr(fd), "pidfd")
+	defer func() { _ = file.Close() }()
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return conn.Read(func(uintptr) bool {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		return err != nil && !errors.Is(err, unix.EINTR) || info.Signo != 0
+	})
 }
 
 // childless reports whether this process has no child at all, not even a dead
