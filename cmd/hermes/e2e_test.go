@@ -58,6 +58,9 @@ func newMachineWith(t *testing.T, answer func(llmtest.Call) llmtest.Reply) *mach
 	if err != nil {
 		t.Fatal("the test binary is not on PATH as hermes: ", err)
 	}
+	if thorough() {
+		bin = os.Getenv("HERMES_FAULTS")
+	}
 	m := &machine{t: t, bin: bin, home: filepath.Join(t.TempDir(), "home")}
 	if answer != nil {
 		m.upstream = llmtest.NewHandler(answer)

@@ -36,9 +36,8 @@ func (l listener) Accept() (net.Conn, error) {
 // the form that all other errors have.
 type conn struct {
 	net.Conn
-	newID    func() string
-	requests int // that have reached the handler; only touched there
-	head     head
+	newID func() string
+	head  head
 }
 
 // Read reads on, and looks at header lines that pass by.

@@ -197,8 +197,8 @@ func TestRequestsThatComeDuringADrain(t *testing.T) {
 		synctest.Wait()
 
 		got := ask(kept, keptReader, "/v1/models")
-		if got.StatusCode != http.StatusServiceUnavailable || got.Header.Get("Retry-After") != "5" || !got.Close {
-			b.Errorf("a second request on a connection: %d %v", got.StatusCode, got.Header)
+		if got.StatusCode != http.StatusOK || !got.Close {
+			b.Errorf("the next request on a connection that was kept: %d %v", got.StatusCode, got.Header)
 		}
 		if got := ask(fresh, freshReader, "/v1/models"); got.StatusCode != http.StatusOK || !got.Close {
 			b.Errorf("the first request on a connection: %d %v", got.StatusCode, got.Header)

@@ -148,23 +148,19 @@ func encodeBody(value any) []byte {
 	return b.Bytes()
 }
 
-// admit turns requests away that come too late. During a drain, the first
-// request of a connection is still served, because the client could not know;
-// on a connection that was kept open a client must expect this at any time.
+// admit turns requests away that come too late. During a drain, one more request
+// of each connection is still served, the first or on one that was kept open: the
+// client could not know, and where another worker serves it would lose a request
+// to a mere change of settings.
 func (s *Server) admit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		first := true
-		if conn := connOf(c.Request().Context()); conn != nil {
-			conn.requests++
-			first = conn.requests == 1
-			if conn.ambiguous() {
-				c.Response().Header().Set("Connection", "close")
-				return invalid("", codeInvalidValue, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
-			}
+		if conn := connOf(c.Request().Context()); conn != nil && conn.ambiguous() {
+			c.Response().Header().Set("Connection", "close")
+			return invalid("", codeInvalidValue, "The request has both Content-Length and Transfer-Encoding. Send one of them.")
 		}
 		if s.draining.Load() {
 			c.Response().Header().Set("Connection", "close")
-			if !first || s.isHurried() {
+			if s.isHurried() {
 				return shuttingDown()
 			}
 		}

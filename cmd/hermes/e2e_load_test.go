@@ -1,0 +1,264 @@
+package main_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// size is how much load there is, and how much happens under it.
+type size struct {
+	pace     time.Duration // between two requests
+	streams  int           // open at any time
+	edits    int
+	kills    int
+	upgrades int
+}
+
+// sizeOf is small in an ordinary run. scripts/faults runs the tests with the real
+// binary, which HERMES_FAULTS names, and at full size.
+func sizeOf() size {
+	if thorough() {
+		return size{5 * time.Millisecond, 20, 60, 20, 5}
+	}
+	return size{25 * time.Millisecond, 4, 4, 2, 1}
+}
+
+func thorough() bool { return os.Getenv("HERMES_FAULTS") != "" }
+
+// traffic is requests at a pace, whatever becomes of those before.
+type traffic struct {
+	sent, answered, failed, flying atomic.Int64
+	mu                             sync.Mutex // guards errors
+	errors                         []string
+}
+
+// reasons is why the first requests failed that did. It is for a traffic that has
+// stopped.
+func (l *traffic) reasons() string { return strings.Join(l.errors[:min(len(l.errors), 5)], "\n") }
+
+// pace sends requests to a profile until stop is called, which waits for the last
+// of them. Every fourth is a turn, the others are cheap.
+func (p person) pace(t *testing.T, every time.Duration) (load *traffic, stop func()) {
+	t.Helper()
+	load = new(traffic)
+	over := make(chan struct{})
+	var all, wg sync.WaitGroup
+	all.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-over:
+				return
+			case <-tick.C:
+			}
+			load.sent.Add(1)
+			load.flying.Add(1)
+			wg.Go(func() {
+				defer load.flying.Add(-1)
+				if err := p.request(t.Context(), n%4 == 0); err != nil {
+					load.failed.Add(1)
+					load.mu.Lock()
+					defer load.mu.Unlock()
+					load.errors = append(load.errors, err.Error())
+					return
+				}
+				load.answered.Add(1)
+			})
+		}
+	})
+	return load, func() {
+		close(over)
+		all.Wait()
+		wg.Wait()
+	}
+}
+
+// request asks for a turn or for the list of models.
+func (p person) request(ctx context.Context, turn bool) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	want := p.name
+	var resp *http.Response
+	var err error
+	if turn {
+		want = "hello"
+		resp, err = p.ask(ctx, "say hello", false)
+	} else {
+		var r *http.Request
+		r, err = http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/v1/models", nil)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+p.key)
+		resp, err = http.DefaultClient.Do(r) // on connections that are kept
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) && turn {
+		return fmt.Errorf("status %d: %.200s", resp.StatusCode, body)
+	}
+	return nil
+}
+
+// keep holds so many streams open until stop is called, which waits for their ends
+// and returns how many there were. Every byte is compared.
+func (p person) keep(t *testing.T, streams int) (stop func() int64) {
+	t.Helper()
+	var ended atomic.Int64
+	var wg sync.WaitGroup
+	over := make(chan struct{})
+	resp, err := p.ask(t.Context(), "stream 100 8", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := content(resp.Body)
+	resp.Body.Close()
+	if err != nil || len(want) != 100*8 {
+		t.Fatalf("the stream to compare with: %d bytes, %v", len(want), err)
+	}
+	for range streams {
+		wg.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				resp, err := p.ask(t.Context(), "stream 100 8 10ms", true)
+				if err != nil {
+					t.Errorf("a stream of %s was lost: %v", p.name, err)
+					return
+				}
+				got, err := content(resp.Body)
+				resp.Body.Close()
+				if err != nil || got != want {
+					t.Errorf("a stream of %s was touched: %d of %d bytes, %v", p.name, len(got), len(want), err)
+					return
+				}
+				ended.Add(1)
+			}
+		})
+	}
+	return func() int64 {
+		close(over)
+		wg.Wait()
+		return ended.Load()
+	}
+}
+
+// upgrade replaces the gateway's program by the same one, where there is a command
+// for that.
+func (m *machine) upgrade() error {
+	out, err := m.command(m.t.Context(), "gateway", "upgrade", "--help").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "hermes gateway upgrade") {
+		return errors.New("there is no command `hermes gateway upgrade`")
+	}
+	m.run("gateway", "upgrade")
+	return nil
+}
+
+func TestPlannedChangesUnderLoadLoseNothing(t *testing.T) {
+	size := sizeOf()
+	if !thorough() {
+		t.Parallel()
+	}
+	m := newMachine(t, true)
+	alice := m.create("alice")
+	m.run("-p", "alice", "config", "set", "api_server.max_concurrent_runs", "500")
+	m.gateway(1, "--all")
+	stopStreams := alice.keep(t, size.streams)
+	load, stop := alice.pace(t, size.pace)
+	for i := range size.edits {
+		if i%2 == 0 { // starts another worker
+			m.run("-p", "alice", "config", "set", "API_SERVER_MODEL_NAME", fmt.Sprintf("model-%d", i))
+		} else { // does not
+			m.run("-p", "alice", "config", "set", "api_server.max_concurrent_runs", fmt.Sprint(500+i))
+		}
+		m.run("gateway", "reload")
+		before := load.answered.Load()
+		eventually(t, time.Minute, "requests are answered after an edit", func() bool { return load.answered.Load() > before+20 })
+	}
+	for range size.upgrades {
+		if err := m.upgrade(); err != nil {
+			t.Logf("upgrades under load are skipped: %v", err)
+			break
+		}
+	}
+	stop()
+	ended := stopStreams()
+	t.Logf("%d requests and %d streams during %d edits; %d requests failed", load.sent.Load(), ended, size.edits, load.failed.Load())
+	if load.failed.Load() > 0 || load.answered.Load() != load.sent.Load() {
+		t.Errorf("%d of %d requests were lost: %s", load.failed.Load(), load.sent.Load(), load.reasons())
+	}
+	if p := m.profile("alice"); p.Restarts != 0 || p.Generation != 1+(size.edits+1)/2 {
+		t.Errorf("status is %+v", p)
+	}
+}
+
+func TestKillsUnderLoadLoseOnlyWhatWasInFlight(t *testing.T) {
+	size := sizeOf()
+	if !thorough() {
+		t.Parallel()
+	}
+	m := newMachine(t, true)
+	alice, bob := m.create("alice"), m.create("bob")
+	m.run("config", "set", "supervisor.backoff_cap", "500ms")
+	for _, p := range []person{alice, bob} {
+		m.run("-p", p.name, "config", "set", "api_server.max_concurrent_runs", "500")
+	}
+	g := m.gateway(2, "--all")
+	stopStreams := bob.keep(t, size.streams)
+	others, stopOthers := bob.pace(t, 2*size.pace)
+	load, stop := alice.pace(t, 2*size.pace)
+	other := g.worker(bob)
+	allowed := int64(0)
+	for range size.kills {
+		before := load.answered.Load()
+		eventually(t, time.Minute, "alice answers", func() bool { return load.answered.Load() > before+30 && load.flying.Load() < 30 })
+		// What is sent while the kill takes effect may be read by the dying worker too.
+		worker := g.worker(alice)
+		allowed += load.flying.Load() + 5
+		if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
+			t.Fatal("kill alice's worker: ", err)
+		}
+		eventually(t, time.Minute, "alice has another worker", func() bool { pid := g.worker(alice); return pid != 0 && pid != worker })
+	}
+	before := load.answered.Load()
+	eventually(t, time.Minute, "alice answers again", func() bool { return load.answered.Load() > before+30 })
+	stop()
+	stopOthers()
+	ended := stopStreams()
+	t.Logf("%d kills: of %d requests of alice %d failed, %d could be in flight; bob had %d requests and %d streams, of which %d requests failed",
+		size.kills, load.sent.Load(), load.failed.Load(), allowed, others.sent.Load(), ended, others.failed.Load())
+	if load.failed.Load() > allowed {
+		t.Errorf("%d requests failed, at most %d were in flight: %s", load.failed.Load(), allowed, load.reasons())
+	}
+	for _, text := range load.errors {
+		if strings.Contains(text, "refused") {
+			t.Errorf("a client was refused: %s", text)
+		}
+	}
+	if others.failed.Load() > 0 {
+		t.Errorf("bob lost %d requests: %s", others.failed.Load(), others.reasons())
+	}
+	if now := g.worker(bob); now != other {
+		t.Errorf("bob's worker changed from %d to %d", other, now)
+	}
+}
