@@ -139,14 +139,17 @@ func TestManyProfilesComeAndGoAtRandom(t *testing.T) {
 	h := newHome(t)
 	h.add("anchor", "")
 	g := h.gateway().run()
-	const number = 30
+	number, steps := 30, 120
+	if thorough() {
+		number, steps = 200, 800
+	}
 	ports := map[string]int{}
 	var names []string
 	for i := range number {
-		names = append(names, fmt.Sprintf("p%02d", i))
+		names = append(names, fmt.Sprintf("p%03d", i))
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	for step := range 120 {
+	for step := range steps {
 		name := names[random.IntN(number)]
 		switch port, there := ports[name]; {
 		case !there:

@@ -153,11 +153,17 @@ func (w *world) die() {
 	if !retired && g.stable(w.now) {
 		w.failures = 0
 	}
+	restarts := s.restarts
 	s.exited(g, w.now, "died", misfit)
+	if counted := s.restarts > restarts; counted != (!retired && !misfit) {
+		w.Fatal("a death that nobody asked for was not counted, or another one was")
+	}
 	switch {
 	case g != was && s.current != was:
 		w.Fatal("the death of one generation ended another")
 	case retired || trying:
+	case s.reason != "died" && s.reason != "new settings are not in effect: died" && !misfit:
+		w.Fatalf("the reason of a death became %q", s.reason)
 	case misfit && s.current == nil && s.state != StateBadConfig:
 		w.Fatalf("refused its settings, but is %s", s.state)
 	case !misfit:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -261,4 +262,65 @@ func TestSecondGatewayIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), strconv.Itoa(g.cmd.Process.Pid)) {
 		t.Errorf("the second gateway: %v\n%s\nwant a refusal that names pid %d", err, out, g.cmd.Process.Pid)
 	}
+}
+
+func TestFreshWorkerHoldsNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	alice, bob := m.create("alice"), m.create("bob")
+	g := m.gateway(2, "--all")
+	for _, p := range []person{alice, bob} {
+		if _, err := http.Get(p.url + "/health"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	theirs := sockets(t, g.worker(bob))
+	pid := g.worker(alice)
+	for _, file := range []string{"environ", "cmdline"} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, secret := range []string{alice.key, bob.key, m.upstream.Key, "API_SERVER", "HERMES_HOME", "bob"} {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("%s of a worker holds %q: %q", file, secret, text)
+			}
+		}
+	}
+	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(open) == 0 {
+		t.Fatal("no descriptors: ", err)
+	}
+	for _, fd := range open {
+		target, err := os.Readlink(fd)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		if theirs[target] {
+			t.Errorf("%s is %s, as in bob's worker", fd, target)
+		}
+		if strings.HasPrefix(target, m.home) && !strings.HasPrefix(target, alice.dir) {
+			t.Errorf("%s is %s", fd, target)
+		}
+	}
+}
+
+// sockets are the sockets and pipes that a process has open.
+func sockets(t *testing.T, pid int) map[string]bool {
+	t.Helper()
+	open, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for _, fd := range open {
+		if target, _ := os.Readlink(fd); strings.HasPrefix(target, "socket:") || strings.HasPrefix(target, "pipe:") {
+			all[target] = true
+		}
+	}
+	if len(all) == 0 {
+		t.Fatalf("process %d has no sockets", pid)
+	}
+	return all
 }

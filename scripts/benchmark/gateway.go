@@ -57,6 +57,7 @@ func (h *hermes) setUp(ctx context.Context) error {
 	for _, args := range [][]string{
 		{"setup", "--yes"},
 		{"config", "set", "API_SERVER_ENABLED", "false"},
+		{"config", "set", "supervisor.start", "always"},
 		{"config", "set", "model.base_url", h.upstream + "/v1"},
 		{"config", "set", "model.default", "tiny"},
 		{"config", "set", "OPENAI_API_KEY", upstreamKey},
@@ -96,8 +97,13 @@ type gateway struct {
 	workers []int // pids
 }
 
-// serve runs a gateway for all profiles, and work beside it.
-func (h *hermes) serve(ctx context.Context, work func(*gateway) error) (err error) {
+// serve runs a gateway for all profiles, and work beside it when all are ready.
+func (h *hermes) serve(ctx context.Context, work func(*gateway) error) error {
+	return h.attend(ctx, "ready", work)
+}
+
+// attend is serve for profiles that are to be in another state.
+func (h *hermes) attend(ctx context.Context, state string, work func(*gateway) error) (err error) {
 	cmd := h.command(ctx, "gateway", "--all")
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -112,7 +118,7 @@ func (h *hermes) serve(ctx context.Context, work func(*gateway) error) (err erro
 			err = fmt.Errorf("%w\nthe gateway printed:\n%s", err, output.Bytes())
 		}
 	}()
-	g, err := h.ready(ctx)
+	g, err := h.await(ctx, state)
 	if err != nil {
 		return err
 	}
@@ -132,33 +138,41 @@ func stop(cmd *exec.Cmd, ended <-chan error) error {
 	return errors.New("the gateway did not end")
 }
 
-// ready waits until every profile has a worker that serves.
-func (h *hermes) ready(ctx context.Context) (*gateway, error) {
+// await waits until every profile is in a state.
+func (h *hermes) await(ctx context.Context, state string) (*gateway, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, readyLimit, errors.New("the workers are not ready in time"))
 	defer cancel()
 	for {
 		if err := pause(ctx, tick); err != nil {
 			return nil, err
 		}
-		text, err := h.run(ctx, "gateway", "status", "--json")
-		if err != nil {
-			continue // it has no control socket yet
-		}
-		var gateways []status
-		if err := json.Unmarshal([]byte(text), &gateways); err != nil {
-			return nil, fmt.Errorf("read status: %w", err)
-		}
-		if len(gateways) != 1 {
-			continue
-		}
-		g := &gateway{pid: gateways[0].PID}
-		for _, p := range gateways[0].Profiles {
-			if strings.EqualFold(p.State, "ready") {
-				g.workers = append(g.workers, p.PID)
-			}
-		}
-		if len(g.workers) == len(h.names) {
-			return g, nil
+		if g, err := h.look(ctx, state); g != nil || err != nil {
+			return g, err
 		}
 	}
+}
+
+// look returns the gateway if every profile is in a state now, else nil.
+func (h *hermes) look(ctx context.Context, state string) (*gateway, error) {
+	text, err := h.run(ctx, "gateway", "status", "--json")
+	if err != nil {
+		return nil, nil //nolint:nilerr,nilnil // it has no control socket yet
+	}
+	var gateways []status
+	if err := json.Unmarshal([]byte(text), &gateways); err != nil {
+		return nil, fmt.Errorf("read status: %w", err)
+	}
+	if len(gateways) != 1 {
+		return nil, nil //nolint:nilnil // none is what it says
+	}
+	g := &gateway{pid: gateways[0].PID}
+	for _, p := range gateways[0].Profiles {
+		if strings.EqualFold(p.State, state) {
+			g.workers = append(g.workers, p.PID)
+		}
+	}
+	if len(g.workers) != len(h.names) {
+		return nil, nil //nolint:nilnil // as above
+	}
+	return g, nil
 }

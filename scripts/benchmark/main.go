@@ -21,7 +21,7 @@ import (
 )
 
 // limit bounds the whole run.
-const limit = 230 * time.Second
+const limit = 280 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,6 +40,7 @@ type options struct {
 	hermes  string
 	store   string
 	worker  string
+	bare    string
 	json    bool
 	workers int
 }
@@ -53,13 +54,14 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&opts.hermes, "hermes", "bin/hermes", "the binary to measure")
 	flags.StringVar(&opts.store, "store-test", "", "the compiled tests of worker/store, whose benchmark is run; without it there is no such figure")
 	flags.StringVar(&opts.worker, "worker-test", "", "the compiled tests of worker, as the one before")
+	flags.StringVar(&opts.bare, "bare", "", "the least server there is, to compare starts and memory with")
 	flags.BoolVar(&opts.json, "json", false, "print JSON")
 	flags.IntVar(&opts.workers, "workers", 50, "idle workers whose memory is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || opts.workers < 2 {
-		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--workers N]")
+		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--bare FILE] [--workers N]")
 	}
 	report, err := measure(ctx, opts, func(text string) { fmt.Fprintln(progress, "..", text) })
 	if err != nil {
@@ -132,6 +134,12 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 		r.Many, err = g.settledMemory(ctx)
 		return err
 	})
+	if err != nil || opts.bare == "" {
+		return r, err
+	}
+	say(fmt.Sprintf("%d profiles that sleep", sleepers))
+	r.Sleepers = sleepers
+	r.Woken, err = measureWake(ctx, &h, opts.bare)
 	return r, err
 }
 

@@ -27,6 +27,8 @@ type report struct {
 	Used            memory    `json:"one_worker_used_bytes"`
 	Workers         int       `json:"workers"`
 	Many            memory    `json:"workers_bytes"`
+	Sleepers        int       `json:"sleepers"`
+	Woken           woken     `json:"woken"`
 }
 
 // print writes the report as a table, with what is aimed at.
@@ -57,6 +59,13 @@ func (r report) print(out io.Writer) error {
 	row(fmt.Sprintf("CPU of one of %d streams, by the chunk", r.Streams), "relay", "hermes", "ratio", "aim")
 	row("chat completions", us(r.ChatStreams.Relay), us(r.ChatStreams.Hermes), fmt.Sprintf("%.2f", r.ChatStreams.Ratio), "<= 1.0")
 	row("responses", us(r.ResponseStreams.Relay), us(r.ResponseStreams.Hermes), fmt.Sprintf("%.2f", r.ResponseStreams.Ratio), "<= 1.0")
+	if r.Sleepers > 0 {
+		row("", "", "", "", "")
+		row("beside a bare server of Go", "bare", "hermes", "ratio", "aim")
+		row("first byte of a profile that slept", ms(r.Woken.Bare), ms(r.Woken.Hermes), fmt.Sprintf("%.2f", r.Woken.Hermes/r.Woken.Bare), "<= 3.0")
+		row(fmt.Sprintf("PSS, each of %d idle workers", r.Sleepers), mb(r.Woken.Server), mb(r.Woken.Worker),
+			fmt.Sprintf("%.2f", float64(r.Woken.Worker)/float64(r.Woken.Server)), "<= 3.0")
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
