@@ -214,6 +214,35 @@ func TestRequestsThatComeDuringADrain(t *testing.T) {
 	})
 }
 
+func TestADrainAnswersOnceMoreOnKeptConnections(t *testing.T) {
+	t.Parallel()
+	inBubble(t, fixed(runs(slow)), func(b *bubble) {
+		mine, theirs := net.Pipe()
+		defer mine.Close()
+		b.accept <- theirs
+		reader := bufio.NewReader(mine)
+		ask := func() *http.Response {
+			io.WriteString(mine, "GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+testKey+"\r\n\r\n")
+			response, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			io.Copy(io.Discard, response.Body)
+			return response
+		}
+		ask()
+		drained := make(chan error, 1)
+		go func() { drained <- b.server.Drain(b.Context()) }()
+		synctest.Wait() // nothing runs: but for the connection that was kept it would be over
+		if got := ask(); got.StatusCode != http.StatusOK || !got.Close {
+			b.Errorf("a request that crosses the drain: %d %v", got.StatusCode, got.Header)
+		}
+		if err := <-drained; err != nil {
+			b.Errorf("drain: %v", err)
+		}
+	})
+}
+
 func TestADrainDoesNotWaitForSilentConnections(t *testing.T) {
 	t.Parallel()
 	inBubble(t, fixed(says("hi")), func(b *bubble) {

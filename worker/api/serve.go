@@ -27,6 +27,10 @@ const (
 	// but have not sent a request. One that has been read takes microseconds;
 	// the others are of clients that connect in advance.
 	settleTimeout = time.Second
+	// keptTimeout is how long a drain leaves connections open that were kept for a
+	// next request. Whoever asks often has sent it by then, and is told with the
+	// answer to connect anew; a close would have crossed it on its way.
+	keptTimeout = 300 * time.Millisecond
 	// cutTimeout is how long cancelled turns get to end their answers.
 	cutTimeout = 3 * time.Second
 )
@@ -111,7 +115,10 @@ func (s *Server) drain() error {
 	}
 	s.conns.wait(s.hurried, time.After(settleTimeout), http.StateNew)
 	// Only then the turns: a request can begin one in the background.
-	quiet := s.conns.wait(s.hurried, nil, http.StateActive) && s.turns.wait(s.hurried, nil)
+	quiet := s.quiet()
+	if quiet && !s.conns.wait(s.hurried, time.After(keptTimeout), http.StateIdle) {
+		quiet = s.quiet()
+	}
 	if !quiet {
 		cut := s.turns.end(errShutdown)
 		s.opts.Log.Info("turns cut short by the drain", "turns", cut)
@@ -129,6 +136,12 @@ func (s *Server) drain() error {
 		return errors.New("close connections: some clients did not take the end of their answer in time")
 	}
 	return nil
+}
+
+// quiet waits until nothing is being answered and no turn runs, and returns false
+// when it is to be hurried before.
+func (s *Server) quiet() bool {
+	return s.conns.wait(s.hurried, nil, http.StateActive) && s.turns.wait(s.hurried, nil)
 }
 
 // closeListener stops accepting, on this copy of the listener only: the
