@@ -25,7 +25,7 @@ func (cs *connections) track(c net.Conn, state http.ConnState) {
 		}
 		cs.states[c] = state
 	case http.StateIdle:
-		delete(cs.states, c)
+		cs.states[c] = state // it has been another before
 		if own, ok := c.(*conn); ok {
 			own.head = head{} // the next request begins
 		}
