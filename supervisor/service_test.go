@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -432,7 +433,7 @@ func TestDeadlinesDoNotFollowTheWallClock(t *testing.T) {
 	monotonic := func(what string, times ...time.Time) {
 		t.Helper()
 		for _, at := range times {
-			if at.IsZero() || at == at.Round(0) { // Round strips the monotonic reading
+			if at.IsZero() || !strings.Contains(at.String(), " m=") { // which has no monotonic reading
 				t.Errorf("%s: %v would move with the wall clock", what, at)
 			}
 		}

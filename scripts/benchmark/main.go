@@ -41,6 +41,7 @@ type options struct {
 	store   string
 	worker  string
 	bare    string
+	wake    bool
 	json    bool
 	workers int
 }
@@ -55,13 +56,14 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.StringVar(&opts.store, "store-test", "", "the compiled tests of worker/store, whose benchmark is run; without it there is no such figure")
 	flags.StringVar(&opts.worker, "worker-test", "", "the compiled tests of worker, as the one before")
 	flags.StringVar(&opts.bare, "bare", "", "the least server there is, to compare starts and memory with")
+	flags.BoolVar(&opts.wake, "wake", false, "measure only what is compared with the least server")
 	flags.BoolVar(&opts.json, "json", false, "print JSON")
 	flags.IntVar(&opts.workers, "workers", 50, "idle workers whose memory is measured")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 || opts.workers < 2 {
-		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--bare FILE] [--workers N]")
+		return errors.New("usage: benchmark [--json] [--hermes FILE] [--store-test FILE] [--worker-test FILE] [--bare FILE [--wake]] [--workers N]")
 	}
 	report, err := measure(ctx, opts, func(text string) { fmt.Fprintln(progress, "..", text) })
 	if err != nil {
@@ -99,6 +101,18 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 		return r, err
 	}
 
+	if opts.bare != "" {
+		say(fmt.Sprintf("%d profiles that sleep", sleepers))
+		r.Sleepers = sleepers
+		other := hermes{exe: exe, home: filepath.Join(dir, "sleepers"), upstream: up.url}
+		if err := other.setUp(ctx); err != nil {
+			return r, err
+		}
+		if r.Woken, err = measureWake(ctx, &other, opts.bare); err != nil || opts.wake {
+			return r, err
+		}
+	}
+
 	say("one worker")
 	if err := h.create(ctx, 1); err != nil {
 		return r, err
@@ -134,12 +148,6 @@ func measure(ctx context.Context, opts options, say func(string)) (r report, err
 		r.Many, err = g.settledMemory(ctx)
 		return err
 	})
-	if err != nil || opts.bare == "" {
-		return r, err
-	}
-	say(fmt.Sprintf("%d profiles that sleep", sleepers))
-	r.Sleepers = sleepers
-	r.Woken, err = measureWake(ctx, &h, opts.bare)
 	return r, err
 }
 

@@ -37,6 +37,19 @@ func (r report) print(out io.Writer) error {
 	fmt.Fprintf(&b, "%s\n\n", r.Machine)
 	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(table, strings.Join(cells, "\t")) }
+	if r.Workers > 0 {
+		r.rows(row)
+	}
+	r.Woken.rows(r.Sleepers, row)
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// rows are what is measured of requests, streams and processes.
+func (r report) rows(row func(...string)) {
 	row("", "direct", "hermes", "added", "aim")
 	row("request, not streamed", ms(r.Request.Direct), ms(r.Request.Hermes), ms(r.Request.Added), "< 1 ms")
 	row(fmt.Sprintf("chunk of a stream of %d", chunks), us(r.Chunk.Direct), us(r.Chunk.Hermes), us(r.Chunk.Added), "< 60 µs")
@@ -59,18 +72,17 @@ func (r report) print(out io.Writer) error {
 	row(fmt.Sprintf("CPU of one of %d streams, by the chunk", r.Streams), "relay", "hermes", "ratio", "aim")
 	row("chat completions", us(r.ChatStreams.Relay), us(r.ChatStreams.Hermes), fmt.Sprintf("%.2f", r.ChatStreams.Ratio), "<= 1.0")
 	row("responses", us(r.ResponseStreams.Relay), us(r.ResponseStreams.Hermes), fmt.Sprintf("%.2f", r.ResponseStreams.Ratio), "<= 1.0")
-	if r.Sleepers > 0 {
-		row("", "", "", "", "")
-		row("beside a bare server of Go", "bare", "hermes", "ratio", "aim")
-		row("first byte of a profile that slept", ms(r.Woken.Bare), ms(r.Woken.Hermes), fmt.Sprintf("%.2f", r.Woken.Hermes/r.Woken.Bare), "<= 3.0")
-		row(fmt.Sprintf("PSS, each of %d idle workers", r.Sleepers), mb(r.Woken.Server), mb(r.Woken.Worker),
-			fmt.Sprintf("%.2f", float64(r.Woken.Worker)/float64(r.Woken.Server)), "<= 3.0")
+}
+
+// rows are what is measured beside a bare server.
+func (w woken) rows(sleepers int, row func(...string)) {
+	if sleepers == 0 {
+		return
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
+	row("", "", "", "", "")
+	row("beside a bare server of Go", "bare", "hermes", "ratio", "aim")
+	row("first byte of a profile that slept", ms(w.Bare), ms(w.Hermes), fmt.Sprintf("%.2f", w.Hermes/w.Bare), "<= 3.0")
+	row(fmt.Sprintf("PSS, each of %d idle workers", sleepers), mb(w.Server), mb(w.Worker), fmt.Sprintf("%.2f", float64(w.Worker)/float64(w.Server)), "<= 3.0")
 }
 
 func ms(us float64) string { return fmt.Sprintf("%.2f ms", us/1000) }
