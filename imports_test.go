@@ -76,6 +76,7 @@ var rooms = map[string]room{
 		},
 		"a command is words around the rooms below; what it talks to a worker, it talks over the API; it asks the policy as a worker does, and reads its log from the database, read-only",
 	},
+	"scripts/bare":      {nil, "it is what hermes is measured against, and as small as can be"},
 	"scripts/benchmark": {[]string{"supervisor/handoff", "worker/llm/llmtest"}, "it measures the binary from outside, and starts a worker as a supervisor does"},
 }
 
