@@ -245,26 +245,6 @@ func TestStopTakesAsLongAsTheSlowestWorker(t *testing.T) {
 	}
 }
 
-func TestStormOfHangupsDrainsOnce(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	port := h.add("alice", "")
-	g := h.gateway("alice").run()
-	g.await("alice", StateReady)
-	rest := once(t, port)
-	for range 100 {
-		g.signals <- syscall.SIGHUP
-	}
-	g.await("alice", StateDraining)
-	h.write("alice", "go", "")
-	if got := rest(); got != "begun done" {
-		t.Errorf("the running request got %q", got)
-	}
-	if err := g.awaitEnd(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestDeletedDirectoryEndsItsWorkerAlone(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
