@@ -65,6 +65,9 @@ func runGateway(home string) int {
 		return 1
 	}
 	overrides := map[string]string{"supervisor.start": "always", "supervisor.backoff_base": "50ms", "supervisor.backoff_cap": "200ms", "supervisor.orphan_grace": "0s"}
+	if thorough() { // with the usual delays, or those that the home asks for
+		overrides = map[string]string{"supervisor.start": "always"}
+	}
 	if drain := os.Getenv("TEST_RELOAD_DRAIN"); drain != "" {
 		overrides["supervisor.reload_drain"] = drain
 	}
