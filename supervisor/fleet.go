@@ -68,8 +68,8 @@ type fleet struct {
 	upgrading bool
 	// schema is the version of the tables that workers of this program make.
 	schema int
-	// running is the context of the loop.
-	running context.Context
+	// search looks for orphans while the loop runs.
+	search func(after time.Duration)
 }
 
 // post has fn run in the loop and reports whether it will be.
@@ -88,9 +88,9 @@ func (f *fleet) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer close(f.done)
-	f.running = ctx
+	f.search = func(after time.Duration) { f.seekLater(ctx, after) }
 	f.attend(ctx)
-	f.seekLater(ctx, seekAgain)
+	f.search(seekAgain)
 	known := f.known()
 	f.work.Go(func() {
 		f.watcher.watch(ctx, known, f.look, func(sights []sight) { f.post(func() { f.saw(sights) }) })

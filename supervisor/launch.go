@@ -303,7 +303,7 @@ func (f *fleet) launched(m *member, t try, l launch) *generation {
 	case l.blocked != "":
 		if l.draining {
 			m.failures = 0 // its end is near: look again soon, however often that was
-			f.seekLater(f.running, 0)
+			f.search(0)
 		}
 		if l.inUse {
 			if other := f.holder(m, t.claim); other != nil {

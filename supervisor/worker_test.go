@@ -36,7 +36,9 @@ func TestMain(m *testing.M) {
 	case len(os.Args) == 2 && os.Args[1] == handoff.Subcommand:
 		os.Exit(runWorker())
 	case len(os.Args) == 3 && os.Args[1] == "version":
-		json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema()))
+		if json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema())) != nil {
+			os.Exit(1)
+		}
 		os.Exit(0)
 	case len(os.Args) == 3 && os.Args[1] == "gateway":
 		os.Exit(runGateway(os.Args[2]))

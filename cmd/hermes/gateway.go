@@ -130,7 +130,7 @@ func startedAs(arg, exe string) string {
 	if err != nil {
 		return exe
 	}
-	if real, err := filepath.EvalSymlinks(path); err != nil || real != exe {
+	if target, err := filepath.EvalSymlinks(path); err != nil || target != exe {
 		return exe
 	}
 	return path

@@ -12,7 +12,7 @@ import (
 )
 
 // pairOfUnix is two ends of a Unix connection.
-func pairOfUnix(t testing.TB) (ours, theirs *net.UnixConn) {
+func pairOfUnix(t *testing.T) (ours, theirs *net.UnixConn) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {
