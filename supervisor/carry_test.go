@@ -85,6 +85,11 @@ func TestOutdatedWorkerIsReplacedWhenItHasNothingToDo(t *testing.T) {
 		s.read("settings")
 		s.seen = "settings"
 		g := s.foster(handoff.Message{Ready: true, Busy: 1}, 4, alien, now)
+		if !alien && !s.due(now) {
+			t.Error("nobody looks whether it knows the settings")
+		}
+		s.read("settings")
+		s.keep(now)
 		if s.current != g || s.generations != 4 || s.state != StateReady {
 			t.Fatalf("after the adoption: %+v", s)
 		}

@@ -42,7 +42,7 @@ func TestServiceKeepsItsRules(t *testing.T) {
 // step lets one event happen that can happen.
 func (w *world) step() {
 	s := w.s
-	events := []string{"go on", "go on", "go on", "go on", "ready", "die", "beat", "work", "edit", "connection", "command"}
+	events := []string{"go on", "go on", "go on", "go on", "ready", "die", "beat", "work", "edit", "connection", "command", "upgrade"}
 	switch rapid.SampledFrom(events).Draw(w.T, "event") {
 	case "go on":
 		w.goOn()
@@ -67,7 +67,7 @@ func (w *world) step() {
 	case "edit":
 		w.edits++
 		s.seen = fingerprint(rune('a' + w.edits%26))
-		if s.willing() && s.phase != phaseReading && s.phase != phaseLaunching && s.changed() && !s.due(w.now) {
+		if s.willing() && s.phase != phaseReading && s.phase != phaseLaunching && s.changed() && !s.alien() && !s.due(w.now) {
 			w.Fatalf("an edit does not act in phase %d", s.phase)
 		}
 	case "connection":
@@ -77,6 +77,13 @@ func (w *world) step() {
 		}
 	case "command":
 		w.command()
+	case "upgrade": // which waits until nothing is being begun
+		if g := s.current; g != nil && s.next == nil && s.phase != phaseReading && s.phase != phaseLaunching {
+			g.outdated, g.alien = w.now, rapid.Bool().Draw(w.T, "alien")
+		}
+	}
+	if s.next != nil && s.alien() {
+		w.Fatal("a worker begins beside one that knows other tables")
 	}
 }
 
@@ -85,7 +92,7 @@ func (w *world) goOn() {
 	s := w.s
 	before := s.current
 	s.tick(w.now)
-	if before != nil && s.current == nil && before.busy() {
+	if before != nil && s.current == nil && before.busy() && !before.alien {
 		w.Fatal("a busy worker was put to sleep")
 	}
 	switch {
@@ -189,7 +196,7 @@ func (w *world) command() {
 		}
 	case "start":
 		s.resume(w.now)
-		if s.current == nil && !s.trying() && !s.due(w.now) {
+		if !s.alien() && s.current == nil && !s.trying() && !s.due(w.now) {
 			w.Fatalf("a start does not act in phase %d", s.phase)
 		}
 	case "restart":
@@ -253,6 +260,7 @@ func (w *world) converge() {
 			s.exited(g, w.now, "left", false)
 		}
 		s.forgive(w.now)
+		s.relieve(w.now)
 		switch {
 		case s.phase == phaseReading:
 			s.read("the end")

@@ -85,14 +85,14 @@ func (s *service) relieve(now time.Time) {
 	if g.busy() {
 		wait = s.limits.reload
 	}
-	news := g.alien && (s.changed() || s.forced)
+	news := g.alien && (s.changed() && s.loaded != "" || s.forced)
 	switch {
-	case s.phase != phaseIdle && !news, now.Before(g.outdated.Add(wait)) && !news:
-	case g.alien:
-		s.awake = true
+	case now.Before(g.outdated.Add(wait)) && !news:
+	case g.alien && (s.phase == phaseIdle || s.phase == phaseWaiting || news):
+		s.awake, s.outcome, s.reason = true, StateStopped, ""
 		s.retire(g, now, s.relief())
 		s.enter(phaseIdle, now)
-	default:
+	case !g.alien && s.phase == phaseIdle:
 		s.forced = true
 	}
 }
@@ -124,6 +124,7 @@ func (s *service) foster(report handoff.Message, number int, alien bool, now tim
 		s.retire(g, now, leave{hurry: true})
 	default:
 		s.current, s.awake, s.reason = g, true, ""
+		s.loaded = "" // whether it knows the settings is looked at anew
 		if old != nil {
 			s.retire(old, now, s.relief())
 		}

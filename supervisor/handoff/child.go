@@ -245,6 +245,9 @@ func (c *Child) Run(ctx context.Context) error {
 			if c.orphaned(ctx) {
 				continue
 			}
+			if ctx.Err() != nil {
+				return nil
+			}
 			c.gone.Store(true)
 			c.drain(true)
 			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
