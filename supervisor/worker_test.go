@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	case len(os.Args) == 2 && os.Args[1] == handoff.Subcommand:
 		os.Exit(runWorker())
 	case len(os.Args) == 3 && os.Args[1] == "version":
-		if json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema())) != nil {
+		if err := json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema())); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
