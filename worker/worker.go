@@ -116,7 +116,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err := opts.Child.Ready(); err != nil {
 		opts.Log.Warn("ready was not heard", "error", err)
 	}
-	w.idle.busy(0) // many workers are woken and then wait: what the start left goes too
+	w.idle.busy(0) //nolint:contextcheck // many workers are woken and then wait: what the start left goes too
 	if abandoned { // the database is opened when it is needed; now it is
 		w.adopt(context.WithoutCancel(ctx))
 	}
