@@ -263,7 +263,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	d := newDirs(t, map[string]string{
 		homeEnv:  "API_SERVER_PORT=1\nAPI_SERVER_PORT=2\n",
-		homeYAML: "api_server:\n  key: hk-in-the-wrong-place\nterminal:\n  network: none\nmodel:\n  provider: openai\n",
+		homeYAML: "api_server:\n  key: hk-in-the-wrong-place\nmodel:\n  provider: openai\n",
 	})
 	if err := os.Chmod(filepath.Join(d.home, ".env"), 0o644); err != nil {
 		t.Fatal(err)
@@ -274,13 +274,13 @@ func TestWarnings(t *testing.T) {
 	all := strings.Join(loaded.Warnings, "\n")
 	for _, want := range []string{
 		".env: mode 0644 lets other users", "set in line 1 and again in line 2", "config.yaml:2: api_server.key is a secret",
-		"terminal.network has no effect", "unknown variable API_SERVER_PROT", "OPENAI_API_KEY is not set",
+		"unknown variable API_SERVER_PROT", "OPENAI_API_KEY is not set",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning says %q:\n%s", want, all)
 		}
 	}
-	if strings.Contains(all, "SERVICE_HOST") || strings.Contains(all, "hk-in") || len(loaded.Warnings) != 6 {
+	if strings.Contains(all, "SERVICE_HOST") || strings.Contains(all, "hk-in") || len(loaded.Warnings) != 5 {
 		t.Errorf("too much is said:\n%s", all)
 	}
 }

@@ -36,7 +36,7 @@ func walled(t *testing.T, without ...wall.Layer) (*Sandbox, string) {
 func TestEndingsBehindAWall(t *testing.T) {
 	for name, without := range map[string][]wall.Layer{"all": nil, "no namespaces": {wall.LayerNamespaces}} {
 		t.Run(name, func(t *testing.T) {
-					s, dir := walled(t, without...)
+			s, dir := walled(t, without...)
 			for script, want := range map[string]Output{
 				"echo out; echo err >&2":           {Text: "out\nerr\n"},
 				"exit 7":                           {ExitCode: 7},
