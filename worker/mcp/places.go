@@ -3,13 +3,16 @@ package mcp
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // places are what a server sees of the machine beside what commands see: whatever
 // its settings name. Directories among its arguments, and the one it runs in, are to
-// be written to; of programs and scripts it sees what lies beside them.
+// be written to; of programs and scripts it sees what they are a part of.
 func places(program string, args []string, dir string) (reads, writes []string) {
-	reads, writes = beside(program), []string{dir}
+	home, _ := os.UserHomeDir()
+	reads, writes = around(program, home), []string{dir}
 	for _, arg := range args {
 		if !filepath.IsAbs(arg) {
 			continue
@@ -20,31 +23,46 @@ func places(program string, args []string, dir string) (reads, writes []string) 
 		case info.IsDir():
 			writes = append(writes, filepath.Clean(arg))
 		default:
-			reads = append(reads, beside(arg)...)
+			reads = append(reads, around(arg, home)...)
 		}
 	}
 	return reads, writes
 }
 
-// beside is a file and the directory that it lies in, or the one above if that is
-// called bin, as with the environments of Python; also where links lead to. A home is
-// too much to show for a file in it.
-func beside(file string) []string {
+// around is a file and what it is a part of; also where a link leads to. A home, and
+// what holds homes, is too much to show for a file in it.
+func around(file, home string) []string {
 	var found []string
 	files := []string{file}
 	if real, err := filepath.EvalSymlinks(file); err == nil && real != file {
 		files = append(files, real)
 	}
-	home, _ := os.UserHomeDir()
 	for _, file := range files {
 		found = append(found, file)
-		dir := filepath.Dir(file)
-		if filepath.Base(dir) == "bin" {
-			dir = filepath.Dir(dir)
-		}
-		if dir != home && dir != filepath.Dir(home) {
-			found = append(found, dir)
+		for _, dir := range []string{filepath.Dir(file), project(filepath.Dir(file))} {
+			inHome := filepath.Dir(dir) == home && strings.HasPrefix(filepath.Base(dir), ".") // such as ~/.local
+			if dir != "/" && dir != home && dir != filepath.Dir(home) && !inHome && !slices.Contains(found, dir) {
+				found = append(found, dir)
+			}
 		}
 	}
 	return found
+}
+
+// project is the directory above the topmost node_modules, or the nearest one that
+// says that it is the root of something; else dir itself.
+func project(dir string) string {
+	if above, _, found := strings.Cut(dir, "/node_modules/"); found {
+		return filepath.Join(above, "node_modules")
+	}
+	at := dir
+	for range 4 {
+		for _, mark := range []string{"package.json", "pyproject.toml", "pyvenv.cfg", "go.mod", ".git"} {
+			if _, err := os.Stat(filepath.Join(at, mark)); err == nil {
+				return at
+			}
+		}
+		at = filepath.Dir(at)
+	}
+	return dir
 }
