@@ -9,7 +9,10 @@ import (
 
 // wallIn prepares the command to start behind the wall, if there is one for it.
 func (c *call) wallIn() error {
-	if c.sandbox.wall == nil || c.command.Plain || c.cmd.Err != nil {
+	if c.cmd.Err != nil {
+		return c.cmd.Err
+	}
+	if c.sandbox.wall == nil || c.command.Plain {
 		return nil
 	}
 	var err error

@@ -34,8 +34,8 @@ func places(program string, args []string, dir string) (reads, writes []string) 
 func around(file, home string) []string {
 	var found []string
 	files := []string{file}
-	if real, err := filepath.EvalSymlinks(file); err == nil && real != file {
-		files = append(files, real)
+	if target, err := filepath.EvalSymlinks(file); err == nil && target != file {
+		files = append(files, target)
 	}
 	for _, file := range files {
 		found = append(found, file)

@@ -44,7 +44,7 @@ func (s *stage) watch() int {
 func (s *stage) letGo() {
 	for _, fd := range s.descriptors()[3:] {
 		if fd != ^uintptr(0) {
-			_ = unix.Close(int(fd)) //nolint:gosec // small
+			_ = unix.Close(int(fd))
 		}
 	}
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)

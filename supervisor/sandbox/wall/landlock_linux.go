@@ -30,7 +30,7 @@ func landlockABI() int {
 	if errno != 0 {
 		return 0
 	}
-	return int(abi) //nolint:gosec // small
+	return int(abi)
 }
 
 // landlock is a set of rules: what is not allowed by one is forbidden.
@@ -59,7 +59,7 @@ func newLandlock(abi int) (*landlock, error) {
 	if errno != 0 {
 		return nil, fmt.Errorf("make rules: %w", errno)
 	}
-	return &landlock{fd: int(fd), handled: attr.Handled_access_fs}, nil //nolint:gosec // small
+	return &landlock{fd: int(fd), handled: attr.Handled_access_fs}, nil
 }
 
 // allow allows what is at a path, and below it. What is not there is passed over.

@@ -31,13 +31,13 @@ func within(path, dir string) bool {
 // placesOf is where a path is to be seen: under its name, and, if a symbolic link
 // is a part of the name, where that leads to.
 func placesOf(path string) ([]place, error) {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
 	}
-	places := []place{{Source: real, Path: real}}
-	if real != path {
-		places = append(places, place{Source: real, Path: path})
+	places := []place{{Source: target, Path: target}}
+	if target != path {
+		places = append(places, place{Source: target, Path: path})
 	}
 	return places, nil
 }
@@ -54,14 +54,14 @@ func system() []place {
 			places = append(places, place{Source: path, Path: path})
 			continue
 		}
-		if target, err := os.Readlink(path); err == nil {
-			places = append(places, place{Path: path, Link: target})
+		if says, err := os.Readlink(path); err == nil {
+			places = append(places, place{Path: path, Link: says})
 		}
 	}
 	// What names are resolved by may be kept in /run.
 	const resolver = "/etc/resolv.conf"
-	if real, err := filepath.EvalSymlinks(resolver); err == nil && real != resolver && !within(real, "/etc") {
-		places = append(places, place{Source: real, Path: real})
+	if target, err := filepath.EvalSymlinks(resolver); err == nil && target != resolver && !within(target, "/etc") {
+		places = append(places, place{Source: target, Path: target})
 	}
 	return places
 }
@@ -143,11 +143,11 @@ func (w *Wall) covers(path string) bool {
 		if other == "" {
 			continue
 		}
-		real, err := filepath.EvalSymlinks(other)
+		target, err := filepath.EvalSymlinks(other)
 		if errors.Is(err, fs.ErrNotExist) {
-			real = other
+			target = other
 		}
-		for _, o := range []string{other, real} {
+		for _, o := range []string{other, target} {
 			if within(o, path) {
 				return true
 			}

@@ -187,11 +187,11 @@ func (w *Wall) plan(s Subject, f found) (plan, error) {
 			reads = append(reads, places...)
 		}
 	}
-	real, err := filepath.EvalSymlinks(w.opts.Temp)
+	target, err := filepath.EvalSymlinks(w.opts.Temp)
 	if err != nil {
 		return plan{}, err
 	}
-	p.Temp = real
+	p.Temp = target
 	p.System, p.Reads = system(), append(w.extra(s.Reads), reads...)
 	p.Writes = append(w.extra(s.Writes), p.Writes...)
 	if w.leaves(LayerMasks) {
@@ -199,8 +199,8 @@ func (w *Wall) plan(s Subject, f found) (plan, error) {
 	}
 	p.Masks = slices.Clone(f.hidden)
 	for _, hidden := range w.opts.Hidden {
-		if real, err := filepath.EvalSymlinks(hidden); err == nil && clean(real) {
-			p.Masks = append(p.Masks, real)
+		if target, err := filepath.EvalSymlinks(hidden); err == nil && clean(target) {
+			p.Masks = append(p.Masks, target)
 		}
 	}
 	if !p.Layers.Mounts {

@@ -58,7 +58,7 @@ func (p *program) answer(what uint32) { p.add(unix.BPF_RET|unix.BPF_K, what, 0, 
 
 // refuse ends the filter with an error number.
 func (p *program) refuse(errno unix.Errno) {
-	p.answer(unix.SECCOMP_RET_ERRNO | uint32(errno)&unix.SECCOMP_RET_DATA)
+	p.answer(unix.SECCOMP_RET_ERRNO | uint32(errno)&unix.SECCOMP_RET_DATA) //nolint:gosec // error numbers are small
 }
 
 // when puts the following steps under a condition.

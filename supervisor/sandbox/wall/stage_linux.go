@@ -39,7 +39,7 @@ func Main() int {
 		return 2
 	}
 	_ = unix.Close(planFD)
-	s := &stage{control: os.NewFile(uintptr(fd), "wall")} //nolint:gosec // it is no negative number
+	s := &stage{control: os.NewFile(uintptr(fd), "wall")}
 	if err := readMessage(s.control, &s.plan, maxPlan); err != nil {
 		return s.fail(&failure{stepPlan, err})
 	}
@@ -66,8 +66,7 @@ func Main() int {
 // fail tells why there will be no command.
 func (s *stage) fail(err error) int {
 	said := answer{Step: stepCommand, Error: err.Error()}
-	var failed *failure
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*failure](err); ok {
 		said = answer{Step: failed.step, Error: failed.err.Error()}
 	}
 	_ = writeMessage(s.control, said, maxAnswer)
@@ -77,7 +76,7 @@ func (s *stage) fail(err error) int {
 // build builds what needs capabilities.
 func (s *stage) build() error {
 	var err error
-	if s.dir, err = os.Getwd(); err != nil {
+	if s.dir, err = unix.Getwd(); err != nil {
 		return &failure{stepCommand, err}
 	}
 	if s.Layers.Mounts {
@@ -160,7 +159,7 @@ func (s *stage) become() error {
 	if err := s.giveUp(); err != nil {
 		return err
 	}
-	return explain(syscall.Exec(s.Path, s.Argv, s.Env)) //nolint:gosec // that is what it is for
+	return explain(syscall.Exec(s.Path, s.Argv, s.Env))
 }
 
 // explain is a failure to start as exec.Cmd has it.
@@ -176,7 +175,7 @@ func (s *stage) descriptors() []uintptr {
 	files := []uintptr{0, 1, 2}
 	for i, given := range s.Files {
 		if given {
-			files = append(files, uintptr(planFD+1+i)) //nolint:gosec // small
+			files = append(files, uintptr(planFD+1+i))
 		} else {
 			files = append(files, ^uintptr(0))
 		}
