@@ -25,12 +25,13 @@ func (s *stage) watch() int {
 		return s.fail(explain(err))
 	}
 	s.letGo()
+	// The runtime would end the process at some of them. Nobody sends any before the
+	// command is known to run.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	if err := writeMessage(s.control, answer{}, maxAnswer); err != nil {
 		return 1
 	}
-	// The runtime would end the process at some of them.
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
 	go forward(signals, pid)
 	go s.reap(pid)
 	// The other end says nothing more. When it is closed, nobody waits for the
