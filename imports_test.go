@@ -16,12 +16,13 @@ type room struct {
 // rooms is the table behind DESIGN.md section 2: a package imports only what
 // stands below it. A new package needs a row here, and its reason.
 var rooms = map[string]room{
-	"configs":            {nil, "what can be told to a profile is the lowest layer; everybody may know it"},
-	"profiles/archive":   {nil, "it reads a format that anybody may have written; what a profile means is for others"},
-	"profiles":           {[]string{"configs", "profiles/archive"}, "what lies on disk does not know who serves it"},
-	"supervisor/handoff": {nil, "the contract between parent and child must not pull in either side"},
-	"supervisor/confine": {nil, "parent and child both hold a profile to its limits; whose, is nobody else's business"},
-	"supervisor/sandbox": {nil, "parent and child both run commands; how, is nobody else's business"},
+	"configs":                 {nil, "what can be told to a profile is the lowest layer; everybody may know it"},
+	"profiles/archive":        {nil, "it reads a format that anybody may have written; what a profile means is for others"},
+	"profiles":                {[]string{"configs", "profiles/archive"}, "what lies on disk does not know who serves it"},
+	"supervisor/handoff":      {nil, "the contract between parent and child must not pull in either side"},
+	"supervisor/confine":      {nil, "parent and child both hold a profile to its limits; whose, is nobody else's business"},
+	"supervisor/sandbox":      {[]string{"supervisor/sandbox/wall"}, "parent and child both run commands; how, is nobody else's business"},
+	"supervisor/sandbox/wall": {nil, "what stands around a command is built before anything else of ours runs in it"},
 	"supervisor": {
 		[]string{"configs", "profiles", "supervisor/confine", "supervisor/handoff", "supervisor/sandbox"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
@@ -62,7 +63,7 @@ var rooms = map[string]room{
 	},
 	"worker": {
 		[]string{
-			"supervisor/confine", "supervisor/handoff", "supervisor/sandbox", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
+			"supervisor/confine", "supervisor/handoff", "supervisor/sandbox", "supervisor/sandbox/wall", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
 			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/mcp", "worker/memory", "worker/openai",
 			"worker/office", "worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
 		},
@@ -71,7 +72,7 @@ var rooms = map[string]room{
 
 	"cmd/hermes": {
 		[]string{
-			"configs", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
+			"configs", "profiles", "supervisor", "supervisor/handoff", "supervisor/sandbox/wall", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
 			"worker/policy", "worker/store",
 		},
 		"a command is words around the rooms below; what it talks to a worker, it talks over the API; it asks the policy as a worker does, and reads its log from the database, read-only",
@@ -104,7 +105,7 @@ var walls = []wall{
 	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
 	{path: "mvdan.cc/sh", only: []string{"worker/policy"}, why: "one place knows what a shell would do"},
 	{path: "net/http", not: []string{"worker/agent", "worker/store", "worker/llm/sse", "configs", "profiles"}, why: "this room knows no HTTP"},
-	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
+	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "supervisor/sandbox/wall", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
 	{path: "testing", only: nil, why: "tests stay in tests"},
 }
 

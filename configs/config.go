@@ -13,6 +13,7 @@ type Config struct {
 	Agent      Agent       `mapstructure:"agent" json:"agent"`
 	Memory     Memory      `mapstructure:"memory" json:"memory"`
 	Terminal   Terminal    `mapstructure:"terminal" json:"terminal"`
+	Isolation  Isolation   `mapstructure:"isolation" json:"isolation"`
 	Web        Web         `mapstructure:"web" json:"web"`
 	Display    Display     `mapstructure:"display" json:"display"`
 	Limits     Limits      `mapstructure:"limits" json:"limits"`
@@ -70,6 +71,11 @@ type Memory struct {
 type Terminal struct {
 	Timeout time.Duration `mapstructure:"timeout" json:"timeout"`
 	Network string        `mapstructure:"network" json:"network"`
+}
+
+// Isolation is how commands are kept from what is not theirs.
+type Isolation struct {
+	Tools string `mapstructure:"tools" json:"tools"` // auto or off
 }
 
 // Web is what the web tools are told.

@@ -189,8 +189,12 @@ func agentKeys() []Key {
 			Help: "How long the agent waits for a command before it goes on in the background, unless the model asks for another time.",
 		},
 		{
-			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"}, Unused: true,
-			Help: "What commands reach of the network.",
+			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"},
+			Help: "What commands reach of the network: what the machine reaches, or with `none` only themselves; `proxy` is for a later version and does as yet what `host` does. MCP servers keep the network.",
+		},
+		{
+			Key: "isolation.tools", Kind: Enum, Default: Auto, Allowed: []string{Auto, "off"},
+			Help: "Whether commands and MCP servers run behind walls of the kernel, which show them the workspace and the programs of the machine; `off` is for tools that need the whole machine, and lets a command read what the gateway's user can read.",
 		},
 	}
 }

@@ -76,10 +76,10 @@ func TestDefaults(t *testing.T) {
 		MCPServers:     []MCPServer{},
 		Memory:         Memory{Limit: 4000, UserLimit: 2000},
 		Agent:          Agent{MaxIterations: 90, Tools: []string{"all"}, Approvals: "deny", Allow: []string{}, Deny: []string{}},
-		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy"},
-		Web:            Web{Search: "auto", AllowPrivate: []string{}, Ports: []string{"80", "443"}},
-		Display:        Display{ToolProgress: "auto"},
-		Limits:         Limits{Memory: 512 << 20, Processes: 256},
+		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy"}, Isolation: Isolation{Tools: "auto"},
+		Web:     Web{Search: "auto", AllowPrivate: []string{}, Ports: []string{"80", "443"}},
+		Display: Display{ToolProgress: "auto"},
+		Limits:  Limits{Memory: 512 << 20, Processes: 256},
 		Supervisor: Supervisor{
 			Start: "auto", StartTimeout: 30 * time.Second, BackoffBase: 500 * time.Millisecond, BackoffCap: time.Minute,
 			BackoffReset: time.Minute, HeartbeatTimeout: 30 * time.Second, DumpTimeout: 5 * time.Second, ReloadDrain: 15 * time.Minute,
@@ -263,7 +263,7 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	d := newDirs(t, map[string]string{
 		homeEnv:  "API_SERVER_PORT=1\nAPI_SERVER_PORT=2\n",
-		homeYAML: "api_server:\n  key: hk-in-the-wrong-place\nterminal:\n  network: none\nmodel:\n  provider: openai\n",
+		homeYAML: "api_server:\n  key: hk-in-the-wrong-place\nmodel:\n  provider: openai\n",
 	})
 	if err := os.Chmod(filepath.Join(d.home, ".env"), 0o644); err != nil {
 		t.Fatal(err)
@@ -274,13 +274,13 @@ func TestWarnings(t *testing.T) {
 	all := strings.Join(loaded.Warnings, "\n")
 	for _, want := range []string{
 		".env: mode 0644 lets other users", "set in line 1 and again in line 2", "config.yaml:2: api_server.key is a secret",
-		"terminal.network has no effect", "unknown variable API_SERVER_PROT", "OPENAI_API_KEY is not set",
+		"unknown variable API_SERVER_PROT", "OPENAI_API_KEY is not set",
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning says %q:\n%s", want, all)
 		}
 	}
-	if strings.Contains(all, "SERVICE_HOST") || strings.Contains(all, "hk-in") || len(loaded.Warnings) != 6 {
+	if strings.Contains(all, "SERVICE_HOST") || strings.Contains(all, "hk-in") || len(loaded.Warnings) != 5 {
 		t.Errorf("too much is said:\n%s", all)
 	}
 }

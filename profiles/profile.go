@@ -55,6 +55,15 @@ func (p Profile) Logs() string { return filepath.Join(p.Dir, "logs") }
 // LockFile is the file that a gateway holds locked while it serves the profile.
 func (p Profile) LockFile() string { return filepath.Join(p.Dir, "gateway.lock") }
 
+// Hidden are the directories that the profile's commands must not look into: the
+// home of all profiles, and this one if it lies elsewhere.
+func (p Profile) Hidden() []string {
+	if p.home == "" || p.home == p.Dir {
+		return []string{p.Dir}
+	}
+	return []string{p.home, p.Dir}
+}
+
 // directories are those that every profile has.
 func (p Profile) directories() []string {
 	return []string{filepath.Dir(p.Database()), p.Memories(), p.Skills(), p.Workspace(), p.ToolHome(), p.Logs()}

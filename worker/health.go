@@ -12,10 +12,6 @@ import (
 // healthTimeout bounds what a detailed health check may take.
 const healthTimeout = 2 * time.Second
 
-// isolation is what profiles are kept apart by. It is said as it is, so that
-// nobody relies on a wall that is not there.
-const isolation = "NONE: a process for each profile, but no kernel walls between them yet"
-
 // health says how the parts of this worker are.
 func (w *worker) health(ctx context.Context) api.Health {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
@@ -24,7 +20,7 @@ func (w *worker) health(ctx context.Context) api.Health {
 		"config":    {Status: api.StatusOK, Detail: fmt.Sprintf("generation %d", w.opts.Start.Generation)},
 		"database":  {Status: api.StatusOK},
 		"limits":    w.limits.health(),
-		"isolation": {Status: api.StatusDegraded, Detail: isolation},
+		"isolation": w.isolation(ctx),
 	}
 	switch database := w.store.Health(ctx); {
 	case database.Err != nil:

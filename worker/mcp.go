@@ -183,12 +183,14 @@ func TestMCP(ctx context.Context, start handoff.Start, name, version string, log
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		log.Debug("stray processes of servers cannot be adopted", "error", err)
 	}
-	w := &worker{opts: Options{Start: start, Version: version, Log: log}, sandbox: sandbox.New(sandbox.Options{})}
+	w := &worker{opts: Options{Start: start, Version: version, Log: log}}
 	for _, dir := range []string{start.Paths.Workspace, start.Paths.Home} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)
 		}
 	}
+	w.wall = newWall(start, log)
+	w.sandbox = sandbox.New(sandbox.Options{Wall: w.wall})
 	servers := w.newMCP(newRedactor(start.Redact).text) //nolint:contextcheck // it lives until Close
 	if servers == nil {
 		return MCPServer{}, errors.New("there is no such server")

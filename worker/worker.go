@@ -25,6 +25,7 @@ import (
 
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
+	"hermes/supervisor/sandbox/wall"
 	"hermes/worker/agent"
 	"hermes/worker/api"
 	"hermes/worker/mcp"
@@ -109,6 +110,7 @@ func Run(ctx context.Context, opts Options) error {
 		ctx, cancel := context.WithCancel(ctx)
 		group.Add(func() error { return w.serve(ctx) }, func(error) { cancel() })
 	}
+	w.adopting.Go(func() { w.tellWall(ctx) })
 	abandoned := w.store.Abandoned()
 	if abandoned {
 		w.server.ExpectAdoption()
@@ -139,10 +141,11 @@ type worker struct {
 	models  models
 	server  *api.Server
 	sandbox *sandbox.Sandbox
+	wall    *wall.Wall // nil if nothing could build it
 	office  *office.Reader
 	limits  *limits
 	idle    *idle
-	// adopting are the calls of adopt that have not ended.
+	// adopting are the calls of adopt and tellWall that have not ended.
 	adopting sync.WaitGroup
 	redact   *redactor
 	load     load
@@ -166,7 +169,7 @@ func build(opts Options) (*worker, error) {
 	})
 	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
 	w.limits = newLimits(start.Resources, opts.Log)
-	w.sandbox = sandbox.New(sandbox.Options{Reached: w.limits.reached})
+	w.sandbox = w.newSandbox()
 
 	remembered, library := w.kept()
 	var err error

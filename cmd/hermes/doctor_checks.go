@@ -36,7 +36,7 @@ func (d *doctor) add(c check) { d.checks = append(d.checks, c) }
 func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 	d.directory("", "home", d.home.Dir())
 	d.programs()
-	d.isolation()
+	d.isolation(ctx)
 	d.gateway(ctx)
 	d.limits()
 	if len(list) == 0 {
@@ -51,6 +51,7 @@ func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 			d.port(ctx, p.Name, loaded.Config.APIServer, ports)
 		}
 		if ok {
+			d.walls(p.Name, loaded)
 			d.models(ctx, p.Name, loaded)
 			d.prompt(p, loaded) //nolint:contextcheck // no server is asked
 			d.mcp(p, loaded)    //nolint:contextcheck // no server is asked
@@ -95,14 +96,30 @@ func (d *doctor) programs() {
 	}
 }
 
-// isolation says what keeps profiles apart. It names no wall that is not there.
-func (d *doctor) isolation() {
-	d.add(check{
-		Name: "isolation", Result: checkNote,
-		Text: "level NONE: profiles are separate processes, but there is no wall of the kernel between them; " +
-			"a tool command can read what your user can read",
-		Mend: "do not give profiles to people who must be kept from each other",
-	})
+// isolation says what keeps commands, and profiles, apart. It names no wall that is
+// not there.
+func (d *doctor) isolation(ctx context.Context) {
+	found := worker.ProbeIsolation(ctx)
+	c := check{Name: "isolation", Result: checkNote, Text: "level " + found.Level + " for commands of agents"}
+	if found.Why != "" {
+		c.Text += ", because " + found.Why
+	}
+	c.Text += "; there is no wall of the kernel between the workers of profiles yet"
+	c.Mend = found.Mend
+	if found.Why == "" {
+		c.Mend = "do not give profiles to people who must be kept from each other by more than that"
+	}
+	d.add(c)
+}
+
+// walls says of a profile that its commands run without walls.
+func (d *doctor) walls(name profiles.Name, loaded configs.Loaded) {
+	if loaded.Config.Isolation.Tools == "off" {
+		d.add(check{
+			Profile: name, Name: "isolation", Result: checkNote, Text: "level NONE: isolation.tools is off, so commands read and write what your user can",
+			Mend: "build the walls with: " + d.commandFor(name, "config", "unset", "isolation.tools"),
+		})
+	}
 }
 
 // limits says how memory and processes of profiles are held.

@@ -10,9 +10,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"hermes/supervisor/sandbox/wall"
 )
 
 func main() {
+	// Each command of an agent begins here, so nothing else comes before.
+	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
+		os.Exit(wall.Main())
+	}
 	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
 }
 

@@ -114,6 +114,7 @@ func openWebUITasksAndStop(t *testing.T, api string) {
 		if fmt.Sprint(chat.made) != "map[follow_ups:[And now?] tags:[Files Shell] title:📁 Where am I]" {
 			t.Errorf("%s: the tasks made %v", name, chat.made)
 		}
+		eventually(t, 20*time.Second, "the command runs", func() bool { return len(processes(t, mark)) > 1 })
 		if metrics := alice.turns(t); !strings.Contains(metrics, "\nhermes_turns_running 1\n") || len(processes(t, mark)) < 2 {
 			t.Errorf("%s: the turn does not run beside its tasks:\n%s", name, metrics)
 		}

@@ -44,6 +44,7 @@ type Start struct {
 	Agent     Agent     `json:"agent"`
 	Memory    Memory    `json:"memory"`
 	Terminal  Terminal  `json:"terminal"`
+	Isolation Isolation `json:"isolation"`
 	Web       Web       `json:"web"`
 	Limits    Limits    `json:"limits"`
 	Resources Resources `json:"resources"`
@@ -122,6 +123,15 @@ type Memory struct {
 // Terminal is what the terminal tool is told.
 type Terminal struct {
 	Timeout time.Duration `json:"timeout"`
+}
+
+// Isolation is what stands around commands.
+type Isolation struct {
+	Tools   string `json:"tools"`   // auto or off
+	Network string `json:"network"` // proxy, none or host
+	// Hidden are directories that commands see nothing of but the profile's own
+	// workspace, home and skills.
+	Hidden []string `json:"hidden"`
 }
 
 // Web is what the web tools are told.

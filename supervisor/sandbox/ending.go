@@ -9,19 +9,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ending fills in how a process ended. A nil state means that waiting for it
-// failed.
-func (o *Output) ending(state *os.ProcessState) {
-	if state == nil {
+// ending is how a process ended.
+type ending struct {
+	status syscall.WaitStatus
+	known  bool
+}
+
+// of takes over how the process ended that was started, unless it is known already
+// how the command behind its wall did. A nil state means that waiting for it failed.
+func (e *ending) of(state *os.ProcessState) {
+	if e.known || state == nil {
+		return
+	}
+	e.status, e.known = state.Sys().(syscall.WaitStatus)
+}
+
+// ending fills in how a process ended.
+func (o *Output) ending(e ending) {
+	switch {
+	case !e.known:
 		o.ExitCode = -1
-		return
+	case e.status.Signaled():
+		o.ExitCode = 128 + int(e.status.Signal())
+		o.Signal = unix.SignalName(e.status.Signal())
+	default:
+		o.ExitCode = e.status.ExitStatus()
 	}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		o.ExitCode = 128 + int(status.Signal())
-		o.Signal = unix.SignalName(status.Signal())
-		return
-	}
-	o.ExitCode = state.ExitCode()
 }
 
 // Ending says in a few words how the command ended, or nothing if it ended well.

@@ -6,12 +6,17 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"hermes/supervisor/sandbox/wall"
 )
 
 // box is the one Sandbox of the test process, which is a subreaper like a worker.
 var box = New(Options{})
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
+		os.Exit(wall.Main())
+	}
 	if err := BecomeSubreaper(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"hermes/supervisor/sandbox/wall"
 )
 
 // How long the end of a command may take.
@@ -103,6 +105,7 @@ type call struct {
 	sandbox *Sandbox
 	command Command
 	cmd     *exec.Cmd
+	guard   *wall.Guard // of a command behind a wall, else nil
 	mark    string
 	drain   *drain
 	capture *capture
@@ -130,12 +133,20 @@ func (c *call) start(ctx context.Context) error {
 	c.cmd.WaitDelay = waitDelay
 	c.began = time.Now()
 	c.reached, _ = c.sandbox.reached()
+	if err := c.wallIn(); err != nil {
+		c.sandbox.end(c.mark)
+		return err
+	}
 	if err := c.sandbox.children.Start(c.cmd); err != nil {
 		c.sandbox.end(c.mark)
+		c.letOut()
 		return err
 	}
 	pid := c.cmd.Process.Pid
 	offer(pid)
+	if err := c.walled(ctx); err != nil {
+		return err
+	}
 	c.born = born(pid)
 	c.sandbox.mu.Lock()
 	c.pgid = pid
@@ -181,9 +192,10 @@ func (c *call) finish(ctx context.Context) Output {
 	defer c.drain.close()
 	c.drain.read()
 	exited := make(chan struct{})
+	var end ending
 	go func() {
 		defer close(exited)
-		c.sandbox.children.awaitExit(c.cmd)
+		end = c.awaitEnd()
 	}()
 	if c.command.OnStart != nil {
 		c.command.OnStart(c.pgid)
@@ -209,12 +221,15 @@ func (c *call) finish(ctx context.Context) Output {
 		c.stop(exited)
 	}
 	_ = c.sandbox.children.reap(c.cmd) // how it ended stands in cmd.ProcessState
+	c.letOut()
+	<-exited
 	c.sweep(ctx)
 	if !await(c.drain.ended, waitDelay) {
 		c.drain.close()
 		<-c.drain.ended
 	}
-	out.ending(c.cmd.ProcessState)
+	end.of(c.cmd.ProcessState)
+	out.ending(end)
 	if times, which := c.sandbox.reached(); times > c.reached && out.ExitCode != 0 {
 		out.Limit = which
 	}

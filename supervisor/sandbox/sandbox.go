@@ -1,8 +1,8 @@
 // Package sandbox runs the commands that a model asks for, and sees to it that
 // nothing of them stays: not a process that outlives its call, not a descriptor,
 // not more output than a model can read. Only a job (Running.Keep) outlives the
-// call that started it, and is known for as long as it runs. Walls around a command (namespaces and
-// the like) are not built yet; Run is where they will stand.
+// call that started it, and is known for as long as it runs. What a command can see
+// and do is said by the Wall that it runs behind, see package wall.
 //
 // A process that runs commands calls BecomeSubreaper first. Children is for
 // those who start processes of their own beside the commands.
@@ -13,6 +13,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"hermes/supervisor/sandbox/wall"
 )
 
 // EnvCall is the variable that marks all processes of a command, so that those
@@ -55,6 +57,12 @@ type Command struct {
 	// MaxOutput is how many bytes of the output are kept, 0 means
 	// DefaultMaxOutput. Of longer output the first 40 % and the last 60 % stay.
 	MaxOutput int
+	// Plain runs it without the Wall. It is for programs of our own.
+	Plain bool
+	// Online gives it the network of the machine even where the Wall has none. Reads
+	// and Writes are further places that it sees behind the Wall, absolute.
+	Online        bool
+	Reads, Writes []string
 	// OnStart, if set, is told the pid, which is the id of the process group too.
 	OnStart func(pid int)
 }
@@ -86,6 +94,8 @@ type Options struct {
 	// Children starts the processes; a new one if nil. A process should have
 	// only one.
 	Children *Children
+	// Wall stands around the commands; nil is none.
+	Wall *wall.Wall
 	// Reached says how often a limit of the profile has been reached until now, and
 	// which one the last time. Nil: there are none.
 	Reached func() (times uint64, which string)
@@ -94,6 +104,7 @@ type Options struct {
 // Sandbox runs commands, many at a time.
 type Sandbox struct {
 	children *Children
+	wall     *wall.Wall
 	reached  func() (times uint64, which string)
 	mark     string // ends all marks
 
@@ -110,5 +121,7 @@ func New(opts Options) *Sandbox {
 	if opts.Reached == nil {
 		opts.Reached = func() (uint64, string) { return 0, "" }
 	}
-	return &Sandbox{children: opts.Children, reached: opts.Reached, mark: MarkOf(os.Getpid()), running: make(map[string]*call)}
+	return &Sandbox{
+		children: opts.Children, wall: opts.Wall, reached: opts.Reached, mark: MarkOf(os.Getpid()), running: make(map[string]*call),
+	}
 }

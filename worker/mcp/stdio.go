@@ -52,9 +52,11 @@ func (s *server) start(ctx context.Context) (*process, error) {
 	defer input.Close()
 	stdout, output := io.Pipe()
 	said, printed := s.newWords(), s.newWords()
+	reads, writes := places(program, s.config.Args, dir)
 	running, err := s.owner.opts.Sandbox.Start(ctx, sandbox.Command{
 		Argv: append([]string{program}, s.config.Args...), Dir: dir, Env: env, CallID: "mcp-" + s.config.Name,
 		Stdin: input, Stdout: &messages{to: output, other: printed}, Output: said,
+		Online: true, Reads: reads, Writes: writes,
 	})
 	if err != nil {
 		return nil, errors.Join(err, stdin.Close())

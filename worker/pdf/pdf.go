@@ -80,6 +80,7 @@ func (r *Reader) Text(ctx context.Context, data []byte, limit int) (string, erro
 	out, err := r.opts.Sandbox.Run(ctx, sandbox.Command{
 		Argv:    []string{r.opts.Exe, Subcommand, strconv.Itoa(limit)},
 		Dir:     "/",
+		Plain:   true,
 		Env:     []string{"GOTRACEBACK=none"}, // goroutines of a process that was meant to die help nobody
 		Stdin:   bytes.NewReader(data),
 		Stdout:  text,

@@ -1,0 +1,150 @@
+package wall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// signalABI is the version of Landlock that knows scopes of signals and of abstract
+// sockets.
+const signalABI = 6
+
+// What may be done below a place, and what with a single file.
+const (
+	accessRead  = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
+	accessWrite = accessRead | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_REFER |
+		unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE | unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG |
+		unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_SYM | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
+	accessDevice = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+	accessFile   = accessDevice | unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
+)
+
+// landlockABI is the version of Landlock that the kernel has, 0 for none.
+func landlockABI() int {
+	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+	if errno != 0 {
+		return 0
+	}
+	return int(abi)
+}
+
+// landlock is a set of rules: what is not allowed by one is forbidden.
+type landlock struct {
+	fd      int
+	handled uint64
+}
+
+// newLandlock begins a set of all that a version of Landlock can forbid of files,
+// and of signals and abstract sockets to processes outside.
+func newLandlock(abi int) (*landlock, error) {
+	attr := unix.LandlockRulesetAttr{Handled_access_fs: unix.LANDLOCK_ACCESS_FS_MAKE_SYM<<1 - 1}
+	for version, access := range map[int]uint64{
+		2: unix.LANDLOCK_ACCESS_FS_REFER, 3: unix.LANDLOCK_ACCESS_FS_TRUNCATE,
+		5: unix.LANDLOCK_ACCESS_FS_IOCTL_DEV, 9: unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX,
+	} {
+		if abi >= version {
+			attr.Handled_access_fs |= access
+		}
+	}
+	if abi >= signalABI {
+		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
+	}
+	// An older kernel takes the longer struct as long as the rest of it is zero.
+	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0) //nolint:gosec // the kernel reads the address
+	if errno != 0 {
+		return nil, fmt.Errorf("make rules: %w", errno)
+	}
+	return &landlock{fd: int(fd), handled: attr.Handled_access_fs}, nil
+}
+
+// allow allows what is at a path, and below it. What is not there is passed over.
+func (l *landlock) allow(path string, access uint64) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES) {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	return l.allowOpen(fd, access)
+}
+
+func (l *landlock) allowOpen(fd int, access uint64) error {
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil {
+		return fmt.Errorf("look at place: %w", err)
+	}
+	if info.Mode&unix.S_IFMT != unix.S_IFDIR {
+		access &= accessFile
+	}
+	attr := unix.LandlockPathBeneathAttr{Allowed_access: access & l.handled, Parent_fd: int32(fd)} //nolint:gosec // small
+	if attr.Allowed_access == 0 {
+		return nil
+	}
+	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(l.fd), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0) //nolint:gosec // the kernel reads the address
+	if errno != 0 {
+		return fmt.Errorf("add rule: %w", errno)
+	}
+	return nil
+}
+
+// apply makes the rules hold for this thread and all that it starts.
+func (l *landlock) apply() error {
+	defer unix.Close(l.fd)
+	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(l.fd), 0, 0); errno != 0 {
+		return fmt.Errorf("restrict self: %w", errno)
+	}
+	return nil
+}
+
+// devices are those that a command may use.
+func devices() []string {
+	return []string{"null", "zero", "full", "random", "urandom", "tty"}
+}
+
+// rules are what the plan lets a command do with files.
+func (s *stage) rules() (*landlock, error) {
+	l, err := newLandlock(s.Layers.Landlock)
+	if err != nil {
+		return nil, err
+	}
+	type rule struct {
+		path   string
+		access uint64
+	}
+	rules := []rule{{"/proc", accessRead}}
+	for _, seen := range slices.Concat(s.System, s.Reads) {
+		rules = append(rules, rule{seen.Path, accessRead})
+	}
+	for _, seen := range s.Writes {
+		rules = append(rules, rule{seen.Path, accessWrite})
+	}
+	for _, device := range devices() {
+		rules = append(rules, rule{"/dev/" + device, accessDevice})
+	}
+	if s.Layers.Mounts {
+		// The root holds what was put there, and nothing else.
+		rules = append(rules, rule{"/", unix.LANDLOCK_ACCESS_FS_READ_DIR}, rule{"/tmp", accessWrite},
+			rule{"/dev/shm", accessWrite}, rule{"/dev/pts", accessDevice | accessRead}, rule{"/dev/console", accessDevice})
+	} else {
+		rules = append(rules, rule{s.Temp, accessWrite})
+	}
+	for _, r := range rules {
+		if err := l.allow(r.path, r.access); err != nil {
+			return nil, errors.Join(err, unix.Close(l.fd))
+		}
+	}
+	if s.Terminal {
+		// So that /dev/stderr can be opened.
+		if err := l.allowOpen(0, accessDevice); err != nil {
+			return nil, errors.Join(err, unix.Close(l.fd))
+		}
+	}
+	return l, nil
+}

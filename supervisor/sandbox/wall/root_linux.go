@@ -1,0 +1,268 @@
+package wall
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// oldRoot is where the root of the machine is while the new one is built.
+const oldRoot = "/old"
+
+// sharedMemory is how much of memory the files in /dev/shm may take.
+const sharedMemory = "size=256m,mode=1777"
+
+// root makes a root of what the plan lists, and moves there. It is built from an
+// empty one, since whatever is forgotten is then hidden, not shown.
+func (s *stage) root() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("part from the mounts of the machine: %w", err)
+	}
+	if err := enterEmpty(); err != nil {
+		return err
+	}
+	for _, seen := range s.System {
+		if err := seen.show(true); err != nil {
+			return err
+		}
+	}
+	if err := s.devices(); err != nil {
+		return err
+	}
+	if err := s.processes(); err != nil {
+		return err
+	}
+	if err := s.temp(); err != nil {
+		return err
+	}
+	var hidden []string
+	for _, mask := range s.Masks {
+		covered, err := hide(mask)
+		if err != nil {
+			return err
+		}
+		if covered {
+			hidden = append(hidden, mask)
+		}
+	}
+	// What is the profile's comes last: it may lie where something was hidden.
+	for _, seen := range s.Reads {
+		if err := seen.show(true); err != nil {
+			return err
+		}
+	}
+	for _, seen := range s.Writes {
+		if err := seen.show(false); err != nil {
+			return err
+		}
+	}
+	return seal(hidden)
+}
+
+// temp makes /tmp.
+func (s *stage) temp() error {
+	if err := (place{Source: s.Temp, Path: "/tmp"}).show(false); err != nil {
+		return err
+	}
+	if err := os.MkdirAll("/var", 0o755); err != nil { //nolint:gosec // as /var is
+		return err
+	}
+	return os.Symlink("/tmp", "/var/tmp")
+}
+
+// enterEmpty makes an empty root with the old one in it.
+func enterEmpty() error {
+	// Any directory will do; the machine's own is back as soon as the root is another.
+	var base string
+	for _, base = range []string{"/tmp", "/run", "/mnt", "/var"} {
+		if info, err := os.Stat(base); err == nil && info.IsDir() {
+			break
+		}
+	}
+	if err := unix.Mount("root", base, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=1m,mode=0755"); err != nil {
+		return fmt.Errorf("make empty root: %w", err)
+	}
+	if err := os.Mkdir(base+oldRoot, 0o700); err != nil {
+		return err
+	}
+	if err := unix.PivotRoot(base, base+oldRoot); err != nil {
+		return fmt.Errorf("change root: %w", err)
+	}
+	return unix.Chdir("/")
+}
+
+// seal takes away the old root, and makes the new one read-only, with the empty
+// directories in it.
+func seal(hidden []string) error {
+	if err := unix.Unmount(oldRoot, unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("take away the old root: %w", err)
+	}
+	if err := os.Remove(oldRoot); err != nil {
+		return err
+	}
+	for _, path := range append(hidden, "/dev", "/") {
+		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
+			return fmt.Errorf("close %s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+// show makes a place appear under its name.
+func (p place) show(readOnly bool) error {
+	if p.Link != "" {
+		if err := os.MkdirAll(filepath.Dir(p.Path), 0o755); err != nil { //nolint:gosec // directories of the system are open
+			return err
+		}
+		if err := os.Symlink(p.Link, p.Path); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		return nil
+	}
+	source := oldRoot + p.Source
+	info, err := os.Stat(source)
+	if err != nil {
+		return err
+	}
+	if err := mountPoint(p.Path, info.IsDir()); err != nil {
+		return err
+	}
+	if err := unix.Mount(source, p.Path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("show %s: %w", p.Path, err)
+	}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if readOnly {
+		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
+	}
+	if err := unix.MountSetattr(unix.AT_FDCWD, p.Path, unix.AT_RECURSIVE, &attr); err != nil {
+		return fmt.Errorf("close %s: %w", p.Path, err)
+	}
+	return nil
+}
+
+// mountPoint makes something to mount on, unless it is there.
+func mountPoint(path string, dir bool) error {
+	if dir {
+		return os.MkdirAll(path, 0o755) //nolint:gosec // only its name is to be seen
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // see above
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) {
+		return err
+	}
+	if file != nil {
+		return file.Close()
+	}
+	return nil
+}
+
+// hide puts nothing in place of something, where it is seen. Covered says that it
+// was a directory, and is an empty one now.
+func hide(path string) (covered bool, err error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return false, nil //nolint:nilerr // then it is not seen
+	}
+	if !info.IsDir() {
+		if err := unix.Mount(oldRoot+"/dev/null", path, "", unix.MS_BIND, ""); err != nil {
+			return false, fmt.Errorf("hide %s: %w", path, err)
+		}
+		return false, nil
+	}
+	if err := unix.Mount("hidden", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=64k,mode=0755"); err != nil {
+		return false, fmt.Errorf("hide %s: %w", path, err)
+	}
+	return true, nil
+}
+
+// devices makes /dev.
+func (s *stage) devices() error {
+	if err := os.MkdirAll("/dev", 0o755); err != nil { //nolint:gosec // as /dev is
+		return err
+	}
+	if err := unix.Mount("dev", "/dev", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "size=64k,mode=0755"); err != nil {
+		return fmt.Errorf("make /dev: %w", err)
+	}
+	for _, name := range devices() {
+		if err := showDevice(oldRoot+"/dev/"+name, "/dev/"+name); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{"/dev/pts", "/dev/shm"} {
+		if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as in any /dev
+			return err
+		}
+	}
+	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"); err != nil {
+		return fmt.Errorf("make terminals: %w", err)
+	}
+	if err := unix.Mount("shm", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, sharedMemory); err != nil {
+		return fmt.Errorf("make shared memory: %w", err)
+	}
+	if s.Terminal {
+		// Programs ask for the name of their terminal; its true one is not here.
+		if name, err := os.Readlink(number(0)); err == nil {
+			if err := showDevice(oldRoot+name, "/dev/console"); err != nil {
+				return err
+			}
+		}
+	}
+	for name, target := range map[string]string{
+		"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2",
+	} {
+		if err := os.Symlink(target, "/dev/"+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func showDevice(source, path string) error {
+	if err := mountPoint(path, false); err != nil {
+		return err
+	}
+	if err := unix.Mount(source, path, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("show %s: %w", path, err)
+	}
+	return nil
+}
+
+// processes makes /proc: of the command's own processes if it has a namespace of
+// them. What the machine is set by is read-only, since for some of it the kernel
+// asks for the number of the user and for no capability.
+func (s *stage) processes() error {
+	if err := os.MkdirAll("/proc", 0o755); err != nil { //nolint:gosec // as /proc is
+		return err
+	}
+	if !s.Layers.Processes {
+		if err := unix.Mount(oldRoot+"/proc", "/proc", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("show /proc: %w", err)
+		}
+		return nil
+	}
+	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("make /proc: %w", err)
+	}
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr"} {
+		path := "/proc/" + name
+		if _, err := os.Lstat(path); err != nil {
+			continue
+		}
+		if err := unix.Mount(path, path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("close %s: %w", path, err)
+		}
+		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+			return fmt.Errorf("close %s: %w", path, err)
+		}
+	}
+	return nil
+}

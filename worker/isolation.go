@@ -1,0 +1,92 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox"
+	"hermes/supervisor/sandbox/wall"
+	"hermes/worker/api"
+)
+
+// newSandbox is where the commands of the profile run.
+func (w *worker) newSandbox() *sandbox.Sandbox {
+	opts := sandbox.Options{Reached: w.limits.reached}
+	if w.opts.Exe != "" { // it is what builds the wall
+		w.wall = newWall(w.opts.Start, w.opts.Log)
+		opts.Wall = w.wall
+	}
+	return sandbox.New(opts)
+}
+
+// newWall is what stands around the commands of a profile.
+func newWall(start handoff.Start, log *slog.Logger) *wall.Wall {
+	opts := wall.Options{
+		Workspace: start.Paths.Workspace, Home: start.Paths.Home, Skills: start.Paths.Skills,
+		Temp:   filepath.Join(filepath.Dir(start.Paths.Database), "tmp"),
+		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Log: log,
+	}
+	if start.Isolation.Tools == "off" {
+		opts.Off = "isolation.tools is off"
+	}
+	return wall.New(opts)
+}
+
+// tellWall says in the log what stands around commands.
+func (w *worker) tellWall(ctx context.Context) {
+	report := w.wallReport(ctx)
+	if report.Level == wall.Full {
+		w.opts.Log.Info("commands run behind walls", "level", string(report.Level))
+		return
+	}
+	w.opts.Log.Warn("commands run with less around them than there could be", "level", string(report.Level), "missing", report.Why, "mend", report.Mend)
+}
+
+func (w *worker) wallReport(ctx context.Context) wall.Report {
+	if w.wall == nil {
+		return wall.Report{Level: wall.None, Why: "this worker does not know its own binary, which builds the walls"}
+	}
+	return w.wall.Report(ctx)
+}
+
+// between is what is said of the walls that do not stand yet.
+const between = "workers of profiles are separate processes without walls between them"
+
+// isolation says what commands are kept by. Of walls that are not there it says so,
+// that nobody relies on them.
+func (w *worker) isolation(ctx context.Context) api.Part {
+	report := w.wallReport(ctx)
+	part := api.Part{Status: api.StatusOK, Detail: fmt.Sprintf("commands: %s; %s", report.Level, between)}
+	if report.Level != wall.Full {
+		part.Status = api.StatusDegraded
+		part.Detail = fmt.Sprintf("commands: %s, because %s; %s", report.Level, report.Why, between)
+	}
+	return part
+}
+
+// Isolation is what would stand around commands on this machine.
+type Isolation struct {
+	Level string `json:"level"`
+	// Why says what is missing, Mend how to get it.
+	Why, Mend string
+}
+
+// ProbeIsolation builds the wall around nothing, in a directory that it removes
+// again.
+func ProbeIsolation(ctx context.Context) Isolation {
+	dir, err := os.MkdirTemp("", "hermes-wall-")
+	if err != nil {
+		return Isolation{Level: string(wall.None), Why: err.Error()}
+	}
+	defer os.RemoveAll(dir)
+	opts := wall.Options{Workspace: filepath.Join(dir, "workspace"), Temp: filepath.Join(dir, "tmp"), Hidden: []string{dir}}
+	if err := os.Mkdir(opts.Workspace, 0o700); err != nil {
+		return Isolation{Level: string(wall.None), Why: err.Error()}
+	}
+	report := wall.New(opts).Report(ctx)
+	return Isolation{Level: string(report.Level), Why: report.Why, Mend: report.Mend}
+}
