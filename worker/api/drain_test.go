@@ -233,6 +233,7 @@ func TestADrainAnswersOnceMoreOnKeptConnections(t *testing.T) {
 			return response
 		}
 		ask()
+		synctest.Wait() // until the connection waits for the next request
 		drained := make(chan error, 1)
 		go func() { drained <- b.server.Drain(b.Context()) }()
 		synctest.Wait() // nothing runs: but for the connection that was kept it would be over

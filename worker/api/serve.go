@@ -116,7 +116,8 @@ func (s *Server) drain() error {
 	s.conns.wait(s.hurried, time.After(settleTimeout), http.StateNew)
 	// Only then the turns: a request can begin one in the background.
 	quiet := s.quiet()
-	if quiet && !s.conns.wait(s.hurried, time.After(keptTimeout), http.StateIdle) {
+	if quiet { // none is idle any more when the last of them has a request, too
+		s.conns.wait(s.hurried, time.After(keptTimeout), http.StateIdle)
 		quiet = s.quiet()
 	}
 	if !quiet {
