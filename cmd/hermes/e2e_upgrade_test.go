@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -186,6 +187,11 @@ func TestClosedTerminalEndsTheGateway(t *testing.T) {
 	if err != nil {
 		t.Skip("script, which makes terminals, is not here")
 	}
+	// Whoever runs the tests with nohup has children that SIGHUP does not reach; one
+	// that is caught here has its usual meaning there.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	m := newMachine(t, true)
 	m.create("alice")
 	cmd := exec.Command(script, "-qfc", m.bin+" gateway --all", "/dev/null")
