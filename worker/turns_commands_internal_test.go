@@ -50,7 +50,9 @@ func (s *scene) leave(text string) {
 		_, err := os.Stat(filepath.Join(s.dir, "workspace", "begun"))
 		return err == nil
 	})
+	s.journal.mu.Lock() // the upstream has written before, and only the file says so
 	s.journal.section("the client leaves while the command runs")
+	s.journal.mu.Unlock()
 	if err := stream.Close(); err != nil {
 		s.t.Error(err)
 	}
