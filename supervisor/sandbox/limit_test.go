@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"io"
 	"sync/atomic"
 	"testing"
 )
@@ -34,16 +35,13 @@ func TestLimitIsTheReason(t *testing.T) {
 
 func TestCommandsGoFirst(t *testing.T) {
 	t.Parallel()
+	input, writer := io.Pipe()
 	out, err := box.Run(t.Context(), Command{
 		Argv: []string{"sh", "-c", "read x; cat /proc/self/oom_score_adj"}, Dir: "/", Env: []string{"PATH=/usr/bin:/bin"},
-		Stdin: slowly{}, // it is offered once it has started
+		Stdin:   input, // it is offered once it has started
+		OnStart: func(int) { _, _ = writer.Write([]byte("\n")); _ = writer.Close() },
 	})
 	if err != nil || out.Text != "500\n" {
 		t.Errorf("got %q, %v", out.Text, err)
 	}
 }
-
-// slowly is an input that comes when the command has been started.
-type slowly struct{}
-
-func (slowly) Read(p []byte) (int, error) { return copy(p, "\n"), nil }
