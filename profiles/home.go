@@ -93,6 +93,10 @@ func (h Home) make() error {
 	return nil
 }
 
+// Place is the profile of that name whether it is there or not: a gateway that goes on
+// as another program has profiles that are gone.
+func (h Home) Place(name Name) Profile { return h.profile(name) }
+
 func (h Home) profile(name Name) Profile {
 	if name == Default {
 		return Profile{Name: Default, Dir: h.dir, home: h.dir}

@@ -47,7 +47,6 @@ type carried struct {
 // carriedMember is a member.
 type carriedMember struct {
 	Name      string           `json:"name"`
-	Dir       string           `json:"dir"`
 	Identity  string           `json:"identity,omitempty"`
 	Gone      bool             `json:"gone,omitempty"`
 	Service   carriedService   `json:"service"`
@@ -211,7 +210,7 @@ func (c carried) check() error {
 	}
 	err := once(c.Lease, c.Socket)
 	for _, m := range c.Members {
-		if m.Name == "" || m.Dir == "" {
+		if m.Name == "" {
 			err = errors.Join(err, errors.New("state of the gateway has a profile without a name"))
 		}
 		for _, fd := range []int{m.Lock, m.Address.Listener, m.Coming.Listener} {

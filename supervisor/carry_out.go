@@ -27,7 +27,7 @@ func (p *packer) keep(c syscall.Conn) int {
 
 func (p *packer) member(m *member) carriedMember {
 	c := carriedMember{
-		Name: string(m.profile.Name), Dir: m.profile.Dir, Identity: m.identity, Gone: m.gone,
+		Name: string(m.profile.Name), Identity: m.identity, Gone: m.gone,
 		Service: p.service(m.service), Claim: carriedClaimOf(m.claim), Claimed: m.claimed,
 		Address: p.address(m.address), Coming: p.address(m.coming),
 		Refused: m.refused, Keyless: m.keyless, LastExit: m.lastExit, Deaths: m.deaths,

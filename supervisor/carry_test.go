@@ -15,7 +15,7 @@ func someState() carried {
 	return carried{
 		Version: CarryVersion, PID: 7, Home: "/home", Lease: 3, Socket: 4, Image: 1,
 		Members: []carriedMember{{
-			Name: "alice", Dir: "/home/profiles/alice", Lock: 5, Address: carriedAddress{Listener: 6},
+			Name: "alice", Lock: 5, Address: carriedAddress{Listener: 6},
 			Service: carriedService{Wanted: true, State: StateReady, Since: &second},
 			Processes: []carriedProcess{
 				{Place: placeCurrent, Number: 2, PID: 8, Link: 7, Log: 8, Start: handoff.Start{Profile: "alice", Redact: []string{"a secret value"}}},

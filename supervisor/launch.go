@@ -144,6 +144,8 @@ func (f *fleet) configured(ctx context.Context, m *member, s settings) {
 		m.rest(now, StateStopped, fmt.Sprintf("supervisor.start is never; start it with: hermes gateway start %s", m.profile.Name))
 	case !m.forcing && m.serving() != nil && claimOf(c.APIServer) == m.address.claim && f.adjust(m, s):
 		m.keep(now)
+	case m.full() && !m.forcing:
+		m.queue(now)
 	default:
 		f.launch(ctx, m, s, m.mode == startAlways || !asleep)
 	}

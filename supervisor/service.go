@@ -46,6 +46,7 @@ type service struct {
 	reason     string    // why, for a person; may be empty
 	rejected   string    // why the settings as they are now are not in effect
 	forcing    bool      // it was begun by forced
+	crowded    bool      // in phaseWaiting: for one that retires to end, not for the deadline
 	failures   int       // deaths and vain tries in a row
 
 	current, next *generation
@@ -72,7 +73,7 @@ func newService(l limits, now time.Time) *service {
 
 // enter begins a phase.
 func (s *service) enter(p phase, now time.Time) {
-	s.phase, s.phaseSince, s.deadline = p, now, time.Time{}
+	s.phase, s.phaseSince, s.deadline, s.crowded = p, now, time.Time{}, false
 	s.show(now)
 }
 
@@ -168,6 +169,9 @@ func (s *service) due(now time.Time) bool {
 	case phaseStarting, phaseResting:
 		return news || s.loaded == ""
 	case phaseWaiting:
+		if s.crowded {
+			return news || !s.full()
+		}
 		return news || !now.Before(s.deadline)
 	case phaseSleeping:
 		return news || s.awake

@@ -142,6 +142,15 @@ func (w *world) decide() {
 	case outcome == "same":
 		s.keep(w.now)
 		w.failures = 0
+	case s.full() && !s.forcing:
+		s.queue(w.now)
+		if s.due(w.now.Add(time.Hour)) {
+			w.Fatal("what waits for a turn to end does not wait")
+		}
+		s.exited(s.retiring[0], w.now, "left", false)
+		if s.willing() && !s.alien() && !s.due(w.now) {
+			w.Fatal("a turn has ended, and what waited for it waits on")
+		}
 	default:
 		s.launch(w.now)
 	}

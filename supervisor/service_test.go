@@ -285,20 +285,6 @@ func TestReplacementThatFailsLeavesTheOldOneAlone(t *testing.T) {
 	}
 }
 
-func TestOnlyAFewGenerationsRetireAtATime(t *testing.T) {
-	t.Parallel()
-	c := newClock()
-	s, first := serving(c, time.Minute)
-	for range maxRetiring {
-		s.ready(next(s, c, "v"), c.now)
-	}
-	s.take()
-	s.ready(next(s, c, "v"), c.now)
-	if got := s.take(); len(got) != 2 || got[1] != (instruction{first, orderStop}) {
-		t.Errorf("ordered %v, want that the oldest is hurried", got)
-	}
-}
-
 func TestAbandonedProcessThatIsReadyAfterAllMayFinish(t *testing.T) {
 	t.Parallel()
 	c := newClock()

@@ -36,7 +36,8 @@ const (
 )
 
 // maxRetiring is how many generations of a profile may finish their turns beside
-// the one that serves: each costs a process. The oldest is hurried beyond it.
+// the one that serves: each costs a process. New settings wait for one of them to end;
+// only a command of a person, or a worker that dies, hurries the oldest.
 const maxRetiring = 4
 
 // limits are the times that a service keeps.

@@ -103,7 +103,7 @@ func (t *Takeover) members(s *Supervisor, f *fleet) error {
 }
 
 func (u unpacker) member(c *carriedMember) error {
-	m := u.f.add(profiles.Profile{Name: profiles.Name(c.Name), Dir: c.Dir}, nil)
+	m := u.f.add(u.f.watcher.home.Place(profiles.Name(c.Name)), nil)
 	m.identity, m.gone = c.Identity, c.Gone
 	m.service = u.service(&c.Service)
 	m.claim, m.claimed = c.Claim.claim(), c.Claimed

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -92,9 +93,21 @@ func (s *service) relieve(now time.Time) {
 		s.awake, s.outcome, s.reason = true, StateStopped, ""
 		s.retire(g, now, s.relief())
 		s.enter(phaseIdle, now)
-	case !g.alien && s.phase == phaseIdle:
+	case !g.alien && s.phase == phaseIdle && !s.full():
 		s.forced = true
 	}
+}
+
+// full reports whether so many generations retire beside the one that serves that
+// one more would cut the oldest short.
+func (s *service) full() bool { return s.current != nil && len(s.retiring) >= maxRetiring }
+
+// queue has a try wait until one of the generations that retire has ended: no edit
+// is worth somebody's turn. Those that come meanwhile are one.
+func (s *service) queue(now time.Time) {
+	s.reason = fmt.Sprintf("new settings wait until one of %d replaced workers has finished its turns", len(s.retiring))
+	s.enter(phaseWaiting, now)
+	s.crowded = true
 }
 
 // restart makes a new generation. With hurry the one before it does not finish its

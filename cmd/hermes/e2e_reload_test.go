@@ -159,7 +159,7 @@ func TestNewKeyCutsNoStreamAndStartsNoWorker(t *testing.T) {
 	alice.key = "another-key-0123456789abcdefghij"
 	alice.edit(t, "API_SERVER_KEY", alice.key)
 	m.run("gateway", "reload")
-	if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, "hello") {
+	if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, upstreamHello) {
 		t.Errorf("the new key gets %d: %s", status, body)
 	}
 	alice.key = old
@@ -183,7 +183,7 @@ func TestWorkerThatSleepsAnswersEveryRequest(t *testing.T) {
 	}
 	slept := 0
 	for range 8 {
-		if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, "hello") {
+		if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, upstreamHello) {
 			t.Fatalf("status %d: %s", status, body)
 		}
 		alice.streams(t, 1)()

@@ -299,6 +299,10 @@ func (p person) answer(t *testing.T, message string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
+// upstreamHello is how the upstream answers "say hello". The demo model, which takes
+// over where no upstream is set, only repeats the question.
+const upstreamHello = `"content":"hello"`
+
 // eventually polls for what a real process does in its own time.
 func eventually(t *testing.T, within time.Duration, what string, holds func() bool) {
 	t.Helper()
