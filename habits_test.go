@@ -57,6 +57,10 @@ func checkCalls(t *testing.T, s source) {
 		}
 		switch call := pkg.Name + "." + selector.Sel.Name; call {
 		case "os.Setenv", "os.Unsetenv", "os.Clearenv", "os.Chdir":
+			// Where a process comes to belong to one profile, it enters its directory.
+			if call == "os.Chdir" && s.dir == "supervisor/handoff" {
+				return true
+			}
 			t.Errorf("%s: %s changes the whole process, and with it every profile; hand the value on", s.at(node), call)
 		case "time.Sleep":
 			// In a bubble of synctest it takes no time, and is how time passes.

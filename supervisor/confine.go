@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 
 	"hermes/supervisor/confine"
 	"hermes/supervisor/handoff"
@@ -11,40 +10,30 @@ import (
 // outOfMemory is the Cause of an Exit.
 const outOfMemory = "oom"
 
-// enclose makes the group that the worker is going to live in, and returns what it
-// is told of how its limits are held. Where that goes wrong it has to watch itself.
-func (p *process) enclose() handoff.Resources {
+// hold limits what the worker and all that it starts may have, and returns what it is
+// told of how. Where that goes wrong it has to watch itself.
+func (p *process) hold() handoff.Resources {
 	told := p.start.Resources
 	told.Mechanism = string(confine.Watched)
-	if p.confiner == nil {
+	if p.unheld == nil {
+		p.unheld = p.group.Limit(p.held())
+	}
+	if p.unheld != nil {
+		p.output.note(p.pid(), "limits are watched by the worker: "+p.unheld.Error())
 		return told
 	}
-	group, err := p.confiner.Group(fmt.Sprintf("%s-%d", p.start.Profile, p.start.Generation), p.held())
-	if err != nil {
-		p.output.note(0, "limits are watched by the worker: "+err.Error())
+	if p.group == nil {
 		return told
 	}
-	if group == nil {
-		return told
-	}
-	p.group = group
 	told.Mechanism = string(p.confiner.Mechanism())
-	files := group.Files()
+	files := p.group.Files()
 	told.MemoryEvents, told.ProcessesEvents = files.Memory, files.Processes
-	group.Prepare(p.cmd.SysProcAttr)
 	return told
 }
 
 // held is what the worker and all that it starts may have.
 func (p *process) held() confine.Limits {
 	return confine.Limits{Memory: p.start.Resources.Memory, Processes: p.start.Resources.Processes}
-}
-
-// admit puts the worker into its group before it is told to do anything.
-func (p *process) admit() {
-	if err := p.group.Admit(p.pid()); err != nil {
-		p.output.note(p.pid(), "worker is not in its cgroup, and has no limits: "+err.Error())
-	}
 }
 
 // disband ends what is left in the group, and the group.

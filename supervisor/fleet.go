@@ -45,8 +45,8 @@ type fleet struct {
 	say      func(line string) // for people
 	load     func(profiles.Profile) settings
 	scarce   func() string // why no worker should be started now, or empty
-	spawn    spawn         // what every worker has in common
-	waker    *waker        // tells of connections to profiles that sleep
+	maker    maker
+	waker    *waker // tells of connections to profiles that sleep
 	manager  *manager
 	events   *events
 
@@ -167,7 +167,7 @@ func (f *fleet) bury(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			if err := f.spawn.children.Sweep(ctx, func(sandbox.Stray) bool { return true }); err != nil && ctx.Err() == nil {
+			if err := f.maker.children.Sweep(ctx, func(sandbox.Stray) bool { return true }); err != nil && ctx.Err() == nil {
 				f.log.Warn("dead processes not reaped", "error", err)
 			}
 		case <-ctx.Done():

@@ -34,7 +34,7 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 		return s.takeOver(f, t)
 	}
 	h := &held{began: time.Now(), image: 1, hangup: hangupHere()}
-	f.spawn.confiner = confine.Find(confine.Mechanism(s.opts.Limits))
+	f.maker.confiner = confine.Find(confine.Mechanism(s.opts.Limits))
 	err := s.gather(ctx, f)
 	if err == nil {
 		h.lease, err = s.lease(ctx)
@@ -48,7 +48,7 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 	}
 	if err != nil {
 		f.release()
-		f.spawn.confiner.Close()
+		f.maker.confiner.Close()
 	}
 	return h, err
 }
@@ -71,7 +71,7 @@ func (s *Supervisor) takeOver(f *fleet, t *Takeover) (*held, error) {
 	if t.state.PID != os.Getpid() {
 		return h, errors.New("the state of the gateway is that of another process")
 	}
-	f.spawn.confiner = confine.Resume(t.state.Confine)
+	f.maker.confiner = confine.Resume(t.state.Confine)
 	f.manager.again = t.state.Ready
 	var err error
 	if h.lease, err = t.lease(); err != nil {

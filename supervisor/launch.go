@@ -84,7 +84,7 @@ func (t try) attempt(ctx context.Context) launch {
 	orphan.Nonce, orphan.Socket = s.lock.Nonce(), orphanSocket(t.home)
 	s.start = newStart(t.profile, t.loaded, t.spawn.start.Generation, out.listener.Addr().String())
 	s.start.Orphan = orphan
-	if err := startMessage(&s.start).Check(); err != nil {
+	if err := handoff.StartMessage(&s.start).Check(); err != nil {
 		out.err, out.misfit = fmt.Errorf("the settings are too much for a worker: %w", err), true
 		return out
 	}
@@ -219,10 +219,10 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 		m.shut(&m.address) // nobody is served there
 	}
 	t := try{
-		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: f.spawn,
+		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: spawn{maker: f.maker},
 		home: f.watcher.home.Dir(),
 	}
-	t.spawn.dir, t.spawn.output = m.profile.Dir, m.output
+	t.spawn.output = m.output
 	t.spawn.start.Generation = m.generations + 1
 	t.spawn.start.Orphan = handoff.Orphan{Host: wanted.host, Port: wanted.port, Schema: f.schema}
 	m.redact(secretsOf(s.loaded))

@@ -78,8 +78,8 @@ func bind(ctx context.Context, c claim, old address) (*net.TCPListener, error) {
 // Fd makes the socket itself block for everybody that has it, it leaves the mode
 // alone: a worker whose listener blocks cannot stop to accept before somebody
 // else comes.
-func duplicate(ln *net.TCPListener) (*os.File, error) {
-	raw, err := ln.SyscallConn()
+func duplicate(c syscall.Conn, name string) (*os.File, error) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func duplicate(ln *net.TCPListener) (*os.File, error) {
 	if err := errors.Join(err, os.NewSyscallError("fcntl", failed)); err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(dup), "listener"), nil
+	return os.NewFile(uintptr(dup), name), nil
 }
 
 // sharePort says whether further listeners of this user may have the port too.

@@ -171,10 +171,10 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		listener = m.address.listener
 	}
 	p := &process{
-		spawn: f.spawn, began: now,
-		link: o.Parent, stdout: read, foster: o.who, group: groupOf(o.Start.Resources), binary: "another gateway's",
+		spawn: spawn{maker: f.maker}, blank: blank{link: o.Parent, stdout: read, began: now, group: groupOf(o.Start.Resources)},
+		foster: o.who, binary: "another gateway's",
 	}
-	p.dir, p.output, p.start, p.lock, p.listener = m.profile.Dir, m.output, o.Start, m.lock, listener
+	p.output, p.start, p.lock, p.listener = m.output, o.Start, m.lock, listener
 	if o.Start.Orphan.Schema != f.schema {
 		p.schema = o.Start.Orphan.Schema
 	}

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"sync"
 	"syscall"
 	"time"
@@ -18,9 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hermes/profiles"
-	"hermes/supervisor/confine"
 	"hermes/supervisor/handoff"
-	"hermes/supervisor/sandbox"
 )
 
 const (
@@ -36,28 +32,21 @@ const (
 	outputLimit = time.Second
 )
 
-// spawn is everything that a worker is started from.
+// spawn is everything that the worker of a profile is started from.
 type spawn struct {
-	exe      string
-	dir      string
-	environ  []string
+	maker
 	listener *net.TCPListener
 	lock     *profiles.Lock
 	start    handoff.Start
 	output   *output
-	children *sandbox.Children
-	confiner *confine.Confiner // nil: workers watch themselves
 }
 
-// process is a running worker. It is the leader of a session of its own: its
-// group can be killed as a whole, a Ctrl-C on the supervisor's terminal does not
-// reach it, and no tool can open that terminal.
+// process is a running worker.
 type process struct {
 	spawn
-	cmd    *exec.Cmd
-	link   *handoff.Parent
-	stdout *os.File // the reading end of stdout and stderr
-	began  time.Time
+	blank
+	// given goes with the start message, and is closed when that has been sent.
+	given handoff.Belongings
 
 	mu      sync.Mutex // guards orders, writing, paused and over
 	orders  []handoff.Message
@@ -82,9 +71,8 @@ type process struct {
 	schema int
 	foster *foster // set if another gateway has started it
 
-	group  *confine.Group // nil where there is none
-	short  bool           // somebody in the group was killed for its memory; known once it is disbanded
-	unsent error          // why the worker was not told what it needs to know; read after write has returned
+	short  bool  // somebody in the group was killed for its memory; known once it is disbanded
+	unsent error // why the worker was not told what it needs to know; read after write has returned
 }
 
 // laterOrder is an order that waits for its time.
@@ -94,67 +82,40 @@ type laterOrder struct {
 }
 
 // startProcess starts a worker. The caller calls flow next, and await, and end.
-func startProcess(s spawn) (p *process, err error) {
-	p = &process{spawn: s, began: time.Now()}
-	var opened []*os.File // the child's ends, not needed here after the start
-	defer func() {
-		for _, file := range opened {
-			err = errors.Join(err, file.Close())
-		}
-		if err != nil {
-			p.close()
-		}
-	}()
-	listener, err := duplicate(s.listener)
-	if err != nil {
-		return p, fmt.Errorf("pass listener: %w", err)
-	}
-	opened = append(opened, listener)
-	link, control, err := handoff.Pair()
-	if err != nil {
+func startProcess(s spawn) (*process, error) {
+	p := &process{spawn: s}
+	if err := p.belong(); err != nil {
 		return p, err
 	}
-	p.link, opened = link, append(opened, control)
-	stdout, theirs, err := os.Pipe()
+	b, err := s.blank()
 	if err != nil {
-		return p, fmt.Errorf("make log pipe: %w", err)
+		p.given.Close()
+		return p, err
 	}
-	p.stdout, opened = stdout, append(opened, theirs)
-
-	p.cmd = &exec.Cmd{
-		Path: s.exe, Args: []string{s.exe, handoff.Subcommand},
-		Env: handoff.Environ(s.environ), Dir: s.dir,
-		Stdout: theirs, Stderr: theirs, // one pipe, so that the order of lines is kept
-		// From descriptor 3 on: ControlFD, ListenerFD, one that stays closed, LockFD.
-		ExtraFiles:  []*os.File{control, listener, nil, s.lock.File()},
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
-	resources := p.enclose()
-	if err := s.children.Start(p.cmd); err != nil {
-		return p, errors.Join(fmt.Errorf("start worker: %w", err), p.disband())
-	}
-	p.admit()
+	p.blank = *b
+	resources := p.hold()
 	if err := s.lock.SetWorker(p.pid()); err != nil {
 		p.output.note(p.pid(), err.Error()) // a pid for people, which nothing depends on
 	}
 	start := p.start // what was told may change, what is being sent must not
 	start.Resources = resources
-	p.send(startMessage(&start))
+	p.send(handoff.StartMessage(&start))
 	return p, nil
 }
 
-func startMessage(start *handoff.Start) handoff.Message {
-	return handoff.Message{Kind: handoff.KindStart, Start: start}
-}
-
-// close gives up what a process needs of its parent.
-func (p *process) close() {
-	if p.link != nil {
-		_ = p.link.Close() // twice is an error, and nothing else is
+// belong copies what is given to the worker: the loop may give up its own before the
+// start message is sent.
+func (p *process) belong() error {
+	lock, err := duplicate(p.lock.File(), "lock")
+	if err != nil {
+		return fmt.Errorf("pass lock: %w", err)
 	}
-	if p.stdout != nil {
-		_ = p.stdout.Close()
+	listener, err := duplicate(p.listener, "listener")
+	if err != nil {
+		return errors.Join(fmt.Errorf("pass listener: %w", err), lock.Close())
 	}
+	p.given = handoff.Belongings{Lock: lock, Listener: listener}
+	return nil
 }
 
 func (p *process) pid() int {
@@ -268,6 +229,7 @@ func (p *process) end(ctx context.Context) Exit {
 	}
 	p.close() // ends what still writes or reads
 	p.writer.Wait()
+	p.given.Close() // if nobody was there to take it
 	p.flows.Wait()
 	return p.exit(waitErr, sweepErr)
 }
@@ -326,15 +288,24 @@ func (p *process) write() {
 		m := p.orders[0]
 		p.orders = p.orders[1:]
 		p.mu.Unlock()
-		err := p.link.Send(m, sendLimit)
-		if err != nil && m.Kind == handoff.KindStart {
-			p.unsent = err
-			p.kill()
-		}
-		if err != nil {
+		if err := p.deliver(m); err != nil {
 			return // its death or its silence says more
 		}
 	}
+}
+
+// deliver sends one order.
+func (p *process) deliver(m handoff.Message) error {
+	if m.Kind != handoff.KindStart {
+		return p.link.Send(m, sendLimit)
+	}
+	err := p.link.Give(m, p.given, sendLimit)
+	p.given.Close()
+	if err != nil {
+		p.unsent = err
+		p.kill()
+	}
+	return err
 }
 
 // read passes messages on until the worker closes its end. A worker that sends

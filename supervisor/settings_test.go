@@ -198,8 +198,8 @@ func TestWorkerThatCannotBeToldItsSettingsIsKilled(t *testing.T) {
 	out := newOutput("alice", workerLog(profile, logLimits{size: 1 << 20, files: 2}), testRate, func(error) {})
 	defer out.close(patience)
 	p, err := startProcess(spawn{
-		exe: os.Args[0], dir: profile.Dir, environ: os.Environ(), listener: ln.(*net.TCPListener), lock: lock,
-		start: handoff.Start{Profile: strings.Repeat("x", handoff.MaxMessage)}, output: out, children: kids,
+		maker: maker{exe: os.Args[0], environ: os.Environ(), children: kids}, listener: ln.(*net.TCPListener), lock: lock,
+		start: handoff.Start{Profile: strings.Repeat("x", handoff.MaxMessage)}, output: out,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -218,7 +218,7 @@ func TestListenerForAnotherProcessStaysNonblocking(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	file, err := duplicate(ln)
+	file, err := duplicate(ln, "listener")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -144,7 +144,7 @@ type Memory struct {
 func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status, error) {
 	status := Status{
 		API: StatusVersion, PID: os.Getpid(), Version: s.opts.Version, Home: s.opts.Home.Dir(),
-		Mode: ModeProfile, Since: u.carry.Began, Image: u.carry.Image, Upgrade: u.status(), Isolation: isolationOf(f.spawn.confiner),
+		Mode: ModeProfile, Since: u.carry.Began, Image: u.carry.Image, Upgrade: u.status(), Isolation: isolationOf(f.maker.confiner),
 	}
 	if f.watcher.all {
 		status.Mode = ModeAll

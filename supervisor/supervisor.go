@@ -153,7 +153,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer f.spawn.confiner.Close()
+	defer f.maker.confiner.Close()
 	defer f.release() // has nothing left to do unless the next step fails
 	signals := s.listen(held.hangup)
 	defer signals.stop()
@@ -249,7 +249,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			loaded, err := p.Load(s.opts.Environ, s.opts.Overrides)
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
-		spawn:  spawn{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
 		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
 		events: new(events),
 		schema: s.opts.Schema,

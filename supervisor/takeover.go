@@ -179,10 +179,10 @@ func (u unpacker) generation(c *carriedProcess) *generation {
 
 func (u unpacker) process(m *member, c *carriedProcess) error {
 	p := &process{
-		spawn: u.f.spawn, began: c.Began.at(u.now),
-		begun: c.LogRest, revision: c.Revision, applied: c.Applied, group: confine.ResumeGroup(c.Group),
+		spawn: spawn{maker: u.f.maker}, blank: blank{began: c.Began.at(u.now), group: confine.ResumeGroup(c.Group)},
+		begun: c.LogRest, revision: c.Revision, applied: c.Applied,
 	}
-	p.dir, p.output, p.start, p.lock = m.profile.Dir, m.output, c.Start, m.lock
+	p.output, p.start, p.lock = m.output, c.Start, m.lock
 	switch c.Listens {
 	case "address":
 		p.listener = m.address.listener
@@ -214,6 +214,9 @@ func (u unpacker) process(m *member, c *carriedProcess) error {
 		return err
 	}
 	for _, order := range c.Orders {
+		if order.Kind == handoff.KindStart { // what goes with it could not be written down
+			_ = p.belong() // without it the worker is not told, and killed for that
+		}
 		p.send(order)
 	}
 	if c.Later != nil {

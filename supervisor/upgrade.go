@@ -268,7 +268,7 @@ func (u *upgrader) leap(binary string, next carried) error {
 	pack := packer{now: time.Now(), before: next, kept: &keptFDs{}}
 	defer pack.kept.close()
 	next.Lease, next.Socket = pack.keep(u.lease.file), pack.keep(asConn(u.socket))
-	next.Confine = u.f.spawn.confiner.State()
+	next.Confine = u.f.maker.confiner.State()
 	next.Ready, next.Events = u.f.manager.ready, u.f.events.kept()
 	for _, m := range u.f.members {
 		next.Members = append(next.Members, pack.member(m))

@@ -153,7 +153,12 @@ func (p *profile) worker(dies string) *process {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer socket.Close()
+	lock, err := os.Create(p.path("lock"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	given := handoff.Belongings{Lock: lock, Listener: socket}
+	defer given.Close()
 	parent, control, err := handoff.Pair()
 	if err != nil {
 		p.t.Fatal(err)
@@ -162,14 +167,13 @@ func (p *profile) worker(dies string) *process {
 	w := &process{p: p, parent: parent, ended: make(chan struct{})}
 	w.cmd = exec.Command(os.Args[0], handoff.Subcommand)
 	w.cmd.Env = append(handoff.Environ(os.Environ()), diesEnv+"="+dies, "GORACE=atexit_sleep_ms=0")
-	w.cmd.Dir = p.dir
 	w.cmd.Stdout, w.cmd.Stderr = &w.output, &w.output
-	w.cmd.ExtraFiles = []*os.File{control, socket}
+	w.cmd.ExtraFiles = []*os.File{control}
 	w.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := w.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := parent.Send(handoff.Message{Kind: handoff.KindStart, Start: &p.start}, 10*time.Second); err != nil {
+	if err := parent.Give(handoff.StartMessage(&p.start), given, 10*time.Second); err != nil {
 		p.t.Fatal(err)
 	}
 	go func() {

@@ -44,6 +44,9 @@ func workerRun(ctx context.Context, opts *workerOptions) error {
 	if errors.Is(err, handoff.ErrNoParent) {
 		return usagef("%w", err)
 	}
+	if errors.Is(err, handoff.ErrUnused) {
+		return nil
+	}
 	log := slog.New(slog.NewJSONHandler(opts.err, nil))
 	if err != nil {
 		log.Error("take over from the supervisor", "error", err)

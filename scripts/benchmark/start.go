@@ -41,11 +41,11 @@ func startWorker(ctx context.Context, h *hermes) (took time.Duration, err error)
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, listener.Close()) }()
-	socket, err := listener.(*net.TCPListener).File() //nolint:errcheck // a listener for tcp is one
+	given, err := belongings(h, listener.(*net.TCPListener)) //nolint:errcheck // a listener for tcp is one
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, socket.Close()) }()
+	defer given.Close()
 	parent, control, err := handoff.Pair()
 	if err != nil {
 		return 0, err
@@ -56,7 +56,7 @@ func startWorker(ctx context.Context, h *hermes) (took time.Duration, err error)
 	cmd := h.command(ctx, handoff.Subcommand)
 	cmd.Env = handoff.Environ(os.Environ())
 	cmd.Stderr = &output
-	cmd.ExtraFiles = []*os.File{control, socket} // become ControlFD and ListenerFD
+	cmd.ExtraFiles = []*os.File{control} // becomes ControlFD
 
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -69,7 +69,7 @@ func startWorker(ctx context.Context, h *hermes) (took time.Duration, err error)
 		}
 	}()
 	start := h.start(listener.Addr().String())
-	if err := parent.Send(handoff.Message{Kind: handoff.KindStart, Start: &start}, sendLimit); err != nil {
+	if err := parent.Give(handoff.StartMessage(&start), given, sendLimit); err != nil {
 		return 0, err
 	}
 	message, err := parent.Receive()
@@ -80,6 +80,17 @@ func startWorker(ctx context.Context, h *hermes) (took time.Duration, err error)
 		return 0, fmt.Errorf("its first message is %s", message.Kind)
 	}
 	return time.Since(began), nil
+}
+
+// belongings are what a supervisor would give the worker.
+func belongings(h *hermes, listener *net.TCPListener) (b handoff.Belongings, err error) {
+	if b.Lock, err = os.Create(filepath.Join(h.home, "profiles", h.names[0], "data", "bench.lock")); err != nil {
+		return b, err
+	}
+	if b.Listener, err = listener.File(); err != nil {
+		return b, errors.Join(err, b.Lock.Close())
+	}
+	return b, nil
 }
 
 // start is what a supervisor would tell the worker of the first profile.

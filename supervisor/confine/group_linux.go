@@ -115,7 +115,7 @@ func (c *Confiner) Group(name string, l Limits) (g *Group, err error) {
 			return g, err
 		}
 	}
-	if err := g.limit(l); err != nil {
+	if err := g.Limit(l); err != nil {
 		return g, err
 	}
 	if g.mechanism == CgroupV2 {
@@ -127,9 +127,12 @@ func (c *Confiner) Group(name string, l Limits) (g *Group, err error) {
 	return g, nil
 }
 
-// limit writes the limits. There is no memory.high: it makes who is over it slow
-// for minutes instead of ending it.
-func (g *Group) limit(l Limits) error {
+// Limit sets the limits of a group that has none yet. There is no memory.high: it
+// makes who is over it slow for minutes instead of ending it.
+func (g *Group) Limit(l Limits) error {
+	if g == nil {
+		return nil
+	}
 	memory, swap := "memory.max", "memory.swap.max"
 	swapped := "0"
 	if g.mechanism == CgroupV1 {

@@ -25,6 +25,9 @@ func (*Confiner) Group(string, Limits) (*Group, error) { return nil, nil } //nol
 // Group does nothing outside Linux.
 type Group struct{}
 
+// Limit does nothing.
+func (*Group) Limit(Limits) error { return nil }
+
 // Files are none.
 func (*Group) Files() Files { return Files{} }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -18,8 +19,11 @@ import (
 )
 
 const (
-	// acceptLimit is how long a child waits for its first message.
+	// acceptLimit is how long the first message may take from its first byte on.
 	acceptLimit = 30 * time.Second
+	// restAfter is when a child that has not been given to anybody gives memory back to
+	// the system: what its start took.
+	restAfter = 2 * time.Second
 	// writeLimit is how long a message may wait for a parent that does not read.
 	// The parent may be stopped in a debugger; its children work on.
 	writeLimit = time.Second
@@ -27,6 +31,10 @@ const (
 
 // ErrNoParent is returned by Accept in a process that no supervisor started.
 var ErrNoParent = errors.New("a worker is started by a gateway and by nothing else; run: hermes gateway")
+
+// ErrUnused is returned by Accept when the supervisor has gone, or has no use for
+// this process, before it belonged to a profile.
+var ErrUnused = errors.New("the gateway had no use for this worker")
 
 // Child is the child's side of the control socket. Its methods may be called
 // from several goroutines.
@@ -38,7 +46,10 @@ type Child struct {
 	writing sync.Mutex // held while a message is written
 
 	listener net.Listener
-	told     atomic.Pointer[Start] // what the child was told, live settings included
+	// lock is the descriptor of Belongings.Lock. It must end with this process, so it is
+	// no *os.File, which would be closed when it is collected.
+	lock int
+	told atomic.Pointer[Start] // what the child was told, live settings included
 
 	busy    atomic.Pointer[load]
 	ready   atomic.Bool
@@ -57,46 +68,91 @@ type Child struct {
 // load is how much work there is.
 type load struct{ turns, jobs int }
 
-// Accept takes over what the parent left to this process: the control socket,
-// the listener, the lock, and the Start that is waiting on the socket. It must be
-// called once, before anything else opens a descriptor or starts a process. It returns
-// ErrNoParent in a process that was started by hand.
+// Accept waits until the parent gives this process to a profile, and takes over what
+// it gives: a Start, the listener, the lock. It must be called once, before anything
+// else opens a descriptor or starts a process. It returns
+// ErrNoParent in a process that was started by hand, and ErrUnused in one that was
+// given to nobody. The working directory is the profile's from then on.
 //
 // Accept also keeps SIGPIPE from ending the process: stdout and stderr are pipes
 // to the parent, and a child must be able to finish its turns after the parent
 // was killed. The signal is caught, not ignored, since the tools that the worker
 // starts would inherit that.
 func Accept() (*Child, Start, net.Listener, error) {
-	// Looked at before they are wrapped: in a process that was not given these
-	// descriptors they may belong to the runtime, which must not lose them.
-	if !isSocket(ControlFD) || !isSocket(ListenerFD) {
+	// Looked at before it is wrapped: in a process that was not given this
+	// descriptor it may belong to the runtime, which must not lose it.
+	if !isSocket(ControlFD) {
 		return nil, Start{}, nil, ErrNoParent
 	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	// The lock must end with this process: no tool may inherit it. It is never made
-	// an *os.File, which would close it when it is collected.
-	unix.CloseOnExec(LockFD)
-	return accept(os.NewFile(ControlFD, "control"), os.NewFile(ListenerFD, "listener"))
+	conn, err := unixConn(os.NewFile(ControlFD, "control"))
+	if err != nil {
+		return nil, Start{}, nil, ErrNoParent
+	}
+	c, start, ln, err := accept(conn)
+	if err != nil {
+		return nil, Start{}, nil, err
+	}
+	if err := os.Chdir(start.Paths.Profile); err != nil { //nolint:forbidigo // the process is one profile's from here on
+		return nil, Start{}, nil, errors.Join(fmt.Errorf("enter the profile's directory: %w", err), ln.Close(), c.Close())
+	}
+	return c, start, ln, nil
 }
 
-// accept does the work of Accept. It closes both files.
-func accept(control, listener *os.File) (*Child, Start, net.Listener, error) {
-	defer func() { _, _ = control.Close(), listener.Close() }()
-	conn, err := net.FileConn(control)
+// accept does the work of Accept. It takes the connection over.
+func accept(conn *net.UnixConn) (*Child, Start, net.Listener, error) {
+	m, messages, found, err := begin(conn)
 	if err != nil {
-		return nil, Start{}, nil, fmt.Errorf("open control socket: %w", err)
+		return nil, Start{}, nil, errors.Join(err, conn.Close())
 	}
-	ln, err := net.FileListener(listener)
+	byName, err := m.sorted(found)
 	if err != nil {
+		found.close()
+		return nil, Start{}, nil, errors.Join(fmt.Errorf("read start message: %w", err), conn.Close())
+	}
+	listener := os.NewFile(uintptr(byName["listener"]), "listener")
+	ln, err := net.FileListener(listener)
+	if err := errors.Join(err, listener.Close()); err != nil {
+		_ = unix.Close(byName["lock"])
 		return nil, Start{}, nil, errors.Join(fmt.Errorf("open listener: %w", err), conn.Close())
 	}
 	c := newChild(conn, BeatEvery)
-	start, err := c.begin()
-	if err != nil {
-		return nil, Start{}, nil, errors.Join(err, ln.Close(), conn.Close())
+	c.messages, c.listener, c.lock = messages, ln, byName["lock"]
+	c.told.Store(m.Start)
+	return c, *m.Start, ln, nil
+}
+
+// begin waits for the first message. The descriptors are the caller's.
+func begin(conn *net.UnixConn) (m Message, messages *Decoder, found descriptors, err error) {
+	rest := time.AfterFunc(restAfter, debug.FreeOSMemory)
+	first, found, err := receiveFiles(conn, mostDescriptors)
+	rest.Stop()
+	defer func() {
+		if err != nil {
+			found.close()
+			err = fmt.Errorf("read start message: %w", err)
+		}
+	}()
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		return m, nil, nil, ErrUnused
 	}
-	c.listener = ln
-	return c, start, ln, nil
+	if err == nil {
+		err = conn.SetReadDeadline(time.Now().Add(acceptLimit))
+	}
+	if err != nil {
+		return m, nil, found, err
+	}
+	messages = NewDecoder(io.MultiReader(bytes.NewReader(first), conn))
+	m, err = messages.Decode()
+	switch {
+	case err != nil:
+		return m, nil, found, err
+	case m.Kind != KindStart:
+		return m, nil, found, fmt.Errorf("got a %q message first", m.Kind)
+	case m.Start.Version != Version:
+		return m, nil, found, fmt.Errorf("the supervisor speaks version %d and this worker version %d; restart the gateway", m.Start.Version, Version)
+	}
+	return m, messages, found, conn.SetReadDeadline(time.Time{})
 }
 
 func newChild(conn net.Conn, every time.Duration) *Child {
@@ -112,25 +168,6 @@ func newChild(conn net.Conn, every time.Duration) *Child {
 	}
 	c.busy.Store(&load{})
 	return c
-}
-
-// begin waits for the first message.
-func (c *Child) begin() (Start, error) {
-	if err := c.conn.SetReadDeadline(time.Now().Add(acceptLimit)); err != nil {
-		return Start{}, fmt.Errorf("read start message: %w", err)
-	}
-	m, err := c.messages.Decode()
-	switch {
-	case err != nil:
-		return Start{}, fmt.Errorf("read start message: %w", err)
-	case m.Kind != KindStart:
-		return Start{}, fmt.Errorf("read start message: got a %q message first", m.Kind)
-	case m.Start.Version != Version:
-		return Start{}, fmt.Errorf("read start message: the supervisor speaks version %d and this worker version %d; restart the gateway",
-			m.Start.Version, Version)
-	}
-	c.told.Store(m.Start)
-	return *m.Start, c.conn.SetReadDeadline(time.Time{})
 }
 
 // Ready tells the parent that requests are being served.
@@ -325,9 +362,4 @@ func (c *Child) send(m Message) error {
 		return fmt.Errorf("send %s message: %w", m.Kind, err)
 	}
 	return Encode(c.conn, m)
-}
-
-func isSocket(fd int) bool {
-	_, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-	return err == nil
 }

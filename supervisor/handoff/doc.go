@@ -7,11 +7,11 @@
 //	exe worker
 //
 // with the variables of Environ, /dev/null as stdin, a pipe into the log as
-// stdout and stderr, ControlFD and ListenerFD. Descriptor 5 is set aside for a
-// connection to the outside. Over the control socket run JSON
+// stdout and stderr, / as its working directory, and ControlFD. It belongs to no
+// profile yet, and leaves when that socket ends. Over the control socket run JSON
 // messages, one a line. The parent speaks first:
 //
-//	start     everything that the child needs to know, a Start
+//	start     everything that the child needs to know, a Start, with its Belongings
 //	settings  the part of it that can change while the child serves, a Live
 //	drain     take no new requests, finish what runs within a limit, leave
 //	stop      leave at once

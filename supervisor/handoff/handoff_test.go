@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -45,6 +46,10 @@ func runChild() int {
 	if err != nil {
 		return 4
 	}
+	dir, err := os.Getwd()
+	if err != nil || dir != start.Paths.Profile {
+		return 6
+	}
 	fmt.Fprintf(conn, "%s %d fds %s", start.Profile, len(fds), strings.Join(os.Environ(), " "))
 	conn.Close()
 	if err := child.Run(context.Background()); err != nil {
@@ -66,20 +71,16 @@ func TestChildIsStartedAndToldAndLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	listener, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir, given := t.TempDir(), belongings(t, ln)
 	cmd := exec.Command(os.Args[0], Subcommand)
 	cmd.Env = Environ([]string{"PATH=/bin", "API_SERVER_KEY=secret", "OPENAI_API_KEY=sk", "TZ=UTC", "BASH_FUNC_x%%=()"})
-	cmd.ExtraFiles = []*os.File{end, listener}
+	cmd.ExtraFiles = []*os.File{end}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	end.Close()
-	listener.Close()
-	if err := parent.Send(Message{Kind: KindStart, Start: &Start{Version: Version, Profile: "alice"}}, time.Second); err != nil {
+	if err := parent.Give(StartMessage(&Start{Version: Version, Profile: "alice", Paths: Paths{Profile: dir}}), given, time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := parent.Receive(); err != nil || m.Kind != KindReady {
@@ -103,6 +104,42 @@ func TestChildIsStartedAndToldAndLeaves(t *testing.T) {
 	err = cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 7 {
 		t.Errorf("child ended with %v, want exit status 7 after the end of file", err)
+	}
+}
+
+// belongings are what a child is given, with a listener.
+func belongings(t *testing.T, ln net.Listener) Belongings {
+	t.Helper()
+	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Belongings{Lock: lock, Listener: listener}
+	t.Cleanup(b.Close)
+	return b
+}
+
+func TestChildThatIsGivenToNobodyLeaves(t *testing.T) {
+	t.Parallel()
+	parent, end, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], Subcommand)
+	cmd.ExtraFiles = []*os.File{end}
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end.Close()
+	parent.Close()
+	if err := cmd.Wait(); err == nil || !strings.Contains(said.String(), ErrUnused.Error()) {
+		t.Errorf("it ended with %v and said %q", err, said.String())
 	}
 }
 
@@ -236,20 +273,27 @@ func TestStartIsChecked(t *testing.T) {
 		{"other version", `{"kind":"start","start":{"version":99}}` + "\n", "restart the gateway"},
 		{"not json", "sk-secret\n", "not valid JSON"},
 		{"cut", `{"kind":"start","start":{"ver`, "unexpected EOF"},
-		{"nothing", "", "EOF"},
+		{"nothing", "", ErrUnused.Error()},
+		{"nothing with it", `{"kind":"start","start":{"version":2}}` + "\n", "did not"},
+		{"less with it than it says", `{"kind":"start","carries":["lock","listener"],"start":{"version":2}}` + "\n", "0 descriptors came where 2"},
 		{"too long", strings.Repeat("x", MaxMessage+1), "longer than"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			ours, theirs := net.Pipe()
-			child := newChild(theirs, BeatEvery)
+			parent, end, err := Pair()
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn, err := unixConn(end)
+			if err != nil {
+				t.Fatal(err)
+			}
 			go func() {
-				io.WriteString(ours, test.sent)
-				ours.Close()
+				io.WriteString(parent.conn, test.sent)
+				parent.Close()
 			}()
-			_, err := child.begin()
-			child.Close()
+			_, _, _, err = accept(conn)
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "sk-") {
 				t.Errorf("got %v, want an error with %q and without the text", err, test.want)
 			}

@@ -53,6 +53,8 @@ type Message struct {
 	Kind Kind `json:"kind"`
 	// Start is set on start messages and reports.
 	Start *Start `json:"start,omitempty"`
+	// Carries names the descriptors that come with a start message, in their order.
+	Carries []string `json:"carries,omitempty"`
 	// Live is set on settings messages only. Revision counts them, and comes back in
 	// the applied message.
 	Live     *Live `json:"live,omitempty"`

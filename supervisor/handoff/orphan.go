@@ -105,11 +105,11 @@ func Claim(conn *net.UnixConn, nonce func(profile string) string) (_ *Foundling,
 	if err != nil {
 		return nil, fmt.Errorf("claim worker: %w", err)
 	}
-	for i, file := range files {
+	for i, fd := range files {
 		if i == 0 {
-			f.Lock = file
+			f.Lock = os.NewFile(uintptr(fd), "lock")
 		} else {
-			f.Listener = file
+			f.Listener = os.NewFile(uintptr(fd), "listener")
 		}
 	}
 	messages := NewDecoder(io.MultiReader(bytes.NewReader(first), conn))

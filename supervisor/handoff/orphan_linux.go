@@ -3,7 +3,6 @@ package handoff
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"syscall"
@@ -14,60 +13,6 @@ import (
 
 // maxClaims is how many connections an orphan listens to at once.
 const maxClaims = 8
-
-// sendFiles sends a message with descriptors on its first byte.
-func sendFiles(conn *net.UnixConn, m Message, files ...*os.File) error {
-	line, err := m.line()
-	if err != nil {
-		return err
-	}
-	fds := make([]int, len(files))
-	for i, file := range files {
-		fds[i] = int(file.Fd())
-	}
-	if _, _, err := conn.WriteMsgUnix(line[:1], unix.UnixRights(fds...), nil); err != nil {
-		return fmt.Errorf("send %s message: %w", m.Kind, err)
-	}
-	if _, err := conn.Write(line[1:]); err != nil {
-		return fmt.Errorf("send %s message: %w", m.Kind, err)
-	}
-	return nil
-}
-
-// receiveFiles reads the first byte of a message and what descriptors came with it,
-// at most so many.
-func receiveFiles(conn *net.UnixConn, most int) (first []byte, files []*os.File, err error) {
-	first, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(4*most))
-	n, oobn, flags, _, err := conn.ReadMsgUnix(first, oob)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if err != nil {
-			for _, file := range files {
-				_ = file.Close()
-			}
-		}
-	}()
-	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil {
-		return nil, nil, os.NewSyscallError("recvmsg", err)
-	}
-	for i := range messages {
-		fds, err := unix.ParseUnixRights(&messages[i])
-		if err != nil {
-			return nil, files, os.NewSyscallError("recvmsg", err)
-		}
-		for _, fd := range fds {
-			unix.CloseOnExec(fd)
-			files = append(files, os.NewFile(uintptr(fd), "received"))
-		}
-	}
-	if n != 1 || flags&unix.MSG_CTRUNC != 0 {
-		return nil, files, errors.New("descriptors got lost")
-	}
-	return first, files, nil
-}
 
 // PeerOf is who the other side of a connection was when it connected or began to
 // listen.
@@ -177,7 +122,7 @@ func (c *Child) claimed(conn *net.UnixConn) (first []byte, err error) {
 	if err != nil || claim.Kind != KindClaim || !claim.proves(start.Orphan.Nonce, proverGateway, hello) {
 		return nil, errors.Join(errors.New("claim is not a gateway's"), err)
 	}
-	files := []*os.File{os.NewFile(dupOf(LockFD), "lock")}
+	files := []*os.File{os.NewFile(dupOf(c.lock), "lock")}
 	if conn, ok := c.listener.(interface{ File() (*os.File, error) }); ok && !c.closed.Load() {
 		if file, err := conn.File(); err == nil {
 			files = append(files, file)
@@ -199,16 +144,12 @@ func (c *Child) claimed(conn *net.UnixConn) (first []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		for _, log := range logs {
-			_ = log.Close()
-		}
-	}()
+	defer logs.close()
 	if len(logs) != 1 {
 		return nil, errors.New("adoption without a log")
 	}
 	for _, fd := range []int{1, 2} {
-		if err := unix.Dup3(int(logs[0].Fd()), fd, 0); err != nil {
+		if err := unix.Dup3(logs[0], fd, 0); err != nil {
 			return nil, os.NewSyscallError("dup3", err)
 		}
 	}

@@ -6,19 +6,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"syscall"
 )
 
 type adopter struct {
 	conn *net.UnixConn
 	rest []byte
-}
-
-func sendFiles(*net.UnixConn, Message, ...*os.File) error { return errors.ErrUnsupported }
-
-func receiveFiles(*net.UnixConn, int) ([]byte, []*os.File, error) {
-	return nil, nil, errors.ErrUnsupported
 }
 
 // PeerOf is not known here.

@@ -43,7 +43,7 @@ func Environ(environ []string) []string {
 
 // Parent is the parent's side of a control socket.
 type Parent struct {
-	conn     net.Conn
+	conn     *net.UnixConn
 	messages *Decoder
 	begun    []byte     // of a message that is being read
 	writing  sync.Mutex // held while a message is written
@@ -57,11 +57,40 @@ func Pair() (*Parent, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("make control socket: %w", err)
 	}
-	conn, err := net.FileConn(ours)
-	if err := errors.Join(err, ours.Close()); err != nil {
+	conn, err := unixConn(ours)
+	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("make control socket: %w", err), theirs.Close())
 	}
 	return &Parent{conn: conn, messages: NewDecoder(conn)}, theirs, nil
+}
+
+// unixConn is a socket as a connection. It takes the file over.
+func unixConn(file *os.File) (*net.UnixConn, error) {
+	conn, err := net.FileConn(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	if unix, ok := conn.(*net.UnixConn); ok {
+		return unix, nil
+	}
+	return nil, errors.Join(fmt.Errorf("it is a %T", conn), conn.Close())
+}
+
+// Give sends a StartMessage with what belongs to it, as Send does.
+func (p *Parent) Give(m Message, b Belongings, limit time.Duration) error {
+	var files []*os.File
+	for _, r := range b.rows() {
+		if r.file == nil {
+			return fmt.Errorf("send %s message: there is no %s to go with it", m.Kind, r.name)
+		}
+		files = append(files, r.file)
+	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if err := p.conn.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return fmt.Errorf("send %s message: %w", m.Kind, err)
+	}
+	return sendFiles(p.conn, m, files...)
 }
 
 // Send sends one message. It waits at most until limit has passed for a child
@@ -103,19 +132,13 @@ func (p *Parent) Resume() {
 }
 
 // SyscallConn is the parent's end, for a process that takes this one's place.
-func (p *Parent) SyscallConn() (syscall.RawConn, error) {
-	conn, ok := p.conn.(syscall.Conn)
-	if !ok {
-		return nil, fmt.Errorf("control socket is a %T", p.conn)
-	}
-	return conn.SyscallConn()
-}
+func (p *Parent) SyscallConn() (syscall.RawConn, error) { return p.conn.SyscallConn() }
 
 // Inherit is the parent's end of a control socket that another process had, with
 // the Rest of what that one read. It takes the file over.
 func Inherit(file *os.File, rest []byte) (*Parent, error) {
-	conn, err := net.FileConn(file)
-	if err := errors.Join(err, file.Close()); err != nil {
+	conn, err := unixConn(file)
+	if err != nil {
 		return nil, fmt.Errorf("take over control socket: %w", err)
 	}
 	p := &Parent{conn: conn, begun: rest}

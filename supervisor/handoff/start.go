@@ -7,28 +7,20 @@ import (
 
 // Version is the version of the messages in this package. Both sides are the
 // same binary, but an upgraded supervisor may find workers of the old one.
-const Version = 1
+const Version = 2
 
-// The descriptors that a child is born with, beside stdin, stdout and stderr.
-const (
-	// ControlFD is a Unix stream socket that carries the messages.
-	ControlFD = 3
-	// ListenerFD is the listening TCP socket that the supervisor bound.
-	ListenerFD = 4
-	// LockFD is the file that holds the lock of the profile; 5 is kept for the
-	// egress process. A child does nothing with it but to keep it open: so the
-	// profile stays locked as long as the child lives, even if its supervisor is
-	// killed and another one comes.
-	LockFD = 6
-)
+// ControlFD is the descriptor that a child is born with, beside stdin, stdout and
+// stderr: a Unix stream socket that carries the messages. All else comes with its
+// Start, see Belongings.
+const ControlFD = 3
 
 // ExitConfig is the exit code of a child that cannot work with the settings it
 // was given. It is not restarted before they change. The number is EX_CONFIG of
 // sysexits.h.
 const ExitConfig = 78
 
-// Start is the first message to a child: everything that it needs to know. A
-// child reads no settings file and no environment variable. It holds secrets in
+// Start is the first message to a child: everything that it needs to know. Before
+// it, a child is nobody's, and knows nothing of any profile. A child reads no settings file and no environment variable. It holds secrets in
 // plain text, which is why it travels over a socket pair and never through
 // argv, the environment or a file; it must not be logged.
 type Start struct {

@@ -1,0 +1,89 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"hermes/supervisor/confine"
+	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox"
+)
+
+// maker is everything that every worker is started from.
+type maker struct {
+	exe      string
+	environ  []string
+	children *sandbox.Children
+	confiner *confine.Confiner // nil: workers watch themselves
+}
+
+// blank is a process that becomes a worker: it runs, and belongs to no profile before
+// it is given one with its Start. It is the leader of a session of its own: its
+// group can be killed as a whole, a Ctrl-C on the supervisor's terminal does not
+// reach it, and no tool can open that terminal.
+type blank struct {
+	cmd    *exec.Cmd
+	link   *handoff.Parent
+	stdout *os.File // the reading end of stdout and stderr
+	began  time.Time
+
+	group  *confine.Group // nil where there is none, which unheld explains
+	unheld error
+}
+
+// blank starts a process that belongs to nobody yet.
+func (m maker) blank() (b *blank, err error) {
+	b = &blank{began: time.Now()}
+	var opened []*os.File // the child's ends, not needed here after the start
+	defer func() {
+		for _, file := range opened {
+			err = errors.Join(err, file.Close())
+		}
+		if err != nil {
+			b.close()
+		}
+	}()
+	link, control, err := handoff.Pair()
+	if err != nil {
+		return b, err
+	}
+	b.link, opened = link, append(opened, control)
+	stdout, theirs, err := os.Pipe()
+	if err != nil {
+		return b, fmt.Errorf("make log pipe: %w", err)
+	}
+	b.stdout, opened = stdout, append(opened, theirs)
+
+	b.cmd = &exec.Cmd{
+		Path: m.exe, Args: []string{m.exe, handoff.Subcommand},
+		Env: handoff.Environ(m.environ), Dir: "/", // it enters its profile's directory itself
+		Stdout: theirs, Stderr: theirs, // one pipe, so that the order of lines is kept
+		ExtraFiles:  []*os.File{control}, // becomes ControlFD
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if m.confiner != nil {
+		b.group, b.unheld = m.confiner.Group("worker", confine.Limits{})
+	}
+	b.group.Prepare(b.cmd.SysProcAttr)
+	if err := m.children.Start(b.cmd); err != nil {
+		return b, errors.Join(fmt.Errorf("start worker: %w", err), b.group.Close())
+	}
+	if err := b.group.Admit(b.cmd.Process.Pid); err != nil {
+		b.unheld = fmt.Errorf("the worker is not in its cgroup: %w", err)
+	}
+	return b, nil
+}
+
+// close gives up what a process needs of its parent.
+func (b *blank) close() {
+	if b.link != nil {
+		_ = b.link.Close() // twice is an error, and nothing else is
+	}
+	if b.stdout != nil {
+		_ = b.stdout.Close()
+	}
+}

@@ -1,0 +1,123 @@
+package handoff
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// samples opens one descriptor of each kind that somebody might send: a file, a
+// listener, a directory, a pipe, a socket that does not listen, and a Unix socket
+// that does.
+func samples(t *testing.T) []*os.File {
+	t.Helper()
+	dir := t.TempDir()
+	must := func(file *os.File, err error) *os.File {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { file.Close() })
+		return file
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	local, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	read, write, err := os.Pipe()
+	must(write, err)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*os.File{
+		must(os.Create(filepath.Join(dir, "lock"))), must(tcp.(*net.TCPListener).File()), must(os.Open(dir)), must(read, nil),
+		os.NewFile(uintptr(fd), "socket"), must(local.(*net.UnixListener).File()),
+	}
+}
+
+// open is how many descriptors this process has.
+func open(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds)
+}
+
+// FuzzBelongings sends a child any words with any descriptors: it takes what is
+// right, refuses everything else, and keeps nothing of what it has refused.
+func FuzzBelongings(f *testing.F) {
+	names := `{"kind":"start","start":{"version":2,"profile":"alice"},"carries":`
+	f.Add(names+`["lock","listener"]}`, []byte{0, 1})
+	f.Add(names+`["listener","lock"]}`, []byte{1, 0})
+	f.Add(names+`["listener","lock"]}`, []byte{0, 1})
+	f.Add(names+`["lock","lock"]}`, []byte{0, 0})
+	f.Add(names+`["lock","listener"]}`, []byte{0, 4})
+	f.Add(names+`["lock","listener"]}`, []byte{2, 5})
+	f.Add(names+`["lock","listener","more"]}`, []byte{0, 1, 3})
+	f.Add(names+`["lock","listener"]}`, []byte{0, 1, 2, 3, 4, 5, 0, 1})
+	f.Add(names+`[]}`, []byte{})
+	f.Add("{}", []byte{0, 1})
+	f.Fuzz(func(t *testing.T, says string, kinds []byte) {
+		if len(kinds) > 16 || strings.Contains(says, "\n") || says == "" {
+			return
+		}
+		all := samples(t)
+		var files []int
+		for _, kind := range kinds {
+			files = append(files, int(all[int(kind)%len(all)].Fd()))
+		}
+		parent, end, err := Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := unixConn(end)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rights []byte
+		if len(files) > 0 {
+			rights = unix.UnixRights(files...)
+		}
+		line := says + "\n"
+		if _, _, err := parent.conn.WriteMsgUnix([]byte(line[:1]), rights, nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parent.conn.Write([]byte(line[1:])); err != nil {
+			t.Fatal(err)
+		}
+		parent.Close()
+		before := open(t)
+		child, _, ln, err := accept(conn)
+		if err != nil {
+			if after := open(t); after != before-1 { // the connection is closed
+				t.Errorf("%d descriptors of what was refused are left", after-before+1)
+			}
+			return
+		}
+		if !isFile(child.lock) || ln.Addr().Network() != "tcp" {
+			t.Errorf("%q with %v is taken", says, kinds)
+		}
+		if flags, err := unix.FcntlInt(uintptr(child.lock), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Error("the lock would be passed on")
+		}
+		unix.Close(child.lock)
+		ln.Close()
+		child.Close()
+		if after := open(t); after != before-1 {
+			t.Errorf("%d descriptors of what was taken are left", after-before+1)
+		}
+	})
+}
