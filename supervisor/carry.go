@@ -61,6 +61,7 @@ type carriedMember struct {
 	Deaths    map[string]int   `json:"deaths,omitempty"`
 	Killed    map[string]int   `json:"killed,omitempty"`
 	Drains    int              `json:"drains,omitempty"`
+	Adopted   int              `json:"adopted,omitempty"`
 	Drained   time.Duration    `json:"drained,omitempty"`
 	Announced string           `json:"announced,omitempty"`
 	Told      string           `json:"told,omitempty"`

@@ -31,7 +31,7 @@ func (p *packer) member(m *member) carriedMember {
 		Service: p.service(m.service), Claim: carriedClaimOf(m.claim), Claimed: m.claimed,
 		Address: p.address(m.address), Coming: p.address(m.coming),
 		Refused: m.refused, Keyless: m.keyless, LastExit: m.lastExit, Deaths: m.deaths,
-		Killed: m.killed, Drains: m.drains, Drained: m.drained,
+		Killed: m.killed, Drains: m.drains, Drained: m.drained, Adopted: m.adopted,
 		Announced: m.announced, Told: m.told, Warned: m.warned,
 	}
 	c.Lines, c.Dropped = m.output.remembered()

@@ -46,6 +46,7 @@ type member struct {
 	deaths   map[string]int // that nobody asked for, by their kind
 	killed   map[string]int // workers that a signal ended, by its name
 	drains   int            // workers that left as they were asked to
+	adopted  int            // workers taken over from a gateway that has died
 	drained  time.Duration  // how long they took together
 
 	// What has been said already, so as not to say it again.

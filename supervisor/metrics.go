@@ -98,6 +98,9 @@ func metrics(now time.Time) []metric {
 		{"hermes_worker_drain_seconds_total", "counter", "How long that took all of them together.", func(p ProfileStatus) []sample {
 			return one(p.DrainSeconds)
 		}},
+		{"hermes_worker_adopted_total", "counter", "Workers taken over from a gateway that has died.", func(p ProfileStatus) []sample {
+			return one(float64(p.Adopted))
+		}},
 		{"hermes_worker_killed_total", "counter", "Workers that a signal ended, whoever sent it.", func(p ProfileStatus) (all []sample) {
 			for _, signal := range slices.Sorted(maps.Keys(p.Killed)) {
 				all = append(all, sample{"signal", signal, float64(p.Killed[signal])})
@@ -175,6 +178,7 @@ func (m *member) measured(status *ProfileStatus) {
 	status.Deaths = maps.Clone(m.deaths)
 	status.DroppedLines = m.output.missing()
 	status.Killed, status.Drains, status.DrainSeconds = maps.Clone(m.killed), m.drains, m.drained.Seconds()
+	status.Adopted = m.adopted
 	for _, p := range m.running {
 		if p.pid() == status.PID {
 			status.Started = p.began

@@ -70,6 +70,7 @@ func TestMetricsTellHowWorkersAre(t *testing.T) {
 		`hermes_worker_jobs\{profile="alice"\} 0`,
 		`hermes_worker_retiring\{profile="alice"\} 0`,
 		`hermes_worker_drains_total\{profile="alice"\} 1`,
+		`hermes_worker_adopted_total\{profile="alice"\} 0`,
 		`hermes_worker_drain_seconds_total\{profile="alice"\} [0-9.e-]+`,
 		`hermes_worker_killed_total\{profile="alice",signal="SIGKILL"\} 1`,
 		`hermes_worker_retry_seconds\{profile="alice"\} 0`,

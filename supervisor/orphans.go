@@ -181,6 +181,7 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 	m.drain = o.Start.API.DrainTimeout // until the settings are read
 	g := m.foster(o.Report, o.Start.Generation, p.schema != 0, now)
 	m.running[g] = p
+	m.adopted++
 	m.redact(nil)
 	m.output.note(p.pid(), fmt.Sprintf("worker taken over from a gateway that has died, generation %d", g.number))
 	m.log.Info("worker taken over from the former gateway", "pid", p.pid(), "generation", g.number, "turns", g.turns, "jobs", g.jobs)

@@ -79,6 +79,7 @@ type ProfileStatus struct {
 	// Drains counts the workers that have finished what they had begun and left, and
 	// DrainSeconds how long that took all of them together.
 	Drains       int     `json:"drains,omitempty"`
+	Adopted      int     `json:"adopted,omitempty"` // workers taken over from a gateway that has died
 	DrainSeconds float64 `json:"drain_seconds,omitempty"`
 	// DroppedLines counts the lines of its workers that did not fit into the log.
 	DroppedLines int `json:"dropped_lines,omitempty"`

@@ -108,7 +108,7 @@ func (u unpacker) member(c *carriedMember) error {
 	m.service = u.service(&c.Service)
 	m.claim, m.claimed = c.Claim.claim(), c.Claimed
 	m.refused, m.keyless, m.lastExit, m.deaths = c.Refused, c.Keyless, c.LastExit, c.Deaths
-	m.killed, m.drains, m.drained = c.Killed, c.Drains, c.Drained
+	m.killed, m.drains, m.drained, m.adopted = c.Killed, c.Drains, c.Drained, c.Adopted
 	m.announced, m.told, m.warned = c.Announced, c.Told, c.Warned
 	m.output.remember(c.Lines, c.Dropped)
 	if c.Lock != 0 {

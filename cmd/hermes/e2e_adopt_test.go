@@ -57,7 +57,7 @@ func TestKilledSupervisorsWorkersAreTakenOver(t *testing.T) {
 		t.Errorf("the next gateway took %v", took)
 	}
 	for name, pid := range workers {
-		if p := m.served(name); p.PID != pid || p.State != supervisor.StateReady || !p.Outdated {
+		if p := m.served(name); p.PID != pid || p.State != supervisor.StateReady || !p.Outdated || p.Adopted != 1 {
 			t.Errorf("%s has worker %d, state %s; it was %d", name, p.PID, p.State, pid)
 		}
 	}
