@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ type output struct {
 	total   int       // dropped lines since the beginning
 	told    time.Time // when dropped was written down, or began
 	last    []string
-	secrets *strings.Replacer
+	secrets []string // with all their spellings, the longest first, as one may hold another
 }
 
 // newOutput returns an output. Whoever has logged to it closes it.
@@ -63,22 +64,29 @@ func newOutput(profile string, file io.WriteCloser, rate int, trouble func(error
 	return &output{
 		profile: profile, file: file, rate: rate, trouble: trouble,
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
-		secrets: strings.NewReplacer(),
 	}
 }
 
 // redact replaces the values in every line from now on, as they are and as they
 // stand in JSON.
 func (o *output) redact(values []string) {
-	var pairs []string
+	var secrets []string
 	for _, value := range values {
-		for _, form := range spellings(value) {
-			pairs = append(pairs, form, "[redacted]")
-		}
+		secrets = append(secrets, spellings(value)...)
 	}
+	slices.SortFunc(secrets, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.secrets = strings.NewReplacer(pairs...)
+	o.secrets = slices.Clip(slices.Compact(secrets))
+}
+
+// redacted is a line without the secrets. A strings.Replacer would keep 7 KB of
+// tables for each profile. The caller holds mu.
+func (o *output) redacted(line string) string {
+	for _, secret := range o.secrets {
+		line = strings.ReplaceAll(line, secret, "[redacted]")
+	}
+	return line
 }
 
 // spellings are the ways in which a value can stand in a line: as it is, and
@@ -164,7 +172,7 @@ func (o *output) line(line []byte, pid int, cut bool) {
 	if len(line) == 0 || !o.admit(now, len(line)+lineCost) {
 		return
 	}
-	text := o.secrets.Replace(strings.ToValidUTF8(string(line), "\uFFFD"))
+	text := o.redacted(strings.ToValidUTF8(string(line), "\uFFFD"))
 	o.keep(text)
 	if !cut && strings.HasPrefix(text, "{") && json.Valid([]byte(text)) {
 		o.add([]byte(text + "\n"))

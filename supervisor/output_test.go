@@ -355,3 +355,12 @@ func TestSecretsAreFoundInJSON(t *testing.T) {
 		}
 	})
 }
+
+func TestSecretThatHoldsAnotherLeavesNoRest(t *testing.T) {
+	t.Parallel()
+	o := newOutput("alice", nil, 1, nil)
+	o.redact([]string{"sk-first", "sk-first-and-second", "sk-first"})
+	if got := o.redacted("a sk-first-and-second b sk-first c"); got != "a [redacted] b [redacted] c" {
+		t.Errorf("got %q", got)
+	}
+}
