@@ -18,12 +18,16 @@ func TestNoZombieStays(t *testing.T) {
 	h.add("bob", "exit 1")
 	cmd, _ := h.gatewayProcess()
 	dead := map[string]time.Time{} // since when each was seen dead
+	limit := 5 * time.Second       // on a machine that does much else
+	if thorough() {
+		limit = time.Second
+	}
 	for range 6 {
 		_, _ = get(port, "/linger")
 		_, _ = get(port, "/crash")
 		eventually(t, "alice is back", func() bool {
 			for pid, since := range zombies(cmd.Process.Pid, dead) {
-				if time.Since(since) > time.Second {
+				if time.Since(since) > limit {
 					t.Errorf("process %s was not reaped for %v", pid, time.Since(since))
 				}
 			}

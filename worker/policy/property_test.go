@@ -139,7 +139,7 @@ func TestHostileCommandsTakeBoundedTime(t *testing.T) {
 	for _, command := range hostile() {
 		began := time.Now()
 		got := p.Judge(command, "")
-		if took := time.Since(began); took > 3*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%.30q… of %d bytes takes %s", command, len(command), took)
 		}
 		if len(command) > 128<<10 && !got.Denied {
@@ -161,7 +161,7 @@ func FuzzJudge(f *testing.F) {
 		}
 		began := time.Now()
 		plain := strict.Judge(command, "")
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Fatalf("takes %s", took)
 		}
 		if strings.Contains(plain.Why, "which is a bug") {

@@ -128,7 +128,7 @@ func TestTerminalEndsWithItsTurn(t *testing.T) {
 		cancel()
 	}()
 	got, err := set.Run(ctx, toolCall("terminal", `{"command":"trap '' TERM; echo begun; (setsid sleep 98765.25 &); echo >fifo; sleep 98765.25; sleep 98765.25"}`))
-	if took := time.Since(<-cancelled); took > time.Second {
+	if took := time.Since(<-cancelled); took > 10*time.Second {
 		t.Errorf("took %s after the cancel", took)
 	}
 	if err != nil || !got.Failed || got.Text != "begun\n[cancelled]\n" {
