@@ -55,12 +55,14 @@ func groupMemory(proc, cgroups string) (tightest [2]float64) {
 		// In a container the path may be that outside of it: then only the root is there.
 		for path := filepath.Join("/", parts[2]); ; path = filepath.Dir(path) {
 			dir := filepath.Join(root, path)
-			total, occupied := numberIn(dir, limit), numberIn(dir, used)
-			stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
-			free := total - occupied + numberAfter(stat, cached)
-			// Without a limit v1 tells a number near the largest.
-			if total > 0 && total < 1<<60 && (tightest[1] == 0 || free/total < tightest[0]/tightest[1]) {
-				tightest = [2]float64{free, total}
+			// Without a limit v1 tells a number near the largest. What else there is to
+			// know is not asked then: the kernel adds it up.
+			if total := numberIn(dir, limit); total > 0 && total < 1<<60 {
+				stat, _ := os.ReadFile(filepath.Join(dir, "memory.stat"))
+				free := total - numberIn(dir, used) + numberAfter(stat, cached)
+				if tightest[1] == 0 || free/total < tightest[0]/tightest[1] {
+					tightest = [2]float64{free, total}
+				}
 			}
 			if path == "/" {
 				break
