@@ -82,6 +82,7 @@ func (w woken) rows(sleepers int, row func(...string)) {
 	row("", "", "", "", "")
 	row("beside a bare server of Go", "bare", "hermes", "ratio", "aim")
 	row("first byte of a profile that slept", ms(w.Bare), ms(w.Hermes), fmt.Sprintf("%.2f", w.Hermes/w.Bare), "<= 3.0")
+	row("the same, right after another one was woken", "", ms(w.Next), fmt.Sprintf("%.2f", w.Next/w.Bare), "")
 	row(fmt.Sprintf("PSS, each of %d idle workers", sleepers), mb(w.Server), mb(w.Worker), fmt.Sprintf("%.2f", float64(w.Worker)/float64(w.Server)), "<= 3.0")
 }
 

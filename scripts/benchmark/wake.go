@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,8 @@ const (
 	// sleepers is how many profiles are woken, one after the other, and then wait
 	// beside as many bare servers.
 	sleepers = 100
+	// calmBefore is how long nothing happens before a profile is woken.
+	calmBefore = 200 * time.Millisecond
 	// calmAfter is when a worker that has done nothing has given back what its start
 	// took, and a second more.
 	calmAfter = 9 * time.Second
@@ -26,13 +29,14 @@ const (
 // that a program of Go can be.
 type woken struct {
 	Hermes float64 `json:"hermes_us"` // from a client's connection to the first byte of /health
+	Next   float64 `json:"next_us"`   // the same of a profile that is woken right after another one
 	Bare   float64 `json:"bare_us"`   // the same of a bare server that is started then
 	Worker int64   `json:"worker_bytes"`
 	Server int64   `json:"bare_bytes"`
 }
 
-// measureWake wakes profiles that sleep and starts bare servers, in turn, and then
-// compares what both occupy.
+// measureWake wakes profiles that sleep, two at a time, and starts bare servers, in
+// turn, and then compares what both occupy.
 func measureWake(ctx context.Context, h *hermes, bare string) (w woken, err error) {
 	if err := h.create(ctx, sleepers); err != nil {
 		return w, err
@@ -47,25 +51,39 @@ func measureWake(ctx context.Context, h *hermes, bare string) (w woken, err erro
 			_ = server.Wait() // it was killed
 		}
 	}()
+	ports, err := h.ports(ctx)
+	if err != nil {
+		return w, err
+	}
 	err = h.attend(ctx, "sleeping", func(g *gateway) error {
-		var ours, theirs []float64
-		for _, name := range h.names {
-			port, err := h.run(ctx, "-p", name, "config", "get", "API_SERVER_PORT")
-			if err != nil {
+		var ours, next, theirs []float64
+		for pair := range slices.Chunk(ports, 2) {
+			if err := pause(ctx, calmBefore); err != nil {
 				return err
 			}
-			took, err := firstByte(ctx, "127.0.0.1:"+port, func() error { return nil })
-			if err != nil {
-				return fmt.Errorf("wake %s: %w", name, err)
+			for i, port := range pair {
+				took, err := firstByte(ctx, "127.0.0.1:"+port, func() error { return nil })
+				if err != nil {
+					return fmt.Errorf("wake the profile on port %s: %w", port, err)
+				}
+				if i == 0 {
+					ours = append(ours, took)
+				} else {
+					next = append(next, took)
+				}
 			}
-			ours = append(ours, took)
-			server, took, err := startBare(ctx, bare)
-			if err != nil {
+			if err := pause(ctx, calmBefore); err != nil {
 				return err
 			}
-			servers, theirs = append(servers, server), append(theirs, took)
+			for range pair {
+				server, took, err := startBare(ctx, bare)
+				if err != nil {
+					return err
+				}
+				servers, theirs = append(servers, server), append(theirs, took)
+			}
 		}
-		w.Hermes, w.Bare = median(ours), median(theirs)
+		w.Hermes, w.Next, w.Bare = median(ours), median(next), median(theirs)
 		if err := pause(ctx, calmAfter); err != nil {
 			return err
 		}
@@ -91,6 +109,18 @@ func measureWake(ctx context.Context, h *hermes, bare string) (w woken, err erro
 		return nil
 	})
 	return w, err
+}
+
+// ports are where the profiles listen.
+func (h *hermes) ports(ctx context.Context) (ports []string, err error) {
+	for _, name := range h.names {
+		port, err := h.run(ctx, "-p", name, "config", "get", "API_SERVER_PORT")
+		if err != nil {
+			return nil, err
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
 }
 
 // startBare starts a bare server for a client that waits, and returns how long that
