@@ -105,6 +105,7 @@ type Supervisor struct {
 	IdleStop         time.Duration `mapstructure:"idle_stop" json:"idle_stop"`
 	StartTimeout     time.Duration `mapstructure:"start_timeout" json:"start_timeout"`
 	SpawnParallel    int           `mapstructure:"spawn_parallel" json:"spawn_parallel"` // 0 is two for each processor
+	Spares           int           `mapstructure:"spares" json:"spares"`
 	BackoffBase      time.Duration `mapstructure:"backoff_base" json:"backoff_base"`
 	BackoffCap       time.Duration `mapstructure:"backoff_cap" json:"backoff_cap"`
 	BackoffReset     time.Duration `mapstructure:"backoff_reset" json:"backoff_reset"`

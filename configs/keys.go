@@ -281,6 +281,10 @@ func supervisorKeys() []Key {
 			Help: "How many workers may be starting at once; 0 is two for each processor.",
 		},
 		{
+			Key: "supervisor.spares", Kind: Int, Default: "1", Max: 16,
+			Help: "How many processes wait to become workers, where a profile is started on demand: its first request is answered sooner. Each takes some MB.",
+		},
+		{
 			Key: "supervisor.backoff_base", Kind: Duration, Default: "500ms", Min: int64(10 * time.Millisecond), Max: int64(time.Hour),
 			Help: "Wait before the first restart of a worker that died; each further one doubles it.",
 		},

@@ -81,7 +81,7 @@ func TestDefaults(t *testing.T) {
 		Display: Display{ToolProgress: "auto"},
 		Limits:  Limits{Memory: 512 << 20, Processes: 256},
 		Supervisor: Supervisor{
-			Start: "auto", StartTimeout: 30 * time.Second, BackoffBase: 500 * time.Millisecond, BackoffCap: time.Minute,
+			Start: "auto", StartTimeout: 30 * time.Second, Spares: 1, BackoffBase: 500 * time.Millisecond, BackoffCap: time.Minute,
 			BackoffReset: time.Minute, HeartbeatTimeout: 30 * time.Second, DumpTimeout: 5 * time.Second, ReloadDrain: 15 * time.Minute,
 			MinFreeMemory: 5, LogSize: 10 << 20, LogFiles: 5, LogRate: 1 << 20, OrphanGrace: time.Minute,
 		},

@@ -49,12 +49,15 @@ type fleet struct {
 	waker    *waker // tells of connections to profiles that sleep
 	manager  *manager
 	events   *events
+	spares   *spares
 
 	members  []*member
 	waiting  []*waiter
 	stopping bool
 	giveUp   time.Time // zero before the gateway stops
 	tidyAt   time.Time // zero when no worker has started since the last time
+	stockAt  time.Time // before it no spare is made
+	stocking bool      // one is being made
 
 	look  chan struct{} // has room for one: the directories are to be looked at
 	inbox chan func()
@@ -188,6 +191,7 @@ func (f *fleet) advance(ctx context.Context, now time.Time) {
 		}
 	}
 	f.tidy(now, trying > 0)
+	f.stock(now, trying > 0)
 	for _, m := range f.members {
 		if trying >= f.parallel || f.upgrading {
 			return
@@ -219,7 +223,7 @@ func (f *fleet) next(now time.Time) time.Duration {
 	for _, m := range f.members {
 		wait = m.wait(now, wait)
 	}
-	return wait
+	return f.nextStock(now, wait)
 }
 
 // idle reports whether no process is left and none is about to start.

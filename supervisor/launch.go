@@ -107,10 +107,23 @@ func (f *fleet) begin(ctx context.Context, m *member, now time.Time) {
 		f.configured(ctx, m, *first)
 		return
 	}
+	known := m.trial
+	if m.forcing {
+		known = nil
+	}
 	f.work.Go(func() {
-		s := f.load(m.profile)
+		s := f.settings(m.profile, known)
 		f.post(func() { f.configured(ctx, m, s) })
 	})
+}
+
+// settings are those of a profile: what is known of them, as long as the files are
+// the same, since to read them takes a third of a wake-up.
+func (f *fleet) settings(p profiles.Profile, known *settings) settings {
+	if known != nil && known.err == nil && known.print == f.watcher.fingerprint(p) && known.identity == identityOf(p.Dir) {
+		return *known
+	}
+	return f.load(p)
 }
 
 // configured decides what becomes of a try whose settings have been read.
@@ -219,7 +232,7 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 		m.shut(&m.address) // nobody is served there
 	}
 	t := try{
-		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: spawn{maker: f.maker},
+		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: spawn{maker: f.maker, spares: f.spares},
 		home: f.watcher.home.Dir(),
 	}
 	t.spawn.output = m.output

@@ -150,6 +150,10 @@ func WriteMetrics(w io.Writer, now time.Time, gateways ...Status) error {
 	for _, g := range gateways {
 		fmt.Fprintf(&b, "hermes_gateway_info{mode=%s,version=%s,limits=%s} 1\n", quoted(g.Mode), quoted(g.Version), quoted(g.Isolation.Limits))
 	}
+	b.WriteString("# HELP hermes_gateway_spares Processes that wait to become workers, of no profile yet.\n# TYPE hermes_gateway_spares gauge\n")
+	for _, g := range gateways {
+		fmt.Fprintf(&b, "hermes_gateway_spares{mode=%s} %d\n", quoted(g.Mode), g.Spares)
+	}
 	for _, m := range metrics(now) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", m.name, m.help, m.name, m.kind)
 		for _, g := range gateways {

@@ -35,6 +35,7 @@ const (
 // spawn is everything that the worker of a profile is started from.
 type spawn struct {
 	maker
+	spares   *spares // nil: there are none
 	listener *net.TCPListener
 	lock     *profiles.Lock
 	start    handoff.Start
@@ -87,10 +88,13 @@ func startProcess(s spawn) (*process, error) {
 	if err := p.belong(); err != nil {
 		return p, err
 	}
-	b, err := s.blank()
-	if err != nil {
-		p.given.Close()
-		return p, err
+	b := s.spares.take()
+	if b == nil {
+		var err error
+		if b, err = s.blank(); err != nil {
+			p.given.Close()
+			return p, err
+		}
 	}
 	p.blank = *b
 	resources := p.hold()

@@ -38,8 +38,10 @@ type Status struct {
 	Image   int            `json:"image"`
 	Upgrade *UpgradeStatus `json:"upgrade,omitempty"`
 	// Isolation says how profiles are kept within what they may have.
-	Isolation Isolation       `json:"isolation"`
-	Profiles  []ProfileStatus `json:"profiles"`
+	Isolation Isolation `json:"isolation"`
+	// Spares are the processes that wait to become workers, of no profile yet.
+	Spares   int             `json:"spares"`
+	Profiles []ProfileStatus `json:"profiles"`
 }
 
 // ProfileStatus is how the service of one profile stands.
@@ -153,7 +155,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 	answered := make(chan struct{})
 	asked := f.post(func() {
 		defer close(answered)
-		status.Stopping = f.stopping
+		status.Stopping, status.Spares = f.stopping, f.spares.count()
 		status.Profiles = make([]ProfileStatus, len(f.members))
 		for i, m := range f.members {
 			status.Profiles[i] = m.status()

@@ -194,6 +194,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 		return nil
 	}, func(error) {})
 	err = group.Run()
+	f.work.Go(func() { f.spares.empty(true) })
 	f.wait()
 	return err
 }
@@ -250,6 +251,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
 		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		spares: &spares{children: s.children, log: log, most: s.settings.Spares},
 		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
 		events: new(events),
 		schema: s.opts.Schema,

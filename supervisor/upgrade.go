@@ -145,6 +145,7 @@ func (u *upgrader) try(ctx context.Context, binary string) error {
 	if err := u.calm(ctx); err != nil {
 		return err
 	}
+	u.f.spares.empty(false) // they are this program; the next one makes its own
 	u.f.ends.Lock()
 	defer u.f.ends.Unlock()
 	resume, err := u.pause()
@@ -208,6 +209,9 @@ func (f *fleet) beginning(impatient bool) string {
 		if m.phase == phaseReading || m.phase == phaseLaunching {
 			return "the start of profile " + string(m.profile.Name)
 		}
+	}
+	if f.stocking {
+		return "the start of a spare worker"
 	}
 	if impatient {
 		for _, w := range f.waiting {

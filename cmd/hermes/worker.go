@@ -40,6 +40,8 @@ func workerRun(ctx context.Context, opts *workerOptions) error {
 	// signals are caught and not ignored, since tools would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGTERM)
 	ctx = context.WithoutCancel(ctx)
+	exe, unknown := executable()
+	version := readBuild().Version
 	child, start, listener, err := handoff.Accept()
 	if errors.Is(err, handoff.ErrNoParent) {
 		return usagef("%w", err)
@@ -53,12 +55,11 @@ func workerRun(ctx context.Context, opts *workerOptions) error {
 		return silent(exitFailure)
 	}
 	log = log.With("profile", start.Profile, "generation", start.Generation)
-	exe, err := executable()
-	if err != nil {
-		log.Warn("PDF documents cannot be read", "error", err)
+	if unknown != nil {
+		log.Warn("PDF documents cannot be read", "error", unknown)
 	}
 	err = worker.Run(ctx, worker.Options{
-		Child: child, Start: start, Listener: listener, Log: log, Exe: exe, Version: readBuild().Version,
+		Child: child, Start: start, Listener: listener, Log: log, Exe: exe, Version: version,
 	})
 	if err != nil {
 		log.Error("worker ends", "error", err)

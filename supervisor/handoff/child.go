@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,9 +20,6 @@ import (
 const (
 	// acceptLimit is how long the first message may take from its first byte on.
 	acceptLimit = 30 * time.Second
-	// restAfter is when a child that has not been given to anybody gives memory back to
-	// the system: what its start took.
-	restAfter = 2 * time.Second
 	// writeLimit is how long a message may wait for a parent that does not read.
 	// The parent may be stopped in a debugger; its children work on.
 	writeLimit = time.Second
@@ -124,9 +120,7 @@ func accept(conn *net.UnixConn) (*Child, Start, net.Listener, error) {
 
 // begin waits for the first message. The descriptors are the caller's.
 func begin(conn *net.UnixConn) (m Message, messages *Decoder, found descriptors, err error) {
-	rest := time.AfterFunc(restAfter, debug.FreeOSMemory)
 	first, found, err := receiveFiles(conn, mostDescriptors)
-	rest.Stop()
 	defer func() {
 		if err != nil {
 			found.close()

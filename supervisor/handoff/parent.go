@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Subcommand is the one argument of a child's command line.
@@ -70,8 +72,8 @@ func unixConn(file *os.File) (*net.UnixConn, error) {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return nil, err
 	}
-	if unix, ok := conn.(*net.UnixConn); ok {
-		return unix, nil
+	if local, ok := conn.(*net.UnixConn); ok {
+		return local, nil
 	}
 	return nil, errors.Join(fmt.Errorf("it is a %T", conn), conn.Close())
 }
@@ -110,6 +112,27 @@ func (p *Parent) Receive() (Message, error) { return p.messages.Decode() }
 // Close closes the parent's end, which the child takes for the parent's death.
 // It ends a Receive that is waiting.
 func (p *Parent) Close() error { return p.conn.Close() }
+
+// Silent reports whether the child lives, as far as its socket tells, and has said
+// nothing that was not received.
+func (p *Parent) Silent() bool {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	silent := false
+	err = raw.Control(func(fd uintptr) {
+		for {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0) //nolint:gosec // a descriptor is small
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			silent = n == 0 && err == nil
+			return
+		}
+	})
+	return silent && err == nil
+}
 
 // Pause ends a Receive that waits, and every further one until Resume. Call Rest
 // when it has returned.
