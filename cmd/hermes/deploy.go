@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -19,7 +20,9 @@ const serviceHome = "/var/lib/hermes"
 //go:embed units/hermes.service
 var unitTemplate string
 
-var userPattern = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+var userPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
+})
 
 func newDeployCmd(a *app) *cobra.Command {
 	return newGroup("deploy", "Print what other programs need to run a gateway", &cobra.Command{
@@ -73,7 +76,7 @@ func deploySystemdRun(opts *deploySystemdOptions) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	if !userPattern.MatchString(opts.runAs) {
+	if !userPattern().MatchString(opts.runAs) {
 		return usagef("--run-as %q is no name of a user", opts.runAs)
 	}
 	u := unit{User: opts.user, Reload: opts.reload, RunAs: opts.runAs}
