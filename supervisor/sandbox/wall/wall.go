@@ -68,6 +68,8 @@ type Options struct {
 	Off string
 	// Without leaves layers out.
 	Without []Layer
+	// Found is told what was found out about the wall, once, by who needs it first.
+	Found func(Report)
 	Log     *slog.Logger // nil discards
 }
 
@@ -103,7 +105,13 @@ func New(opts Options) *Wall {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Wall{opts: opts}
-	w.find = sync.OnceValue(w.probe)
+	w.find = sync.OnceValue(func() found {
+		f := w.probe()
+		if opts.Found != nil {
+			opts.Found(f.Report)
+		}
+		return f
+	})
 	return w
 }
 
