@@ -43,14 +43,20 @@ func (i *idle) busy(turns int) {
 }
 
 // tidy moves what was committed into the main file of the database, where no
-// reader has to look it up in the log, and returns memory to the system.
+// reader has to look it up in the log, and returns memory to the system. A process
+// that has not collected yet has taken less than 4 MB, and what it has lies close
+// together: its first collection would take 1.3 MB for the runtime's tables, and give
+// back less.
 func (i *idle) tidy() {
 	ctx, cancel := context.WithTimeout(context.Background(), tidyTimeout)
 	defer cancel()
 	if err := i.checkpoint(ctx); err != nil {
 		i.log.Warn("checkpoint", "error", err)
 	}
-	debug.FreeOSMemory()
+	var stats debug.GCStats
+	if debug.ReadGCStats(&stats); stats.NumGC > 0 {
+		debug.FreeOSMemory()
+	}
 }
 
 // stop ends the wait, or waits for the tidying when it has begun.
