@@ -70,7 +70,7 @@ type Options struct {
 	Without []Layer
 	// Found is told what was found out about the wall, once, by who needs it first.
 	Found func(Report)
-	Log     *slog.Logger // nil discards
+	Log   *slog.Logger // nil discards
 }
 
 // Report is what was found out about the wall by building it.
