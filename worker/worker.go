@@ -167,7 +167,7 @@ func build(opts Options) (*worker, error) {
 		OnBroken: sync.OnceFunc(func() { close(w.broken) }), OnCommit: opts.onCommit,
 		OnAdopt: func() { w.adopt(context.Background()) },
 	})
-	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
+	w.idle = newIdle(w.store.Checkpoint, opts.Log)
 	w.limits = newLimits(start.Resources, opts.Log)
 	w.sandbox = w.newSandbox()
 
