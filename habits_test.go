@@ -53,6 +53,9 @@ func checkCalls(t *testing.T, s source) {
 		if !ok {
 			return true
 		}
+		if name := selector.Sel.Name; strings.HasPrefix(name, "Set") && strings.HasSuffix(name, "Template") {
+			t.Errorf("%s: %s links text/template, with which the linker keeps every method of every type", s.at(node), name)
+		}
 		pkg, ok := selector.X.(*ast.Ident)
 		if !ok {
 			return true
