@@ -13,15 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	_ "hermes/early" // the process of a wall begins and ends there
 	"hermes/supervisor/handoff"
-	"hermes/supervisor/sandbox/wall"
 )
 
 func main() {
-	// Each command of an agent begins here, so nothing else comes before.
-	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
-		os.Exit(wall.Main())
-	}
 	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
 }
 
