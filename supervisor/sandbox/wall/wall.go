@@ -68,6 +68,8 @@ type Options struct {
 	Off string
 	// Without leaves layers out.
 	Without []Layer
+	// Exe is the program that builds the wall, as this one does if it is empty.
+	Exe string
 	// Found is told what was found out about the wall, once, by who needs it first.
 	Found func(Report)
 	Log   *slog.Logger // nil discards
