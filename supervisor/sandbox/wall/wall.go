@@ -107,14 +107,17 @@ func New(opts Options) *Wall {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Wall{opts: opts}
-	w.find = sync.OnceValue(func() found {
-		f := w.probe()
-		if opts.Found != nil {
-			opts.Found(f.Report)
-		}
-		return f
-	})
+	w.find = sync.OnceValue(w.look)
 	return w
+}
+
+// look probes, and tells what came of it.
+func (w *Wall) look() found {
+	f := w.probe()
+	if w.opts.Found != nil {
+		w.opts.Found(f.Report)
+	}
+	return f
 }
 
 // Report tries the wall when that was not done before, which takes some
