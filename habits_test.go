@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,7 +37,7 @@ func TestFilesAndPackagesKeepTheHabits(t *testing.T) {
 		}
 		for _, decl := range s.file.Decls {
 			fn, ok := decl.(*ast.FuncDecl)
-			if ok && fn.Recv == nil && fn.Name.Name == "init" {
+			if ok && fn.Recv == nil && fn.Name.Name == "init" && s.dir != "early" {
 				t.Errorf("%s: init runs before main can say anything; let a constructor do it", s.at(fn))
 			}
 		}
@@ -50,6 +52,9 @@ func checkCalls(t *testing.T, s source) {
 		selector, ok := node.(*ast.SelectorExpr)
 		if !ok {
 			return true
+		}
+		if name := selector.Sel.Name; strings.HasPrefix(name, "Set") && strings.HasSuffix(name, "Template") {
+			t.Errorf("%s: %s links text/template, with which the linker keeps every method of every type", s.at(node), name)
 		}
 		pkg, ok := selector.X.(*ast.Ident)
 		if !ok {
@@ -100,6 +105,66 @@ func TestEveryPackageIsDocumentedOnce(t *testing.T) {
 			t.Errorf("package %s should have its comment in one file, it has %d: %v", dir, len(files), files)
 		}
 	}
+}
+
+// A regular expression of a package that is made when the process starts costs every
+// process, for whatever it was started. One that is made later must be found wrong
+// here.
+func TestRegularExpressionsAreMadeWhenTheyAreUsed(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, s := range load(t) {
+		if s.test {
+			continue
+		}
+		for _, decl := range s.file.Decls {
+			vars, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range vars.Specs {
+				if values, ok := spec.(*ast.ValueSpec); ok && slices.ContainsFunc(values.Values, makesPattern) && !strings.HasPrefix(s.dir, "scripts/") {
+					t.Errorf("%s: this is compiled in every process; write sync.OnceValue(func() *regexp.Regexp { … })", s.at(spec))
+				}
+			}
+		}
+		ast.Inspect(s.file, func(node ast.Node) bool {
+			expr, ok := node.(ast.Expr)
+			if !ok || !makesPattern(expr) {
+				return true
+			}
+			literal, ok := expr.(*ast.CallExpr).Args[0].(*ast.BasicLit)
+			if !ok {
+				return true
+			}
+			found++
+			pattern, err := strconv.Unquote(literal.Value)
+			if err == nil {
+				_, err = regexp.Compile(pattern)
+			}
+			if err != nil {
+				t.Errorf("%s: %v", s.at(node), err)
+			}
+			return true
+		})
+	}
+	if found < 20 {
+		t.Errorf("only %d regular expressions were found", found)
+	}
+}
+
+// makesPattern says whether an expression compiles a regular expression.
+func makesPattern(expr ast.Expr) bool {
+	call, ok := expr.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	function, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := function.X.(*ast.Ident)
+	return ok && pkg.Name == "regexp" && function.Sel.Name == "MustCompile"
 }
 
 // A tool is a .go file with a Spec, and beside it the text that a model reads.

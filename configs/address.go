@@ -9,9 +9,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-var hostPattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+var hostPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+})
 
 // maxLabel is how long a part of a host name may be. See maxName.
 const maxLabel = 63
@@ -22,7 +25,7 @@ func isHostName(text string) bool {
 			return false
 		}
 	}
-	return hostPattern.MatchString(text)
+	return hostPattern().MatchString(text)
 }
 
 // parseHost takes what a server can be bound to: an IP address, localhost or a
@@ -171,7 +174,9 @@ func loopbackURL(base string) bool {
 	return err == nil && Loopback(u.Hostname())
 }
 
-var schemePattern = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+var schemePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
+})
 
 // parseOrigins takes exact browser origins and writes each the way a browser
 // sends it: lower case, without the scheme's own port. Schemes other than http
@@ -199,7 +204,7 @@ func parseOrigin(text string) (string, error) {
 	}
 	bad := fmt.Errorf("%s is no origin; write scheme://host[:port], like https://chat.example.com or http://localhost:3000", quote(text))
 	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.Hostname() == "" || !schemePattern.MatchString(u.Scheme) || !validPort(u) {
+	if err != nil || u.Host == "" || u.Hostname() == "" || !schemePattern().MatchString(u.Scheme) || !validPort(u) {
 		return "", bad
 	}
 	if u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.ContainsAny(text, "#?") {

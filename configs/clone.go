@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // CloneYAML returns the config.yaml of a profile without what belongs to that
@@ -35,7 +36,7 @@ func CloneYAML(data []byte) ([]byte, error) {
 // are passed over.
 func CloneEnv(env, config []byte) []EnvEntry {
 	named := map[string]bool{}
-	for _, pattern := range []*regexp.Regexp{keyEnvPattern, mcpReference} {
+	for _, pattern := range []*regexp.Regexp{keyEnvPattern(), mcpReference()} {
 		for _, match := range pattern.FindAllSubmatch(config, -1) {
 			named[string(match[1])] = true
 		}
@@ -54,11 +55,17 @@ func CloneEnv(env, config []byte) []EnvEntry {
 }
 
 var (
-	keyEnvPattern  = regexp.MustCompile(`\bapi_key_env["']?\s*:\s*["']?([A-Z_][A-Z0-9_]*)`)
-	envPortPattern = regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?API_SERVER_PORT[ \t]*=[ \t]*["']?([0-9]{1,5})\b`)
+	keyEnvPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\bapi_key_env["']?\s*:\s*["']?([A-Z_][A-Z0-9_]*)`)
+	})
+	envPortPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^[ \t]*(?:export[ \t]+)?API_SERVER_PORT[ \t]*=[ \t]*["']?([0-9]{1,5})\b`)
+	})
 	// yamlPortPattern matches any `port:`, in whatever section and also in a file
 	// that is broken elsewhere.
-	yamlPortPattern = regexp.MustCompile(`(?m)^[^#\r\n]*\bport["']?[ \t]*:[ \t]*["']?([0-9]{1,5})\b`)
+	yamlPortPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^[^#\r\n]*\bport["']?[ \t]*:[ \t]*["']?([0-9]{1,5})\b`)
+	})
 )
 
 // ClaimedPorts lists the ports that a profile's files name, whether or not the
@@ -66,7 +73,7 @@ var (
 // not given to somebody else. It is empty if they name none.
 func ClaimedPorts(env, config []byte) []int {
 	var ports []int
-	for _, match := range slices.Concat(envPortPattern.FindAllSubmatch(env, -1), yamlPortPattern.FindAllSubmatch(config, -1)) {
+	for _, match := range slices.Concat(envPortPattern().FindAllSubmatch(env, -1), yamlPortPattern().FindAllSubmatch(config, -1)) {
 		port, err := strconv.Atoi(string(match[1]))
 		if err == nil && port > 0 && port <= maxPort && !slices.Contains(ports, port) {
 			ports = append(ports, port)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -36,7 +37,9 @@ type envLine struct {
 	comment              bool
 }
 
-var envLinePattern = regexp.MustCompile(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*`)
+var envLinePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*`)
+})
 
 // ParseEnv reads a .env file: NAME=value lines, with an optional `export `,
 // comments from # on, values bare, in single quotes (taken as they are) or in
@@ -102,7 +105,7 @@ func (l *envLine) parse(data []byte) error {
 		l.comment = true
 		return nil
 	}
-	match := envLinePattern.FindStringSubmatchIndex(text)
+	match := envLinePattern().FindStringSubmatchIndex(text)
 	if match == nil {
 		return errors.New("the line is not of the form NAME=value; comments begin with #")
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // setEnv gives name the value in a .env file and returns the file and the line.
@@ -92,14 +93,16 @@ func editableEnv(data []byte) ([]envLine, error) {
 }
 
 // barePattern holds what needs no quotes, also for a shell that reads the file.
-var barePattern = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,~^-]+$`)
+var barePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,~^-]+$`)
+})
 
 // writeEnvValue writes a value in the quotes that stand there already; without
 // any, in none if it needs none, else in single ones. Values have one line.
 func writeEnvValue(value string, quote byte) string {
 	single := !strings.Contains(value, "'")
 	switch {
-	case quote == 0 && barePattern.MatchString(value):
+	case quote == 0 && barePattern().MatchString(value):
 		return value
 	case quote != '"' && single:
 		return "'" + value + "'"

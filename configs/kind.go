@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -54,8 +55,12 @@ const maxText = 4096
 const maxName = 128
 
 var (
-	modelNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$`)
-	envNamePattern   = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+	modelNamePattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$`)
+	})
+	envNamePattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+	})
 )
 
 var errControl = errors.New("the value has a line break or another control character; write it in one line")
@@ -92,7 +97,7 @@ func (k Key) parse(text string) (any, error) {
 	case Address:
 		return parseAddress(text)
 	case ModelName:
-		if text != "" && (len(text) > maxName || !modelNamePattern.MatchString(text)) {
+		if text != "" && (len(text) > maxName || !modelNamePattern().MatchString(text)) {
 			return nil, fmt.Errorf("%s is no model name; use up to 128 letters, digits and . _ : / @ + -, beginning with a letter or digit", quote(text))
 		}
 		return text, nil
@@ -224,7 +229,7 @@ func parseEnvName(text string) (any, error) {
 	switch {
 	case text == "":
 		return text, nil
-	case len(text) > maxName || !envNamePattern.MatchString(text):
+	case len(text) > maxName || !envNamePattern().MatchString(text):
 		// Not quoted: what stands here by mistake is often the key itself.
 		return nil, errors.New("this is no name of a variable; write a name such as OPENAI_API_KEY here, and put the key itself " +
 			"into .env with `hermes config set OPENAI_API_KEY …`")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -48,9 +49,15 @@ type MCPServer struct {
 }
 
 var (
-	mcpNamePattern   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-	mcpVarPattern    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	mcpHeaderPattern = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	mcpNamePattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	})
+	mcpVarPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	})
+	mcpHeaderPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	})
 )
 
 // mcpReader reads mcp_servers. The keys below env and headers keep their case,
@@ -65,7 +72,7 @@ func parseMCPServers(node *yaml.Node) ([]MCPServer, []Problem) {
 	servers := []MCPServer{}
 	r.entries(node, key, "write the name of a server with its keys below it", func(name string, at, value *yaml.Node) {
 		place := key + "." + name
-		if len(name) > 64 || !mcpNamePattern.MatchString(name) {
+		if len(name) > 64 || !mcpNamePattern().MatchString(name) {
 			r.fail(at, key, fmt.Sprintf("%s is no name for a server; use up to 64 letters, digits and . _ -, beginning with a letter or digit", quote(name)))
 			return
 		}
@@ -113,13 +120,13 @@ func (r *mcpReader) field(s *MCPServer, place, leaf string, at, value *yaml.Node
 	case "args":
 		s.Args = r.list(value, key)
 	case "env":
-		s.Env = r.secrets(value, key, mcpVarPattern, "variable")
+		s.Env = r.secrets(value, key, mcpVarPattern(), "variable")
 	case "cwd":
 		s.Cwd = r.text(value, key)
 	case "url":
 		s.URL = r.text(value, key)
 	case "headers":
-		s.Headers = r.secrets(value, key, mcpHeaderPattern, "header")
+		s.Headers = r.secrets(value, key, mcpHeaderPattern(), "header")
 	case "enabled":
 		s.Enabled = r.truth(value, key)
 	case "disabled": // as other programs write it
@@ -245,7 +252,7 @@ func (r *mcpReader) whole(s *MCPServer, place string, at *yaml.Node) {
 	case strings.HasPrefix(s.Cwd, "~"), strings.HasPrefix(s.Command, "~"):
 		r.fail(at, place, "~ is not known here; write the path in full")
 	case s.URL != "":
-		if problem := checkMCPURL(mcpReference.ReplaceAllString(s.URL, "x")); problem != "" {
+		if problem := checkMCPURL(mcpReference().ReplaceAllString(s.URL, "x")); problem != "" {
 			r.fail(at, place+".url", problem)
 		}
 	}

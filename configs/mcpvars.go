@@ -6,11 +6,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // mcpReference is a variable in a value of mcp_servers. Other programs write
 // ${env:NAME}.
-var mcpReference = regexp.MustCompile(`\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)\}`)
+var mcpReference = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)\}`)
+})
 
 // MCPServers returns the servers of mcp_servers that are enabled, sorted by name,
 // with the variables filled in. URL and Args may hold secrets in plain text then:
@@ -66,8 +69,8 @@ func (f *mcpFiller) fail(key, text string) {
 
 // fill replaces the references in a value. What they stand for is a secret.
 func (f *mcpFiller) fill(key, text string) string {
-	return mcpReference.ReplaceAllStringFunc(text, func(reference string) string {
-		name := mcpReference.FindStringSubmatch(reference)[1]
+	return mcpReference().ReplaceAllStringFunc(text, func(reference string) string {
+		name := mcpReference().FindStringSubmatch(reference)[1]
 		variable, set := f.loader.env[name]
 		switch {
 		case strings.HasPrefix(name, serverPrefix):
@@ -99,7 +102,7 @@ func (f *mcpFiller) fillAll(key string, values map[string]Secret, secret func(na
 // likelySecret says whether a variable for a program is to be taken out of logs
 // and answers. Paths and plain words are not: they would blank ordinary text.
 func likelySecret(name, value string) bool {
-	if secretPattern.MatchString(strings.ToUpper(name)) {
+	if secretPattern().MatchString(strings.ToUpper(name)) {
 		return true
 	}
 	const shortest = 16

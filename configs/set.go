@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Target is the profile whose settings are changed.
@@ -39,9 +40,13 @@ type place struct {
 }
 
 var (
-	variablePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	variablePattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	})
 	// secretSuffixes end the names of variables that .env holds.
-	secretPattern = regexp.MustCompile(`_(KEY|TOKEN|SECRET|PASSWORD)$`)
+	secretPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`_(KEY|TOKEN|SECRET|PASSWORD)$`)
+	})
 )
 
 // classify decides by the key alone in which file it is written.
@@ -60,7 +65,7 @@ func classify(key string) (place, error) {
 		return place{name: row.Key, row: row}, nil
 	case strings.HasPrefix(key, serverPrefix):
 		return place{}, &InputError{key, unknownServerName(key)}
-	case len(key) <= maxName && variablePattern.MatchString(key) && secretPattern.MatchString(key):
+	case len(key) <= maxName && variablePattern().MatchString(key) && secretPattern().MatchString(key):
 		return place{name: key, env: true}, nil
 	}
 	if row, known := find(upper); known {
@@ -69,7 +74,7 @@ func classify(key string) (place, error) {
 	if row, known := find(strings.ToLower(key)); known {
 		return place{}, &InputError{key, "write it as " + row.Key}
 	}
-	if len(upper) <= maxName && variablePattern.MatchString(upper) && secretPattern.MatchString(upper) && !strings.Contains(key, ".") {
+	if len(upper) <= maxName && variablePattern().MatchString(upper) && secretPattern().MatchString(upper) && !strings.Contains(key, ".") {
 		return place{}, &InputError{key, "variables are written in capitals: " + upper}
 	}
 	return place{}, &InputError{key, "there is no such setting" + didYouMean(key)}
@@ -203,11 +208,13 @@ func listOf(err error) []Problem {
 	return nil
 }
 
-var lineNumberPattern = regexp.MustCompile(`line \d+`)
+var lineNumberPattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`line \d+`)
+})
 
 // identity is the same for one finding before and after an edit that moves lines.
 func (p Problem) identity() string {
-	return p.File + "\x00" + p.Key + "\x00" + lineNumberPattern.ReplaceAllString(p.Text, "line")
+	return p.File + "\x00" + p.Key + "\x00" + lineNumberPattern().ReplaceAllString(p.Text, "line")
 }
 
 // shadow says what keeps the setting that was just written from having an

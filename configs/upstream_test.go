@@ -200,7 +200,7 @@ func TestProviderTable(t *testing.T) {
 		if _, err := parseURL(p.BaseURL); err != nil || strings.HasSuffix(p.BaseURL, "/") {
 			t.Errorf("%s: the base URL %s: %v", p.Name, p.BaseURL, err)
 		}
-		if p.KeyEnv != "" && !secretPattern.MatchString(p.KeyEnv) {
+		if p.KeyEnv != "" && !secretPattern().MatchString(p.KeyEnv) {
 			t.Errorf("%s: `config set %s` would not go to .env", p.Name, p.KeyEnv)
 		}
 		if p.KeyEnv != "" && !strings.HasPrefix(p.BaseURL, "https://") {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -80,8 +81,12 @@ func checkText(data []byte) *Problem {
 }
 
 var (
-	yamlLinePattern = regexp.MustCompile(`line (\d+)`)
-	tabPattern      = regexp.MustCompile(`(?m)^[ ]*\t[ \t]*[^ \t\r\n#]`)
+	yamlLinePattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`line (\d+)`)
+	})
+	tabPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?m)^[ ]*\t[ \t]*[^ \t\r\n#]`)
+	})
 )
 
 // yamlProblem says in our words what the YAML parser says: its own may quote the
@@ -89,10 +94,10 @@ var (
 func yamlProblem(data []byte, err error) *Problem {
 	problem := &Problem{Text: "the YAML cannot be read here; look for a missing colon, quote or bracket, or wrong indentation"}
 	message := err.Error()
-	if match := yamlLinePattern.FindStringSubmatch(message); match != nil {
+	if match := yamlLinePattern().FindStringSubmatch(message); match != nil {
 		problem.Line, _ = strconv.Atoi(match[1])
 	}
-	if place := tabPattern.FindIndex(data); place != nil {
+	if place := tabPattern().FindIndex(data); place != nil {
 		problem.Line = 1 + bytes.Count(data[:place[0]], []byte("\n"))
 		problem.Text = "the line is indented with a tab; YAML wants spaces"
 		return problem

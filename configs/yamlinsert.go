@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -61,7 +62,9 @@ func (e *yamlEdit) lineStart(i int) (offset int, before string) {
 	return len(data), ""
 }
 
-var leadingBlanks = regexp.MustCompile(`^[ \t]*`)
+var leadingBlanks = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[ \t]*`)
+})
 
 // childIndent is the indentation of a section's lines: that of the first one,
 // of the first example that is commented out, or two more than the section's.
@@ -72,7 +75,7 @@ func (e *yamlEdit) childIndent(section entry) string {
 	own := section.key.Column - 1
 	for i := section.key.Line; i < e.sectionEnd(section); i++ {
 		line := e.doc.line(i)
-		indent := leadingBlanks.FindString(line)
+		indent := leadingBlanks().FindString(line)
 		if len(indent) > own && strings.HasPrefix(line[len(indent):], "#") && !strings.Contains(indent, "\t") {
 			return indent
 		}
@@ -88,7 +91,7 @@ func (e *yamlEdit) sectionEnd(section entry) int {
 	end := section.key.Line
 	for i := section.key.Line; i < len(e.doc.starts); i++ {
 		line := e.doc.line(i)
-		indent := len(leadingBlanks.FindString(line))
+		indent := len(leadingBlanks().FindString(line))
 		switch {
 		case indent == len(line):
 			continue

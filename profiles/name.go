@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Name is a profile's name: Default, or what ParseName accepted. It is safe as
@@ -19,7 +20,9 @@ const Default Name = "default"
 // maxName is the longest name, in characters.
 const maxName = 64
 
-var namePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+var namePattern = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+})
 
 // NameError says why a text is no name of a profile.
 type NameError struct {
@@ -54,7 +57,7 @@ func ParseName(text string) (Name, error) {
 		return fail("use the letters a to z, digits, _ and - only")
 	}
 	name := strings.ToLower(text)
-	if !namePattern.MatchString(name) {
+	if !namePattern().MatchString(name) {
 		return fail("use the letters a to z, digits, _ and - only, and begin with a letter or a digit")
 	}
 	if slices.Contains(reserved(), name) {

@@ -73,7 +73,7 @@ func TestWorkerIsBornWithNothingButWhatItNeeds(t *testing.T) {
 	g := h.gateway()
 	g.opts.Environ = []string{"PATH=/bin", "HOME=/h", "TZ=UTC", "API_SERVER_KEY=canary-of-the-gateway", "OPENAI_API_KEY=canary", "HERMES_HOME=/x", "LD_PRELOAD=canary"}
 	g.run().await("alice", StateReady)
-	want := os.Args[0] + "\nworker\nPATH=/bin\nHOME=/h\nTZ=UTC\nfd=0\nfd=1\nfd=2\nfd=3"
+	want := os.Args[0] + "\nworker\nPATH=/bin\nHOME=/h\nTZ=UTC\nGOMAXPROCS=1\nfd=0\nfd=1\nfd=2\nfd=3"
 	if got := mustGet(t, port, "/born"); got != want {
 		t.Errorf("worker was born with\n%s\nwant\n%s", got, want)
 	}

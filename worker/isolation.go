@@ -17,18 +17,18 @@ import (
 func (w *worker) newSandbox() *sandbox.Sandbox {
 	opts := sandbox.Options{Reached: w.limits.reached}
 	if w.opts.Exe != "" { // it is what builds the wall
-		w.wall = newWall(w.opts.Start, w.opts.Log)
+		w.wall = newWall(w.opts.Start, w.tellWall, w.opts.Log)
 		opts.Wall = w.wall
 	}
 	return sandbox.New(opts)
 }
 
 // newWall is what stands around the commands of a profile.
-func newWall(start handoff.Start, log *slog.Logger) *wall.Wall {
+func newWall(start handoff.Start, found func(wall.Report), log *slog.Logger) *wall.Wall {
 	opts := wall.Options{
 		Workspace: start.Paths.Workspace, Home: start.Paths.Home, Skills: start.Paths.Skills,
 		Temp:   filepath.Join(filepath.Dir(start.Paths.Database), "tmp"),
-		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Log: log,
+		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Found: found, Log: log,
 	}
 	if start.Isolation.Tools == "off" {
 		opts.Off = "isolation.tools is off"
@@ -36,14 +36,22 @@ func newWall(start handoff.Start, log *slog.Logger) *wall.Wall {
 	return wall.New(opts)
 }
 
-// tellWall says in the log what stands around commands.
-func (w *worker) tellWall(ctx context.Context) {
-	report := w.wallReport(ctx)
+// tellWall says in the log what stands around commands, as soon as that is known.
+func (w *worker) tellWall(report wall.Report) {
 	if report.Level == wall.Full {
 		w.opts.Log.Info("commands run behind walls", "level", string(report.Level))
 		return
 	}
 	w.opts.Log.Warn("commands run with less around them than there could be", "level", string(report.Level), "missing", report.Why, "mend", report.Mend)
+}
+
+// tryWall finds out in the background what stands around commands. It is asked when
+// the first turn begins: the model thinks longer than it takes, and a worker that is
+// only there waits for nothing and holds nothing of it.
+func (w *worker) tryWall() {
+	w.walling.Do(func() {
+		w.adopting.Go(func() { w.wallReport(context.Background()) })
+	})
 }
 
 func (w *worker) wallReport(ctx context.Context) wall.Report {

@@ -189,7 +189,7 @@ func TestMCP(ctx context.Context, start handoff.Start, name, version string, log
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)
 		}
 	}
-	w.wall = newWall(start, log)
+	w.wall = newWall(start, nil, log)
 	w.sandbox = sandbox.New(sandbox.Options{Wall: w.wall})
 	servers := w.newMCP(newRedactor(start.Redact).text) //nolint:contextcheck // it lives until Close
 	if servers == nil {

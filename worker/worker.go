@@ -110,7 +110,6 @@ func Run(ctx context.Context, opts Options) error {
 		ctx, cancel := context.WithCancel(ctx)
 		group.Add(func() error { return w.serve(ctx) }, func(error) { cancel() })
 	}
-	w.adopting.Go(func() { w.tellWall(ctx) })
 	abandoned := w.store.Abandoned()
 	if abandoned {
 		w.server.ExpectAdoption()
@@ -145,7 +144,8 @@ type worker struct {
 	office  *office.Reader
 	limits  *limits
 	idle    *idle
-	// adopting are the calls of adopt and tellWall that have not ended.
+	walling sync.Once // the wall was tried
+	// adopting are the calls of adopt and tryWall that have not ended.
 	adopting sync.WaitGroup
 	redact   *redactor
 	load     load
@@ -167,7 +167,7 @@ func build(opts Options) (*worker, error) {
 		OnBroken: sync.OnceFunc(func() { close(w.broken) }), OnCommit: opts.onCommit,
 		OnAdopt: func() { w.adopt(context.Background()) },
 	})
-	w.idle = &idle{checkpoint: w.store.Checkpoint, log: opts.Log}
+	w.idle = newIdle(w.store.Checkpoint, opts.Log)
 	w.limits = newLimits(start.Resources, opts.Log)
 	w.sandbox = w.newSandbox()
 
@@ -365,6 +365,9 @@ func (w *worker) busy(turns, jobs int) {
 		w.opts.Log.Debug("busy was not heard", "error", err)
 	}
 	w.idle.busy(turns)
+	if turns > 0 {
+		w.tryWall()
+	}
 }
 
 // close gives back what build took, tools first, so that none of their

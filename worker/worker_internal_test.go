@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,39 @@ func TestIdleTidiesOnceAfterTheLastTurn(t *testing.T) {
 		}
 		i.busy(0)
 		i.stop() // a wait that has not ended does not hold the worker up
+	})
+}
+
+func TestAWorkerThatWaitsHasOneProcessor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var used []bool
+		i := &idle{
+			checkpoint: func(context.Context) error { return nil },
+			processors: func(all bool) { used = append(used, all) },
+			log:        slog.New(slog.DiscardHandler),
+		}
+		wait := func(d time.Duration, want ...bool) {
+			t.Helper()
+			time.Sleep(d)
+			synctest.Wait()
+			if !slices.Equal(used, want) {
+				t.Errorf("all processors are used: %v, want %v", used, want)
+			}
+		}
+		i.busy(0) // it was started
+		wait(2 * idleAfter)
+		i.busy(1)
+		i.busy(2)
+		wait(2*idleAfter, true)
+		i.busy(0)
+		wait(idleAfter/2, true)
+		i.busy(1)
+		i.busy(0)
+		wait(2*idleAfter, true, false)
+		i.busy(1)
+		wait(0, true, false, true)
+		i.stop()
 	})
 }
 

@@ -14,7 +14,9 @@ import (
 )
 
 // chatCommand matches a message that is a command of the chat. A path is none.
-var chatCommand = regexp.MustCompile(`^/[a-z]+$`)
+var chatCommand = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^/[a-z]+$`)
+})
 
 const chatHelp = `/new        begin a new session
 /sessions   list the last sessions
@@ -58,7 +60,7 @@ func (opts *chatOptions) loop(ctx context.Context, talk *conversation) error {
 		case message == "":
 			continue
 		}
-		if word, _, _ := strings.Cut(message, " "); chatCommand.MatchString(word) {
+		if word, _, _ := strings.Cut(message, " "); chatCommand().MatchString(word) {
 			if ended := opts.obey(ctx, talk, word); ended {
 				opts.sayHowToGoOn(talk)
 				return nil

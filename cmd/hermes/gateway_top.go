@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -37,7 +38,9 @@ const (
 )
 
 // arrow matches an arrow and other keys that mean nothing here.
-var arrow = regexp.MustCompile(`\x1b(\[[0-9;]*[@-~]|O[@-~])`)
+var arrow = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\x1b(\[[0-9;]*[@-~]|O[@-~])`)
+})
 
 type gatewayTopOptions struct {
 	*app
@@ -171,7 +174,7 @@ func readKeys(ctx context.Context, in io.Reader, keys chan<- byte) {
 		if err != nil {
 			return
 		}
-		for _, key := range arrow.ReplaceAll(buf[:n], nil) {
+		for _, key := range arrow().ReplaceAll(buf[:n], nil) {
 			select {
 			case keys <- key:
 			case <-ctx.Done():

@@ -11,14 +11,13 @@ import (
 	"os/signal"
 	"syscall"
 
-	"hermes/supervisor/sandbox/wall"
+	"github.com/spf13/cobra"
+
+	_ "hermes/early" // the process of a wall begins and ends there
+	"hermes/supervisor/handoff"
 )
 
 func main() {
-	// Each command of an agent begins here, so nothing else comes before.
-	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
-		os.Exit(wall.Main())
-	}
 	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
 }
 
@@ -33,7 +32,7 @@ func run(ctx context.Context, args []string, stdio stdio, environ []string) int 
 	kept := &keptWriter{to: stdio.out}
 	stdio.out = kept
 	a := &app{stdio: stdio, environ: environ, letGo: stop}
-	root := newRootCmd(a) //nolint:contextcheck // commands get theirs from cobra
+	root, args := commandOf(a, args) //nolint:contextcheck // commands get theirs from cobra
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	code := a.report(ctx, cmd, err)
@@ -42,4 +41,16 @@ func run(ctx context.Context, args []string, stdio stdio, environ []string) int 
 		return exitFailure
 	}
 	return code
+}
+
+// commandOf is the tree of commands with its arguments. A worker, of which there is
+// one for each profile, does not carry the other commands with it.
+func commandOf(a *app, args []string) (root *cobra.Command, left []string) {
+	if len(args) == 1 && args[0] == handoff.Subcommand {
+		root = newWorkerCmd(a)
+		root.SilenceErrors, root.SilenceUsage = true, true
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "hermes " + handoff.Subcommand}
+		return root, []string{}
+	}
+	return newRootCmd(a), args
 }

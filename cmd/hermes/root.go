@@ -38,15 +38,21 @@ process of its own.`,
 		}
 		return nil
 	}
-	root.Version = readBuild().String()
-	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(flagError)
 	root.CompletionOptions.DisableDefaultCmd = true
 
-	root.Flags().Bool("version", false, "print the version")
+	version := root.Flags().Bool("version", false, "print the version")
+	help := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if *version {
+			a.printf("%s\n", readBuild())
+			return nil
+		}
+		return help(cmd, args)
+	}
 	root.PersistentFlags().StringVarP(&a.profileFlag, "profile", "p", "", "`NAME` of the profile that the command is about (default: HERMES_PROFILE, else what \"profile use\" stored)")
 	root.PersistentFlags().StringVar(&a.homeFlag, "home", "", "`DIR` that holds the profiles (default: HERMES_HOME, else ~/.hermes)")
 	must(root.RegisterFlagCompletionFunc("profile", a.completeProfiles))
@@ -67,12 +73,21 @@ process of its own.`,
 	add(groupRun, newGatewayCmd(a), newChatCmd(a), newSessionCmd(a), newPromptCmd(a), newDoctorCmd(a), newDeployCmd(a))
 	add(groupOther, newCompletionCmd(a), newVersionCmd(a))
 	root.AddCommand(newWorkerCmd(a), newPDFCmd(a))
-	help := newHelpCmd(root)
-	help.GroupID = groupOther
-	root.SetHelpCommand(help)
-	// A command that only holds others is not shown as one that can be run.
-	root.SetUsageTemplate(strings.Replace(root.UsageTemplate(),
-		"{{if .Runnable}}", `{{if and .Runnable (not (index .Annotations "group"))}}`, 1))
+	helpCmd := newHelpCmd(root)
+	helpCmd.GroupID = groupOther
+	root.SetHelpCommand(helpCmd)
+	// A command that only holds others is not shown as one that can be run. Cobra's own
+	// text is written by Go; with a template of ours it would need text/template, and the
+	// linker would keep every method of every type.
+	usage := root.UsageFunc()
+	root.SetUsageFunc(func(cmd *cobra.Command) error {
+		if cmd.Annotations["group"] != "" {
+			run := cmd.RunE
+			cmd.RunE = nil
+			defer func() { cmd.RunE = run }()
+		}
+		return usage(cmd)
+	})
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"hermes/worker/openai"
@@ -20,7 +21,9 @@ const (
 )
 
 // task matches a line of what the tool todo answers.
-var task = regexp.MustCompile(`^[^:]+: \[(pending|in_progress|completed|cancelled)\] (.*)$`)
+var task = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[^:]+: \[(pending|in_progress|completed|cancelled)\] (.*)$`)
+})
 
 // screen shows a turn: the answer on stdout, the tools at work in between on
 // stderr. On a terminal the line of a tool at work tells how long it runs, and so
@@ -211,7 +214,7 @@ func (s *screen) tasks(output string) {
 	marks := map[string]string{"pending": "☐", "in_progress": "▶", "completed": "☑", "cancelled": "☒"}
 	var lines []string
 	for line := range strings.SplitSeq(output, "\n") {
-		if match := task.FindStringSubmatch(line); match != nil {
+		if match := task().FindStringSubmatch(line); match != nil {
 			lines = append(lines, marks[match[1]]+" "+match[2])
 		}
 	}

@@ -95,7 +95,7 @@ func TestChildIsStartedAndToldAndLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	conn.Close()
-	if got, want := string(said), "PATH=/bin TZ=UTC"; !strings.HasPrefix(got, "alice ") || !strings.HasSuffix(got, " fds "+want) {
+	if got, want := string(said), "PATH=/bin TZ=UTC GOMAXPROCS=1"; !strings.HasPrefix(got, "alice ") || !strings.HasSuffix(got, " fds "+want) {
 		t.Errorf("child said %q, want the profile and the environment %q", got, want)
 	}
 	if err := parent.Close(); err != nil {
@@ -326,7 +326,7 @@ func TestStartPrintsNoSecret(t *testing.T) {
 func TestEnvironKeepsTheListAndNothingElse(t *testing.T) {
 	t.Parallel()
 	got := Environ([]string{"HOME=/h", "API_SERVER_KEY=k", "PATHX=1", "LC_ALL=C=D", "OPENAI_API_KEY=k", "odd", "HERMES_HOME=/x"})
-	if want := []string{"HOME=/h", "LC_ALL=C=D"}; !slices.Equal(got, want) {
+	if want := []string{"HOME=/h", "LC_ALL=C=D", "GOMAXPROCS=1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -30,17 +30,22 @@ func passed() []string {
 	return []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 }
 
+// oneProcessor has the runtime of a child begin with one processor: each has caches
+// and threads of its own, 0.15 MB in a child that only waits. A worker takes them all
+// while it has something to do.
+const oneProcessor = "GOMAXPROCS=1"
+
 // Environ returns what a child's environment keeps of environ, a list as
-// os.Environ gives it.
+// os.Environ gives it, and oneProcessor.
 func Environ(environ []string) []string {
 	names := passed()
-	kept := make([]string, 0, len(names))
+	kept := make([]string, 0, len(names)+1)
 	for _, entry := range environ {
 		if name, _, ok := strings.Cut(entry, "="); ok && slices.Contains(names, name) {
 			kept = append(kept, entry)
 		}
 	}
-	return kept
+	return append(kept, oneProcessor)
 }
 
 // Parent is the parent's side of a control socket.

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"hermes/worker/agent"
 	"hermes/worker/llm"
@@ -18,7 +19,9 @@ import (
 const maxTools = 128
 
 // toolName is what providers take as the name of a tool.
-var toolName = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+var toolName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-zA-Z0-9_-]{1,64}$`)
+})
 
 // toolOffer is what a request says of the client's own tools, in the words of
 // chat completions.
@@ -77,7 +80,7 @@ func toolSpec(tool openai.Tool, at, nested string) (llm.ToolSpec, error) {
 		return llm.ToolSpec{}, invalid(at+".type", codeUnsupported, "%s.type must be function: other tools are not offered to the model.", at)
 	case function.Name == "":
 		return llm.ToolSpec{}, invalid(within+".name", codeInvalidValue, "%s.name is missing.", within)
-	case !toolName.MatchString(function.Name):
+	case !toolName().MatchString(function.Name):
 		return llm.ToolSpec{}, invalid(within+".name", codeInvalidValue,
 			"%s.name must be 1 to 64 letters, digits, underscores and dashes.", within)
 	}

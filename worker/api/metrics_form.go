@@ -16,13 +16,25 @@ const metricsType = "text/plain; version=0.0.4; charset=utf-8"
 // sample. Values come from this program and its settings, never from a request,
 // so that nobody outside can make series.
 func labels(pairs ...string) string {
-	escape := strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 	var b strings.Builder
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(pairs[i] + `="` + escape.Replace(pairs[i+1]) + `"`)
+		b.WriteString(pairs[i])
+		b.WriteString(`="`)
+		for _, c := range []byte(pairs[i+1]) {
+			switch c {
+			case '\n':
+				b.WriteString(`\n`)
+			case '\\', '"':
+				b.WriteByte('\\')
+				b.WriteByte(c)
+			default:
+				b.WriteByte(c)
+			}
+		}
+		b.WriteByte('"')
 	}
 	return b.String()
 }

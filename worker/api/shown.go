@@ -3,6 +3,7 @@ package api
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -12,7 +13,9 @@ const maxLabel = 200
 
 // details matches the blocks in which Open WebUI keeps reasoning and tool calls
 // inside the text of an answer. Other <details> are the model's own.
-var details = regexp.MustCompile(`(?s)<details\s[^>]*\btype="[^>]*>.*?</details>\s*`)
+var details = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)<details\s[^>]*\btype="[^>]*>.*?</details>\s*`)
+})
 
 // marker is the line that says in the text that a tool has started. It is given
 // back without the line breaks around it.
@@ -43,7 +46,7 @@ func isMarker(line string) bool {
 // of tools and Open WebUI's blocks. Text without either comes back as it is.
 func stripShown(text string) string {
 	if strings.Contains(text, "<details") {
-		text = details.ReplaceAllString(text, "")
+		text = details().ReplaceAllString(text, "")
 	}
 	if !strings.Contains(text, "`") {
 		return text

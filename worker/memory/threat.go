@@ -3,14 +3,19 @@ package memory
 import (
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 )
 
 var (
 	// markers are what chat templates put between messages.
-	markers = regexp.MustCompile(`(?i)<\|[a-z0-9_ ]{1,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|user|tool_call|tool_response|developer)>|^\s*(?:system|developer|assistant)\s*(?:prompt|message)?\s*:|\n\s*(?:system|developer|assistant)\s*(?:prompt|message)?\s*:`)
+	markers = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)<\|[a-z0-9_ ]{1,30}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant|user|tool_call|tool_response|developer)>|^\s*(?:system|developer|assistant)\s*(?:prompt|message)?\s*:|\n\s*(?:system|developer|assistant)\s*(?:prompt|message)?\s*:`)
+	})
 	// overrides are sentences that want to take the place of the prompt.
-	overrides = regexp.MustCompile(`(?i)\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|all|your|system)\b[^.\n]{0,20}\b(?:instructions?|prompts?|rules)\b`)
+	overrides = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(?:ignore|disregard|forget|override)\b[^.\n]{0,30}\b(?:previous|prior|above|earlier|all|your|system)\b[^.\n]{0,20}\b(?:instructions?|prompts?|rules)\b`)
+	})
 )
 
 // threat says in a clause what makes an entry unfit for a prompt, "" if nothing
@@ -20,10 +25,10 @@ func threat(text string) string {
 	if strings.ContainsFunc(text, invisible) {
 		return "holds invisible or control characters"
 	}
-	if markers.MatchString(text) {
+	if markers().MatchString(text) {
 		return "holds marks that separate the messages of a chat"
 	}
-	if overrides.MatchString(text) {
+	if overrides().MatchString(text) {
 		return "tells to disregard instructions"
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 const (
@@ -19,7 +20,9 @@ const (
 )
 
 // escapes are what colors a text on a terminal.
-var escapes = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+var escapes = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+})
 
 // notebookName reports whether a file is a notebook by its name. Its content is
 // JSON as any other.
@@ -181,7 +184,7 @@ func (o output) write(out *writer) {
 // clip is a text as much of which is shown, its beginning and its end. Progress
 // bars overwrite their line with returns.
 func clip(text string) string {
-	text = strings.TrimRight(escapes.ReplaceAllString(strings.ReplaceAll(text, "\r\n", "\n"), ""), "\n ")
+	text = strings.TrimRight(escapes().ReplaceAllString(strings.ReplaceAll(text, "\r\n", "\n"), ""), "\n ")
 	if strings.Contains(text, "\r") {
 		all := strings.Split(text, "\n")
 		for i, line := range all {

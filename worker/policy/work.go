@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // work judges the programs of developers and operators, and reports whether it
@@ -19,8 +20,8 @@ func (w *walker) work(base string, argv []word, in output) bool {
 		w.infrastructure(base, argv)
 	case "psql", "mysql", "mariadb", "sqlite3", "duckdb", "clickhouse-client", "mongosh", "mongo", "redis-cli", "valkey-cli", "cqlsh", "sqlcmd",
 		"cockroach", "usql", "sqlplus":
-		if in.known && dropPattern.MatchString(in.text) || slices.ContainsFunc(argv[1:], func(arg word) bool { return dropPattern.MatchString(arg.text) }) ||
-			strings.HasSuffix(base, "-cli") && dropPattern.MatchString(joined(argv[1:]).text) {
+		if in.known && dropPattern().MatchString(in.text) || slices.ContainsFunc(argv[1:], func(arg word) bool { return dropPattern().MatchString(arg.text) }) ||
+			strings.HasSuffix(base, "-cli") && dropPattern().MatchString(joined(argv[1:]).text) {
 			w.find(Databases, argv, "it drops or empties a database or a table")
 		}
 	case "dropdb", "dropuser":
@@ -30,7 +31,7 @@ func (w *walker) work(base string, argv []word, in output) bool {
 			w.find(Databases, argv, "it drops a database")
 		}
 	case "rails", "rake", "prisma", "artisan", "sequelize":
-		if slices.ContainsFunc(argv[1:], func(arg word) bool { return taskPattern.MatchString(arg.text) }) || base == "prisma" && slices.Contains(texts(argv), "reset") {
+		if slices.ContainsFunc(argv[1:], func(arg word) bool { return taskPattern().MatchString(arg.text) }) || base == "prisma" && slices.Contains(texts(argv), "reset") {
 			w.find(Databases, argv, "it drops or empties a database")
 		}
 	default:
@@ -40,9 +41,13 @@ func (w *walker) work(base string, argv []word, in output) bool {
 }
 
 var (
-	dropPattern = regexp.MustCompile(`(?i)\b(drop\s+(database|schema|table|view|user|role|index|keyspace)\b|truncate\s+(table\s+)?\S|delete\s+from\s+[\w."` + "`" +
-		`]+\s*(;|$)|dropDatabase\b|flushall\b|flushdb\b)`)
-	taskPattern = regexp.MustCompile(`^(db:(drop|reset|purge|wipe|truncate_all)|migrate:(fresh|reset))`)
+	dropPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(drop\s+(database|schema|table|view|user|role|index|keyspace)\b|truncate\s+(table\s+)?\S|delete\s+from\s+[\w."` + "`" +
+			`]+\s*(;|$)|dropDatabase\b|flushall\b|flushdb\b)`)
+	})
+	taskPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(db:(drop|reset|purge|wipe|truncate_all)|migrate:(fresh|reset))`)
+	})
 )
 
 // git judges what loses commits or work that is not committed.

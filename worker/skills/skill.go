@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -41,7 +42,9 @@ type Skill struct {
 }
 
 // nameForm is what a name may look like.
-var nameForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+var nameForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+})
 
 // CheckName says what is wrong with the name of a skill.
 func CheckName(name string) error {
@@ -50,7 +53,7 @@ func CheckName(name string) error {
 		return errors.New("the name is missing")
 	case len(name) > maxName:
 		return fmt.Errorf("the name is longer than %d characters", maxName)
-	case !nameForm.MatchString(name):
+	case !nameForm().MatchString(name):
 		return fmt.Errorf("the name %q must be of a-z, 0-9 and single hyphens between them", name)
 	default:
 		return nil

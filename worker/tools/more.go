@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -63,20 +62,17 @@ type offer struct {
 	asked    bool           // the provider could be asked for the window
 }
 
-func newMoreTools(opts Options, own []llm.ToolSpec) (*moreTools, error) {
+func newMoreTools(opts Options, own []llm.ToolSpec) *moreTools {
 	m := &moreTools{
 		source: opts.More, window: opts.Window, own: own, log: opts.Log,
 		entries: map[string]*entry{}, offers: map[string]*offer{}, newest: &offer{specs: own},
 	}
 	m.search, m.call = newToolSearch(m), newMCPCall(m)
 	for _, tool := range []Tool{m.search, m.call} {
-		schema, err := parseSchema(tool.Spec().Parameters)
-		if err != nil {
-			return nil, fmt.Errorf("schema of %s: %w", tool.Spec().Name, err)
-		}
-		m.entries[tool.Spec().Name] = &entry{tool: tool, schema: schema, long: true}
+		spec := tool.Spec()
+		m.entries[spec.Name] = &entry{tool: tool, schema: newLateSchema(spec), long: true}
 	}
-	return m, nil
+	return m
 }
 
 // beside returns the same tools for a set with fewer tools of this package.

@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"hermes/worker/llm"
 )
 
 // schema checks the arguments of one tool.
@@ -16,6 +19,25 @@ type schema struct {
 	whole *jsonschema.Resolved
 	// fields are the properties, in the order of their names.
 	fields []field
+}
+
+// lateSchema is the schema of a tool of this package, read when the tool is called
+// first: most workers never call most tools, and all schemas together take 0.9 MB to
+// read. A test reads them all.
+type lateSchema func() *schema
+
+func newLateSchema(spec llm.ToolSpec) lateSchema {
+	return sync.OnceValue(func() *schema {
+		s, err := parseSchema(spec.Parameters)
+		if err != nil {
+			panic(fmt.Sprintf("%s.md: schema: %v", spec.Name, err))
+		}
+		return s
+	})
+}
+
+func (s lateSchema) prepare(arguments string) (json.RawMessage, error) {
+	return s().prepare(arguments)
 }
 
 // field is one property of the arguments.

@@ -132,9 +132,7 @@ func NewSet(opts Options) (*Set, error) {
 		if opts.Window == nil {
 			opts.Window = func(context.Context) int { return 0 }
 		}
-		if s.more, err = newMoreTools(opts, s.specs); err != nil {
-			return nil, errors.Join(err, workspace.close())
-		}
+		s.more = newMoreTools(opts, s.specs)
 	}
 	return s, nil
 }
@@ -189,11 +187,7 @@ func (s *Set) add(opts Options) error {
 		if !opts.enables(spec.Name) {
 			continue
 		}
-		schema, err := parseSchema(spec.Parameters)
-		if err != nil {
-			return fmt.Errorf("schema of %s: %w", spec.Name, err)
-		}
-		s.tools[spec.Name] = &entry{tool: tool, schema: schema}
+		s.tools[spec.Name] = &entry{tool: tool, schema: newLateSchema(spec)}
 		s.specs = append(s.specs, spec)
 	}
 	return nil

@@ -13,6 +13,29 @@ import (
 	"hermes/worker/llm"
 )
 
+// A schema is read when its tool is called first, which is too late to find that it
+// is none.
+func TestEverySchemaCanBeRead(t *testing.T) {
+	t.Parallel()
+	pages, err := texts.ReadDir(".")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("there are no tools: %v", err)
+	}
+	for _, page := range pages {
+		name := strings.TrimSuffix(page.Name(), ".md")
+		s, err := parseSchema(mustSpec(name).Parameters)
+		if err != nil {
+			t.Errorf("%s: %v", page.Name(), err)
+			continue
+		}
+		for _, f := range s.fields {
+			if f.schema.Type == "" && len(f.schema.Enum) == 0 {
+				t.Errorf("%s: the argument %s has no type", page.Name(), f.name)
+			}
+		}
+	}
+}
+
 // Every request carries all schemas, so they are kept short.
 func TestSpecsAreShortAndStable(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package wall
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ func (w *Wall) guard(cmd *exec.Cmd, s Subject, f found, probe bool) (*Guard, err
 		return nil, errors.Join(err, unix.Close(ends[0]), unix.Close(ends[1]))
 	}
 	g := &Guard{plan: p, ours: os.NewFile(uintptr(ends[0]), "wall"), stage: os.NewFile(uintptr(ends[1]), "wall")}
-	cmd.Path, cmd.Args, cmd.Err = "/proc/self/exe", []string{"hermes", Subcommand}, nil
+	cmd.Path, cmd.Args, cmd.Err = cmp.Or(w.opts.Exe, "/proc/self/exe"), []string{"hermes", Subcommand}, nil
 	// What is known of the command from outside (its mark) is known of its stage.
 	cmd.Env = append(mark, "GOMAXPROCS=2", "GOGC=off", "GOTRACEBACK=none")
 	cmd.ExtraFiles = append([]*os.File{g.stage}, cmd.ExtraFiles...)

@@ -68,7 +68,11 @@ type Options struct {
 	Off string
 	// Without leaves layers out.
 	Without []Layer
-	Log     *slog.Logger // nil discards
+	// Exe is the program that builds the wall, as this one does if it is empty.
+	Exe string
+	// Found is told what was found out about the wall, once, by who needs it first.
+	Found func(Report)
+	Log   *slog.Logger // nil discards
 }
 
 // Report is what was found out about the wall by building it.
@@ -103,8 +107,17 @@ func New(opts Options) *Wall {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	w := &Wall{opts: opts}
-	w.find = sync.OnceValue(w.probe)
+	w.find = sync.OnceValue(w.look)
 	return w
+}
+
+// look probes, and tells what came of it.
+func (w *Wall) look() found {
+	f := w.probe()
+	if w.opts.Found != nil {
+		w.opts.Found(f.Report)
+	}
+	return f
 }
 
 // Report tries the wall when that was not done before, which takes some

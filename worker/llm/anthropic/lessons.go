@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"hermes/worker/llm"
 	"hermes/worker/llm/upstream"
@@ -39,8 +40,12 @@ const (
 // > 8192, which is the maximum allowed number of output tokens" and "input length
 // and `max_tokens` exceed context limit: 190000 + 64000 > 200000".
 var (
-	maxAllowed = regexp.MustCompile(`max_tokens: \d+ > (\d+)`)
-	maxRoom    = regexp.MustCompile(`exceed context limit: (\d+) \+ \d+ > (\d+)`)
+	maxAllowed = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`max_tokens: \d+ > (\d+)`)
+	})
+	maxRoom = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`exceed context limit: (\d+) \+ \d+ > (\d+)`)
+	})
 )
 
 // minRoom is the shortest answer that is still worth asking for.
@@ -52,7 +57,7 @@ func (c *Client) learn(t task, refused *llm.Error) (task, bool) {
 	if refused.Status != http.StatusBadRequest && refused.Status != http.StatusUnprocessableEntity {
 		return t, false
 	}
-	if m := maxAllowed.FindStringSubmatch(refused.Message); m != nil {
+	if m := maxAllowed().FindStringSubmatch(refused.Message); m != nil {
 		limit, err := strconv.Atoi(m[1])
 		if err != nil || limit <= 0 || limit >= t.maxTokens() {
 			return t, false
@@ -61,7 +66,7 @@ func (c *Client) learn(t task, refused *llm.Error) (task, bool) {
 		t.limit, t.MaxTokens = limit, min(t.MaxTokens, limit)
 		return t, true
 	}
-	if m := maxRoom.FindStringSubmatch(refused.Message); m != nil {
+	if m := maxRoom().FindStringSubmatch(refused.Message); m != nil {
 		input, err := strconv.Atoi(m[1])
 		window, err2 := strconv.Atoi(m[2])
 		room := window - input

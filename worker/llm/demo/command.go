@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 
 	"hermes/worker/llm"
 )
@@ -73,19 +74,33 @@ func parse(message string) (commands []command, rest string) {
 }
 
 var (
-	verb = regexp.MustCompile(`^(?i:please[ \t]+)?([A-Za-z]+)(?:[ \t:]|\n|$)`)
+	verb = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?i:please[ \t]+)?([A-Za-z]+)(?:[ \t:]|\n|$)`)
+	})
 	// argument forms: `…`, "…", or as few words as will do.
-	replace   = regexp.MustCompile("(?s)^(`[^`]*`|\"[^\"]*\"|.+?)[ \t]+with[ \t]+(`[^`]*`|\"[^\"]*\"|.*?)[ \t]+in[ \t]+(`[^`]+`|\"[^\"]+\"|\\S+)[ \t]*(?:\n|$)")
-	written   = regexp.MustCompile("^(`[^`]+`|\"[^\"]+\"|[^\\s:]+)[ \t]*:[ \t]?")
-	fence     = regexp.MustCompile("(?s)^\\s*(```+)[^\n]*\n(.*?)\n?[ \t]*(?:```+)[ \t]*(?:\n|$)")
-	backticks = regexp.MustCompile("(?s)^[ \t]*(?:``([^`].*?)``|`([^`]+)`)(?:[ \t,;.]|and\\b|then\\b)*")
-	recall    = regexp.MustCompile(`^(?i:please[ \t]+)?(?i:what do you remember)(?i:[ \t]+(?:about|of) me)?[ \t]*[?.!]*[ \t]*(?:\n|$)`)
-	filesWord = regexp.MustCompile(`^(?i)(?:all[ \t]+)?(?:the[ \t]+)?files$`)
+	replace = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile("(?s)^(`[^`]*`|\"[^\"]*\"|.+?)[ \t]+with[ \t]+(`[^`]*`|\"[^\"]*\"|.*?)[ \t]+in[ \t]+(`[^`]+`|\"[^\"]+\"|\\S+)[ \t]*(?:\n|$)")
+	})
+	written = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile("^(`[^`]+`|\"[^\"]+\"|[^\\s:]+)[ \t]*:[ \t]?")
+	})
+	fence = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile("(?s)^\\s*(```+)[^\n]*\n(.*?)\n?[ \t]*(?:```+)[ \t]*(?:\n|$)")
+	})
+	backticks = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile("(?s)^[ \t]*(?:``([^`].*?)``|`([^`]+)`)(?:[ \t,;.]|and\\b|then\\b)*")
+	})
+	recall = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?i:please[ \t]+)?(?i:what do you remember)(?i:[ \t]+(?:about|of) me)?[ \t]*[?.!]*[ \t]*(?:\n|$)`)
+	})
+	filesWord = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(?i)(?:all[ \t]+)?(?:the[ \t]+)?files$`)
+	})
 )
 
 // parseOne reads the command that the text begins with. "run" may give several.
 func parseOne(text string) (found []command, rest string) {
-	at := verb.FindStringSubmatchIndex(text)
+	at := verb().FindStringSubmatchIndex(text)
 	if at == nil {
 		return nil, text
 	}
@@ -102,7 +117,7 @@ func parseOne(text string) (found []command, rest string) {
 		return parseWrite(after)
 	case "list":
 		pattern := plain(line)
-		if pattern == "" || filesWord.MatchString(pattern) {
+		if pattern == "" || filesWord().MatchString(pattern) {
 			pattern = "*"
 		}
 		found = one("list", "search_files", pattern, "pattern")
@@ -123,7 +138,7 @@ func parseOne(text string) (found []command, rest string) {
 		}
 		return found, ""
 	case "what":
-		if m := recall.FindStringIndex(text); m != nil {
+		if m := recall().FindStringIndex(text); m != nil {
 			return []command{{verb: "recall"}}, text[m[1]:]
 		}
 		return nil, text
@@ -153,10 +168,10 @@ func withTarget(found []command, target string) []command {
 // Backticks in the middle of a plain command could mean two things, so they are
 // not understood.
 func parseRun(text string) (found []command, rest string) {
-	if m := fence.FindStringSubmatch(text); m != nil {
+	if m := fence().FindStringSubmatch(text); m != nil {
 		return one("run", "terminal", strings.TrimSpace(m[2]), "command"), text[len(m[0]):]
 	}
-	for m := backticks.FindStringSubmatch(text); m != nil && len(found) < maxCommands; m = backticks.FindStringSubmatch(text) {
+	for m := backticks().FindStringSubmatch(text); m != nil && len(found) < maxCommands; m = backticks().FindStringSubmatch(text) {
 		found = append(found, one("run", "terminal", strings.TrimSpace(m[1]+m[2]), "command")...)
 		text = text[len(m[0]):]
 	}
@@ -173,12 +188,12 @@ func parseRun(text string) (found []command, rest string) {
 // parseWrite reads "write FILE: text". The text is all that follows, or the
 // fenced block that follows.
 func parseWrite(text string) (found []command, rest string) {
-	m := written.FindStringSubmatch(text)
+	m := written().FindStringSubmatch(text)
 	if m == nil {
 		return nil, text
 	}
 	content := text[len(m[0]):]
-	if block := fence.FindStringSubmatch(content); block != nil {
+	if block := fence().FindStringSubmatch(content); block != nil {
 		content, rest = block[2]+"\n", content[len(block[0]):]
 	} else {
 		content = strings.TrimPrefix(content, "\n")
@@ -192,7 +207,7 @@ func parseWrite(text string) (found []command, rest string) {
 
 // parseReplace reads "replace A with B in FILE".
 func parseReplace(text string) (found []command, rest string) {
-	m := replace.FindStringSubmatch(text)
+	m := replace().FindStringSubmatch(text)
 	if m == nil {
 		return nil, text
 	}

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -63,7 +64,7 @@ type step struct {
 	arguments string // JSON
 }
 
-var backticked = regexp.MustCompile("`([^`]+)`")
+var backticked = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("`([^`]+)`") })
 
 // toolSteps finds the lines of a message that ask for tools.
 func toolSteps(message string) [][]step {
@@ -74,7 +75,7 @@ func toolSteps(message string) [][]step {
 		var steps []step
 		switch strings.ToLower(word) {
 		case "run", "again":
-			for _, match := range backticked.FindAllStringSubmatch(rest, -1) {
+			for _, match := range backticked().FindAllStringSubmatch(rest, -1) {
 				steps = append(steps, step{line, "terminal", object(map[string]string{"command": match[1]})})
 			}
 		case "write":

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -177,11 +178,13 @@ func (b errorBody) nested() []json.RawMessage {
 }
 
 // title finds what an HTML page says about itself.
-var title = regexp.MustCompile(`(?is)<(?:title|h1)[^>]*>(.*?)</`)
+var title = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?is)<(?:title|h1)[^>]*>(.*?)</`)
+})
 
 // readHTML makes a few words of a page.
 func readHTML(page string) string {
-	if found := title.FindStringSubmatch(page); found != nil && strings.TrimSpace(found[1]) != "" {
+	if found := title().FindStringSubmatch(page); found != nil && strings.TrimSpace(found[1]) != "" {
 		return "an HTML page: " + html.UnescapeString(found[1])
 	}
 	return "an HTML page"

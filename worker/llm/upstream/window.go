@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // leastWindow is the smallest number that is taken for the length of a window: a
@@ -14,14 +15,18 @@ var (
 	// windowPattern finds the length of the model's window in the words of a refusal.
 	// In order: OpenAI, vLLM, LM Studio, xAI; llama.cpp; Copilot and Anthropic;
 	// Google; LM Studio's engine; Mistral; Anthropic's "208310 tokens > 200000 maximum".
-	windowPattern = regexp.MustCompile(`(?i)(?:\blength (?:is|of)(?: only)?|size \(|limit (?:of|is)|allowed \(|n_ctx["' :=]*|model with|>=?) ?(\d[\d,]*)`)
-	numberPattern = regexp.MustCompile(`\d[\d,]*`)
+	windowPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(?:\blength (?:is|of)(?: only)?|size \(|limit (?:of|is)|allowed \(|n_ctx["' :=]*|model with|>=?) ?(\d[\d,]*)`)
+	})
+	numberPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\d[\d,]*`)
+	})
 )
 
 // window reads how many tokens a model takes and how many a request had out of what
 // a server says of one that was too long. What it does not say is 0.
 func window(message string) (limit, sent int) {
-	for _, found := range windowPattern.FindAllStringSubmatch(message, -1) {
+	for _, found := range windowPattern().FindAllStringSubmatch(message, -1) {
 		if n := count(found[1]); n >= leastWindow {
 			limit = n
 			break
@@ -30,7 +35,7 @@ func window(message string) (limit, sent int) {
 	if limit == 0 {
 		return 0, 0
 	}
-	for _, digits := range numberPattern.FindAllString(message, -1) {
+	for _, digits := range numberPattern().FindAllString(message, -1) {
 		sent = max(sent, count(digits))
 	}
 	// Far beyond it is no length of a request, but the name of one or a time.
