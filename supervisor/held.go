@@ -44,6 +44,9 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 		err = s.lock(f)
 	}
 	if err == nil {
+		err = s.apart(f)
+	}
+	if err == nil {
 		h.socket, err = openSocket(ctx, s.opts.Home.Dir(), s.name())
 	}
 	if err != nil {
