@@ -39,11 +39,21 @@ func newWall(start handoff.Start, log *slog.Logger) *wall.Wall {
 // tellWall says in the log what stands around commands.
 func (w *worker) tellWall(ctx context.Context) {
 	report := w.wallReport(ctx)
+	w.level.Store(new(string(report.Level)))
+	w.opts.Child.Walls(handoff.Walls{Level: string(report.Level), Why: report.Why})
 	if report.Level == wall.Full {
 		w.opts.Log.Info("commands run behind walls", "level", string(report.Level))
 		return
 	}
 	w.opts.Log.Warn("commands run with less around them than there could be", "level", string(report.Level), "missing", report.Why, "mend", report.Mend)
+}
+
+// wallLevel is the level of the wall, or "" as long as nobody has built one.
+func (w *worker) wallLevel() string {
+	if level := w.level.Load(); level != nil {
+		return *level
+	}
+	return ""
 }
 
 func (w *worker) wallReport(ctx context.Context) wall.Report {
