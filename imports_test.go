@@ -23,6 +23,9 @@ var rooms = map[string]room{
 	"supervisor/confine":      {nil, "parent and child both hold a profile to its limits; whose, is nobody else's business"},
 	"supervisor/sandbox":      {[]string{"supervisor/sandbox/wall"}, "parent and child both run commands; how, is nobody else's business"},
 	"supervisor/sandbox/wall": {nil, "what stands around a command is built before anything else of ours runs in it"},
+	"supervisor/sandbox/wall/attack": {
+		[]string{"supervisor/sandbox", "supervisor/sandbox/wall"}, "it stands where a command does, and knows of the wall only how commands get behind it",
+	},
 	"supervisor": {
 		[]string{"configs", "profiles", "supervisor/confine", "supervisor/handoff", "supervisor/sandbox"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
@@ -72,7 +75,7 @@ var rooms = map[string]room{
 
 	"cmd/hermes": {
 		[]string{
-			"configs", "profiles", "supervisor", "supervisor/handoff", "supervisor/sandbox/wall", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
+			"configs", "profiles", "supervisor", "supervisor/handoff", "supervisor/sandbox/wall", "supervisor/sandbox/wall/attack", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
 			"worker/policy", "worker/store",
 		},
 		"a command is words around the rooms below; what it talks to a worker, it talks over the API; it asks the policy as a worker does, and reads its log from the database, read-only",
@@ -105,7 +108,7 @@ var walls = []wall{
 	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
 	{path: "mvdan.cc/sh", only: []string{"worker/policy"}, why: "one place knows what a shell would do"},
 	{path: "net/http", not: []string{"worker/agent", "worker/store", "worker/llm/sse", "configs", "profiles"}, why: "this room knows no HTTP"},
-	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "supervisor/sandbox/wall", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
+	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "supervisor/sandbox/wall", "supervisor/sandbox/wall/attack", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
 	{path: "testing", only: nil, why: "tests stay in tests"},
 }
 

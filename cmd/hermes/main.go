@@ -12,12 +12,16 @@ import (
 	"syscall"
 
 	"hermes/supervisor/sandbox/wall"
+	"hermes/supervisor/sandbox/wall/attack"
 )
 
 func main() {
 	// Each command of an agent begins here, so nothing else comes before.
 	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
 		os.Exit(wall.Main())
+	}
+	if len(os.Args) >= 2 && os.Args[1] == attack.Subcommand {
+		os.Exit(attack.Main(os.Args[2:]))
 	}
 	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
 }

@@ -23,6 +23,8 @@ func TestMain(m *testing.M) {
 		"hermes": main,
 		// A hermes that cannot wait for the disk, nor can what it starts.
 		"hermes-failing-syncs": func() { failSyncs(); main() },
+		// A hermes on a machine that has namespaces and Landlock for nobody.
+		"hermes-without-walls": func() { loseWalls(); main() },
 	})
 }
 
