@@ -103,7 +103,9 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 	if ctx.Err() != nil { // a signal has come already
 		stop()
 	}
-	restrictFiles()
+	if err := restrict(); err != nil {
+		return err
+	}
 	opts.letGo() // the supervisor listens to the signals itself
 	// It computes little and lives long: memory is worth more than time.
 	debug.SetGCPercent(supervisorGC)
@@ -125,9 +127,16 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 	return opts.refused(home, err)
 }
 
-// restrictFiles has all that this process makes, and what it starts, belong to its
-// user alone, commands of agents included.
-func restrictFiles() { syscall.Umask(0o077) }
+// restrict has all files that this process makes, and what it starts, belong to its
+// user alone, commands of agents included; and no core of it is written, which would
+// hold every key.
+func restrict() error {
+	syscall.Umask(0o077)
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return fmt.Errorf("keep cores from being written: %w", err)
+	}
+	return nil
+}
 
 // wallsHere is what stands around commands on this machine.
 func wallsHere(ctx context.Context) handoff.Walls {
