@@ -14,9 +14,9 @@ import (
 
 // proclaim says what this machine has for walls around commands.
 func (f *fleet) proclaim() {
-	switch w := f.walls; {
-	case w.Level == "":
-	case w.Level == handoff.LevelFull:
+	switch w := f.walls; w.Level {
+	case "":
+	case handoff.LevelFull:
 		f.say(fmt.Sprintf("[Isolation] level %s for commands of agents\n", w.Level))
 		f.log.Info("walls around commands", "level", w.Level)
 	default:

@@ -35,11 +35,11 @@ func TestFilesAreForTheirOwnerAlone(t *testing.T) {
 		seen := 0
 		if err := filepath.WalkDir(m.home, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
-				return nil // it was removed
+				return nil //nolint:nilerr // it was removed
 			}
 			info, err := entry.Info()
 			if err != nil || info.Mode()&fs.ModeSymlink != 0 {
-				return nil
+				return nil //nolint:nilerr // it was removed
 			}
 			seen++
 			if info.Mode().Perm()&0o077 != 0 {

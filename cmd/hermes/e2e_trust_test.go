@@ -92,8 +92,15 @@ func TestWhatToolsWriteIsNotObeyed(t *testing.T) {
 		alice.tool(t, "second", "read_file", map[string]any{"path": "Makefile"})
 		bob.tool(t, "second", "terminal", map[string]any{"command": "ls"})
 		for _, args := range [][]string{
-			{"gateway", "status"}, {"gateway", "reload"}, {"profile", "list"}, {"-p", "alice", "config", "check"}, {"-p", "alice", "prompt"}, {"-p", "alice", "mcp", "list"},
-			{"-p", "alice", "session", "list"}, {"profile", "export", "alice", "-o", filepath.Join(t.TempDir(), "alice.tar.gz")}, {"gateway", "logs", "alice"},
+			{"gateway", "status"},
+			{"gateway", "reload"},
+			{"profile", "list"},
+			{"-p", "alice", "config", "check"},
+			{"-p", "alice", "prompt"},
+			{"-p", "alice", "mcp", "list"},
+			{"-p", "alice", "session", "list"},
+			{"profile", "export", "alice", "-o", filepath.Join(t.TempDir(), "alice.tar.gz")},
+			{"gateway", "logs", "alice"},
 		} {
 			cmd := m.command(t.Context(), args...)
 			cmd.Dir = filepath.Join(alice.dir, "workspace")

@@ -72,13 +72,17 @@ func TestAttacksSucceedWhereLayersAreMissing(t *testing.T) {
 		not     string
 	}{
 		"namespaces": {
-			[]wall.Layer{wall.LayerNamespaces}, wall.Reduced,
-			[]string{"stat .env", "touch a skill", "read the arguments of a process beside it", "speak to the control socket"}, "read .env",
+			[]wall.Layer{wall.LayerNamespaces},
+			wall.Reduced,
+			[]string{"stat .env", "touch a skill", "read the arguments of a process beside it", "speak to the control socket"},
+			"read .env",
 		},
 		"Landlock": {[]wall.Layer{wall.LayerLandlock}, wall.Namespaces, []string{"speak to an abstract socket"}, "read .env"},
 		"namespaces and Landlock": {
-			[]wall.Layer{wall.LayerNamespaces, wall.LayerLandlock}, wall.Weak,
-			[]string{"read .env", "read profiles/bob/data/state.db", "list the true home", "write to config.yaml", "signal the worker", "read the machine's /tmp"}, "io_uring",
+			[]wall.Layer{wall.LayerNamespaces, wall.LayerLandlock},
+			wall.Weak,
+			[]string{"read .env", "read profiles/bob/data/state.db", "list the true home", "write to config.yaml", "signal the worker", "read the machine's /tmp"},
+			"io_uring",
 		},
 		"seccomp":     {[]wall.Layer{wall.LayerSeccomp}, wall.Reduced, []string{"io_uring", "userfaultfd", "ask for a key"}, "read .env"},
 		"descriptors": {[]wall.Layer{wall.LayerDescriptors}, wall.Full, []string{"read .env by an inherited descriptor"}, "read .env"},

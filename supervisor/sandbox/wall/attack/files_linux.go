@@ -177,7 +177,7 @@ func writings() []attack {
 		}),
 		on("change a skill", "skills/knit/SKILL.md", writes),
 		on("make a skill", "skills/purl", func(path string) error { return errors.Join(os.Mkdir(path, 0o700), os.Remove(path)) }),
-		on("open a skill to others", "skills/knit/SKILL.md", func(path string) error { return os.Chmod(path, 0o644) }),
+		on("open a skill to others", "skills/knit/SKILL.md", func(path string) error { return os.Chmod(path, 0o604) }), //nolint:gosec // that is the attack
 		on("touch a skill", "skills/knit/SKILL.md", func(path string) error { return os.Chtimes(path, time.Now(), time.Now()) }),
 		at("write to /etc/passwd", func() error { return writes("/etc/passwd") }),
 		at("make a file in /etc", func() error { return makes("/etc/hermes-doctor") }),
@@ -185,9 +185,9 @@ func writings() []attack {
 		at("write to a program in /usr/bin", func() error { return writes("/usr/bin/env") }),
 		at("make a file in /", func() error { return makes("/hermes-doctor") }),
 		at("make a file in /dev", func() error { return makes("/dev/hermes-doctor") }),
-		attack{name: "write to the binary of the worker", try: func(s *scene) error { return writes(fmt.Sprintf("/proc/%d/exe", s.Worker)) }},
+		{name: "write to the binary of the worker", try: func(s *scene) error { return writes(fmt.Sprintf("/proc/%d/exe", s.Worker)) }},
 		at("write to the binary by itself", func() error { return writes("/proc/self/exe") }),
-		at("make a device", func() error { return unix.Mknod("device", unix.S_IFBLK|0o600, int(unix.Mkdev(8, 0))) }),
+		at("make a device", func() error { return unix.Mknod("device", unix.S_IFBLK|0o600, int(unix.Mkdev(8, 0))) }), //nolint:gosec // it is small
 		at("open a disk", func() error {
 			return anyOpens(unix.O_RDONLY, "/dev/vd[a-z]", "/dev/sd[a-z]", "/dev/nvme*n*", "/dev/loop[0-9]")
 		}),

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -111,7 +112,7 @@ func onProcesses() []attack {
 func onKernel() []attack {
 	namespace := func(name string, flags uintptr) attack {
 		return attack{name: name, apart: true, try: func(*scene) error {
-			cmd := exec.Command("/proc/self/exe")
+			cmd := exec.CommandContext(context.Background(), "/proc/self/exe") // who waits for it ends this process
 			cmd.Args = []string{os.Args[0], Subcommand, nothing}
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 			return cmd.Run()
@@ -145,7 +146,7 @@ func onKernel() []attack {
 		calling("read the kernel's log by a call", unix.SYS_SYSLOG, 10),
 		calling("set the clock", unix.SYS_CLOCK_SETTIME),
 		at("type into a terminal", func() error {
-			return reached(call(unix.SYS_IOCTL, ^uintptr(0), unix.TIOCSTI, uintptr(unsafe.Pointer(&char))))
+			return reached(call(unix.SYS_IOCTL, ^uintptr(0), unix.TIOCSTI, uintptr(unsafe.Pointer(&char)))) //nolint:gosec // the call takes an address
 		}),
 		{name: "calls of another architecture", apart: true, try: func(*scene) error { return call(0x40000000 | 39) }}, // getpid of x32
 		at("become somebody else", func() error { return call(unix.SYS_SETUID, 12345) }),
@@ -184,7 +185,7 @@ func onSockets() []attack {
 		})
 	}
 	dial := func(s *scene, address string) error {
-		conn, err := net.DialTimeout("unix", address, time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", address)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func Run(ctx context.Context, opts Options) (Outcome, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	s, err := newScene(opts.Home)
+	s, err := newScene(ctx, opts.Home)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -63,7 +63,7 @@ func Run(ctx context.Context, opts Options) (Outcome, error) {
 		Workspace: s.at("workspace"), Home: s.at("home"), Skills: s.at("skills"), Temp: s.at("data/tmp"),
 		Hidden: []string{cmp.Or(s.Real, s.Home)}, Without: opts.Without,
 	})
-	out := Outcome{Report: w.Report(ctx), Tried: len(attacks())}
+	out := Outcome{Report: w.Report(ctx), Tried: len(attacks())} //nolint:contextcheck // they are tried by another process
 	exe, err := os.Executable()
 	if err != nil {
 		return out, fmt.Errorf("find this program: %w", err)
@@ -143,7 +143,7 @@ func Main(args []string) int {
 			return 2
 		}
 		if err := all[i].within(&s); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stdout, err)
 			return 1
 		}
 		return 0
@@ -159,7 +159,7 @@ func Main(args []string) int {
 		if r.Hit = err == nil; err != nil {
 			r.Why = err.Error()
 		}
-		if report.Encode(r) != nil {
+		if err := report.Encode(r); err != nil {
 			return 1
 		}
 	}

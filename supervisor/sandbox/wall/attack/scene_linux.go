@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -48,14 +50,14 @@ func (s *scene) later(undo func() error) { s.undo = append(s.undo, undo) }
 
 // close takes the scene away, the last of it first.
 func (s *scene) close() {
-	for i := len(s.undo) - 1; i >= 0; i-- {
-		_ = s.undo[i]()
+	for _, undo := range slices.Backward(s.undo) {
+		_ = undo()
 	}
 	s.serving.Wait()
 }
 
 // newScene makes a scene in the home, or among the temporary files if there is none.
-func newScene(home string) (s *scene, err error) {
+func newScene(ctx context.Context, home string) (s *scene, err error) {
 	s = &scene{Canary: "hermes-canary-" + rand.Text(), Worker: os.Getpid(), children: new(sandbox.Children)}
 	defer func() {
 		if err != nil {
@@ -75,8 +77,8 @@ func newScene(home string) (s *scene, err error) {
 		return s, err
 	}
 	s.Home = filepath.Join(dir, "home")
-	for _, step := range []func() error{s.files, s.descriptor, s.bystander, s.sockets, s.memory} {
-		if err := step(); err != nil {
+	for _, step := range []func(context.Context) error{s.files, s.descriptor, s.bystander, s.sockets, s.memory} {
+		if err := step(ctx); err != nil {
 			return s, err
 		}
 	}
@@ -91,7 +93,7 @@ func secretFiles() []string {
 	}
 }
 
-func (s *scene) files() error {
+func (s *scene) files(context.Context) error {
 	for _, name := range append(secretFiles(), "skills/knit/SKILL.md") {
 		path := s.at(name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -120,7 +122,7 @@ func (s *scene) files() error {
 }
 
 // descriptor opens a secret so that every child would have it.
-func (s *scene) descriptor() error {
+func (s *scene) descriptor(context.Context) error {
 	var err error
 	s.Leaked, err = syscall.Open(s.at(".env"), syscall.O_RDONLY, 0)
 	if err == nil {
@@ -130,12 +132,12 @@ func (s *scene) descriptor() error {
 }
 
 // bystander starts a process with a secret in its environment and its arguments.
-func (s *scene) bystander() error {
+func (s *scene) bystander(ctx context.Context) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(exe, Subcommand, victim)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), exe, Subcommand, victim) // it ends with the scene
 	cmd.Env = []string{"SECRET=" + s.Canary}
 	keep, err := cmd.StdinPipe()
 	if err != nil {
@@ -154,12 +156,12 @@ func (s *scene) bystander() error {
 }
 
 // sockets listens as a gateway does, and tells whoever comes a secret.
-func (s *scene) sockets() error {
+func (s *scene) sockets(ctx context.Context) error {
 	s.Abstract = "@" + filepath.Base(filepath.Dir(s.Home))
 	// A path that would be too long is one that nobody can listen on.
 	s.Socket = filepath.Join(os.TempDir(), "hermes-"+rand.Text()[:8]+".sock")
 	for _, address := range []string{s.Abstract, s.Socket} {
-		listener, err := net.Listen("unix", address)
+		listener, err := new(net.ListenConfig).Listen(ctx, "unix", address)
 		if err != nil {
 			return err
 		}
@@ -179,7 +181,7 @@ func (s *scene) sockets() error {
 }
 
 // memory makes a System V segment. Where the kernel has none, none can be seen.
-func (s *scene) memory() error {
+func (s *scene) memory(context.Context) error {
 	s.Segment = 0x68000000 | os.Getpid()&0xffffff
 	id, err := unix.SysvShmGet(s.Segment, os.Getpagesize(), unix.IPC_CREAT|unix.IPC_EXCL|0o600)
 	if err == nil {
