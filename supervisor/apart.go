@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,12 +30,21 @@ func (f *fleet) proclaim() {
 	}
 }
 
-// walled takes in what a worker has found around its commands.
-func (f *fleet) walled(m *member, p *process, w handoff.Walls) {
+// walled takes in what a worker has found around its commands. Where that is less than
+// was to be expected, and others are served beside it, the worker leaves.
+func (f *fleet) walled(m *member, g *generation, p *process, w handoff.Walls) {
 	p.walls = w
-	if w.Level != f.walls.Level && f.walls.Level != "" {
-		m.log.Warn("the walls around this profile's commands are not those of the machine",
-			"level", w.Level, "missing", w.Why, "machine", f.walls.Level)
+	if w.Level == f.walls.Level || f.walls.Level == "" {
+		return
+	}
+	m.log.Warn("the walls around this profile's commands are not those of the machine",
+		"level", w.Level, "missing", w.Why, "machine", f.walls.Level)
+	if w.Part() || m.accepted || m.exposed || g != m.current {
+		return
+	}
+	if reason := f.conflict(m, w); reason != "" {
+		m.rest(time.Now(), StateBadConfig, reason)
+		m.tell()
 	}
 }
 
@@ -50,11 +60,17 @@ func (f *fleet) wallsOf(c configs.Isolation) handoff.Walls {
 // that are, or nothing. Below REDUCED a command of one reads the files of all: that
 // is for whoever owns the home to accept, in words, and for no profile.
 func (f *fleet) exposes(m *member, c configs.Isolation) string {
-	if f.walls.Level == "" || c.Accept == configs.AcceptReading {
+	m.accepted = c.Accept == configs.AcceptReading
+	if f.walls.Level == "" || m.accepted {
 		m.exposed = false
 		return ""
 	}
-	own := f.wallsOf(c)
+	return f.conflict(m, f.wallsOf(c))
+}
+
+// conflict says why a profile whose commands have those walls must not be served
+// beside those that are, or nothing.
+func (f *fleet) conflict(m *member, own handoff.Walls) string {
 	m.exposed = !own.Part()
 	for _, other := range f.members {
 		switch {
@@ -62,8 +78,7 @@ func (f *fleet) exposes(m *member, c configs.Isolation) string {
 		case m.exposed:
 			return exposure(own, fmt.Sprintf("its commands could read the files of profile %s", other.profile.Name))
 		case other.exposed:
-			return exposure(f.wallsOf(configs.Isolation{Tools: configs.Off}),
-				fmt.Sprintf("commands of profile %s, which is served already, could read its files", other.profile.Name))
+			return fmt.Sprintf("commands of profile %s, which is served without walls, could read its files; stop that one first, or see: hermes doctor", other.profile.Name)
 		}
 	}
 	switch err := f.neighbours.keep(m.exposed); {
@@ -102,14 +117,17 @@ func exposure(w handoff.Walls, what string) string {
 		what, level, configs.DefaultProfile, configs.AcceptReading)
 }
 
-// beside reports whether a member is served, or, where it goes before one that has
-// switched its walls off, is about to be.
+// beside reports whether a member is served, or, where it goes before one that has no
+// walls, is about to be.
 func (f *fleet) beside(m *member, exposed bool) bool {
-	if m.first != nil && exposed && m.willing() {
-		c := m.first.loaded.Config
-		return m.first.err == nil && c.APIServer.Enabled && f.wallsOf(c.Isolation).Part()
+	if m.current != nil || m.next != nil || len(m.retiring) > 0 || m.address.listener != nil || m.phase == phaseLaunching {
+		return true
 	}
-	return m.current != nil || m.next != nil || len(m.retiring) > 0 || m.address.listener != nil || m.phase == phaseLaunching
+	if m.first == nil || !exposed || !m.willing() {
+		return false
+	}
+	c := m.first.loaded.Config
+	return m.first.err == nil && c.APIServer.Enabled && f.wallsOf(c.Isolation).Part()
 }
 
 // apart makes sure that the only profile to be served can be. Those of several are

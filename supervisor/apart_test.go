@@ -114,3 +114,24 @@ func TestGatewaysOfAHomeAreKeptApart(t *testing.T) {
 	h.accept()
 	h.gateway(profiles.Name("bob")).behind("WEAK").run().await("bob", StateReady)
 }
+
+// A worker that finds less than the machine should have is believed: it leaves where
+// others are served, and is shown as it is where the home accepts that.
+func TestWorkerThatFindsNoWallsLeaves(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.add("alice", "serve")
+	h.add("bob", "walls NONE")
+	g := h.gateway().behind(handoff.LevelFull).run()
+	g.await("alice", StateReady)
+	refused := g.await("bob", StateBadConfig)
+	if !strings.Contains(refused.Reason, "level NONE, because the script says so") {
+		t.Errorf("bob waits because %s", refused.Reason)
+	}
+	h.accept()
+	g.await("bob", StateReady)
+	eventually(t, "the level is shown", func() bool {
+		walls := g.status("bob").Walls
+		return walls != nil && walls.Level == handoff.LevelNone
+	})
+}

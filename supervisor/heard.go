@@ -37,7 +37,7 @@ func (f *fleet) heard(m *member, g *generation, p *process, message handoff.Mess
 	case handoff.KindClosed:
 		g.closed = true
 	case handoff.KindWalls:
-		f.walled(m, p, *message.Walls)
+		f.walled(m, g, p, *message.Walls)
 	case handoff.KindApplied:
 		p.applied = message.Revision
 	default: // of a newer worker, or none of its business

@@ -39,6 +39,7 @@ type member struct {
 	trial    *settings   // what the next one is told
 	refused  fingerprint // of the settings that a worker would not work with
 	keyless  bool
+	accepted bool // the home's settings accept that
 	exposed  bool // its commands can read what belongs to other profiles
 	lastExit *Exit
 	identity string         // of the profile's directory, empty before it was looked at
