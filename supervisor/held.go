@@ -51,6 +51,7 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 	}
 	if err != nil {
 		f.release()
+		f.neighbours.release()
 		f.maker.confiner.Close()
 	}
 	return h, err

@@ -25,6 +25,9 @@ const (
 	nothing = "=nothing" // end well
 )
 
+// maxSocketPath is the longest path that the kernel takes for a socket.
+const maxSocketPath = 107
+
 // scene is a home with two profiles, and what attackers know of it and the machine.
 type scene struct {
 	Canary   string // is in everything that a command must not see
@@ -158,8 +161,9 @@ func (s *scene) bystander(ctx context.Context) error {
 // sockets listens as a gateway does, and tells whoever comes a secret.
 func (s *scene) sockets(ctx context.Context) error {
 	s.Abstract = "@" + filepath.Base(filepath.Dir(s.Home))
-	// A path that would be too long is one that nobody can listen on.
-	s.Socket = filepath.Join(os.TempDir(), "hermes-"+rand.Text()[:8]+".sock")
+	if s.Socket = s.at("run.sock"); len(s.Socket) > maxSocketPath {
+		s.Socket = filepath.Join(os.TempDir(), "hermes-doctor-"+rand.Text()[:8]+".sock")
+	}
 	for _, address := range []string{s.Abstract, s.Socket} {
 		listener, err := new(net.ListenConfig).Listen(ctx, "unix", address)
 		if err != nil {
