@@ -160,7 +160,12 @@ func (n *names) met(literal []byte, depth int) error {
 		name := scalar(literal)
 		n.saying = name == "messages" || name == "input"
 		return once(literal, n.known, n.seen)
-	case depth == messageDepth && n.saying:
+	case depth != messageDepth || !n.saying:
+		return nil
+	case string(literal) == `"role"` && !n.role[0]: // as nearly always
+		n.role[0] = true
+		return nil
+	case len(literal) == len(`"role"`) || bytes.IndexByte(literal, '\\') >= 0:
 		return once(literal, []string{"role"}, n.role[:])
 	default:
 		return nil
