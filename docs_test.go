@@ -3,6 +3,7 @@ package hermes_test
 import (
 	"flag"
 	"fmt"
+	"go/ast"
 	"os"
 	"path"
 	"path/filepath"
@@ -130,6 +131,35 @@ func TestScriptsThatPagesNameExist(t *testing.T) {
 }
 
 // Every module that hermes asks for by itself has its reason in DESIGN.md.
+var testNames = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z][A-Za-z0-9]+\b`)
+
+// A page that says what shows something names a test that there is.
+func TestTestsThatPagesNameExist(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, s := range load(t) {
+		if !s.test {
+			continue
+		}
+		for _, decl := range s.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+				known[f.Name.Name] = true
+			}
+		}
+	}
+	named := 0
+	for path, text := range pages(t) {
+		for _, name := range testNames.FindAllString(text, -1) {
+			if named++; !known[name] {
+				t.Errorf("%s names the test %s, which does not exist", path, name)
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("pages name %d tests", named)
+	}
+}
+
 func TestModulesHaveReasons(t *testing.T) {
 	t.Parallel()
 	mod, err := os.ReadFile("go.mod")

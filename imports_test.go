@@ -24,6 +24,9 @@ var rooms = map[string]room{
 	"supervisor/sandbox":      {[]string{"supervisor/sandbox/wall"}, "parent and child both run commands; how, is nobody else's business"},
 	"supervisor/sandbox/wall": {nil, "what stands around a command is built before anything else of ours runs in it"},
 	"early":                   {[]string{"supervisor/sandbox/wall"}, "whatever it imports is initialised before a command of an agent begins"},
+	"supervisor/sandbox/wall/attack": {
+		[]string{"supervisor/sandbox", "supervisor/sandbox/wall"}, "it stands where a command does, and knows of the wall only how commands get behind it",
+	},
 	"supervisor": {
 		[]string{"configs", "profiles", "supervisor/confine", "supervisor/handoff", "supervisor/sandbox"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
@@ -73,7 +76,7 @@ var rooms = map[string]room{
 
 	"cmd/hermes": {
 		[]string{
-			"configs", "early", "profiles", "supervisor", "supervisor/handoff", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
+			"configs", "early", "profiles", "supervisor", "supervisor/handoff", "supervisor/sandbox/wall", "supervisor/sandbox/wall/attack", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
 			"worker/policy", "worker/store",
 		},
 		"a command is words around the rooms below; what it talks to a worker, it talks over the API; it asks the policy as a worker does, and reads its log from the database, read-only",
@@ -106,7 +109,7 @@ var walls = []wall{
 	{path: "github.com/spf13/pflag", only: []string{"cmd/hermes"}, why: "flags stop at the command line"},
 	{path: "mvdan.cc/sh", only: []string{"worker/policy"}, why: "one place knows what a shell would do"},
 	{path: "net/http", not: []string{"worker/agent", "worker/store", "worker/llm/sse", "configs", "profiles"}, why: "this room knows no HTTP"},
-	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "supervisor/sandbox/wall", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
+	{path: "os/exec", only: []string{"supervisor", "supervisor/sandbox", "supervisor/sandbox/wall", "supervisor/sandbox/wall/attack", "cmd/hermes", "scripts/benchmark"}, why: "commands run in the sandbox, workers under the supervisor"},
 	{path: "text/template", only: nil, why: "it calls methods by name, so the linker keeps every method of every type: 4.6 MB, and tables in each process"},
 	{path: "html/template", only: nil, why: "it is text/template"},
 	{path: "testing", only: nil, why: "tests stay in tests"},

@@ -73,6 +73,11 @@ func (l *loader) setCommand() string {
 	return "hermes -p " + l.sources.Profile + " config set"
 }
 
+// unsetCommand is the command that takes a setting out of this profile's files.
+func (l *loader) unsetCommand(key string) string {
+	return "hermes -p " + l.sources.Profile + " config unset " + key
+}
+
 // WeakKey says why a key must not guard an address other than loopback, in
 // words that go on after "the key", or returns "".
 func WeakKey(key Secret) string {

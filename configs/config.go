@@ -75,8 +75,16 @@ type Terminal struct {
 
 // Isolation is how commands are kept from what is not theirs.
 type Isolation struct {
-	Tools string `mapstructure:"tools" json:"tools"` // auto or off
+	Tools  string `mapstructure:"tools" json:"tools"`   // auto or Off
+	Accept string `mapstructure:"accept" json:"accept"` // AcceptNothing or AcceptReading
 }
+
+// The words of Isolation.
+const (
+	Off           = "off"
+	AcceptNothing = "nothing"
+	AcceptReading = "profiles-can-read-each-other"
+)
 
 // Web is what the web tools are told.
 type Web struct {

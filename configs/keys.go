@@ -20,6 +20,8 @@ type Key struct {
 	Secret bool
 	// Shared rows of the home pass to named profiles.
 	Shared bool
+	// Home rows count in the home's settings alone: they are about all profiles.
+	Home bool
 	// Unused rows are known and checked, but nothing reads them yet: setting one
 	// gives a warning.
 	Unused bool
@@ -193,8 +195,12 @@ func agentKeys() []Key {
 			Help: "What commands reach of the network: what the machine reaches, or with `none` only themselves; `proxy` is for a later version and does as yet what `host` does. MCP servers keep the network.",
 		},
 		{
-			Key: "isolation.tools", Kind: Enum, Default: Auto, Allowed: []string{Auto, "off"},
+			Key: "isolation.tools", Kind: Enum, Default: Auto, Allowed: []string{Auto, Off},
 			Help: "Whether commands and MCP servers run behind walls of the kernel, which show them the workspace and the programs of the machine; `off` is for tools that need the whole machine, and lets a command read what the gateway's user can read.",
+		},
+		{
+			Key: "isolation.accept", Kind: Enum, Default: AcceptNothing, Allowed: []string{AcceptNothing, AcceptReading}, Shared: true, Home: true,
+			Help: "Where commands of one profile could read the files of another (levels WEAK and NONE), only one profile is served unless this says that you accept it; it counts in the home's settings alone.",
 		},
 	}
 }

@@ -193,5 +193,5 @@ func (l *loader) concerns(p Problem) bool {
 	if p.Key == "" {
 		return !strings.HasPrefix(p.Text, "unknown key") || strings.HasPrefix(p.Text, `unknown key "model`)
 	}
-	return strings.HasPrefix(p.Key, "model") || strings.HasPrefix(p.Key, "fallback_models") || strings.HasPrefix(p.Key, "web.")
+	return strings.HasPrefix(p.Key, "model") || strings.HasPrefix(p.Key, "fallback_models") || strings.HasPrefix(p.Key, "web.") || p.Key == "isolation.accept"
 }

@@ -172,6 +172,13 @@ func (l *loader) choose(shared map[string]found) {
 		}
 	}
 	for _, k := range l.keys {
+		if value, set := own(k.Key); set && k.Home && l.hasHome() {
+			l.problem(Problem{
+				File: value.file, Line: value.line, Key: k.Key,
+				Text: "it is about all profiles, so only the home's settings can say it; remove it with: " + l.unsetCommand(k.Key),
+			})
+			continue
+		}
 		for _, level := range l.levels {
 			if value, set := level[k.Key]; set {
 				l.chosen[k.Key] = value

@@ -149,6 +149,7 @@ type carriedProcess struct {
 	Start    handoff.Start       `json:"start"`
 	Revision int                 `json:"revision,omitempty"`
 	Applied  int                 `json:"applied,omitempty"`
+	Walls    handoff.Walls       `json:"walls,omitzero"`
 	Orders   []handoff.Message   `json:"orders,omitempty"`
 	Later    *handoff.Message    `json:"later,omitempty"`
 	Group    *confine.GroupState `json:"group,omitempty"`

@@ -53,3 +53,14 @@ func (e *SettingsError) Error() string {
 }
 
 func (e *SettingsError) Unwrap() error { return e.Err }
+
+// ExposedError is returned by Run when the one profile that the gateway was to serve
+// cannot be kept apart from another one, and nobody has accepted that.
+type ExposedError struct {
+	Profile profiles.Name
+	Reason  string
+}
+
+func (e *ExposedError) Error() string {
+	return fmt.Sprintf("profile %s is not served: %s", e.Profile, e.Reason)
+}

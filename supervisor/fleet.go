@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hermes/profiles"
+	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 )
 
@@ -46,18 +47,20 @@ type fleet struct {
 	load     func(profiles.Profile) settings
 	scarce   func() string // why no worker should be started now, or empty
 	maker    maker
-	waker    *waker // tells of connections to profiles that sleep
+	waker    *waker        // tells of connections to profiles that sleep
+	walls    handoff.Walls // what this machine has for commands; no level if nobody has looked
 	manager  *manager
 	events   *events
 	spares   *spares
 
-	members  []*member
-	waiting  []*waiter
-	stopping bool
-	giveUp   time.Time // zero before the gateway stops
-	tidyAt   time.Time // zero when no worker has started since the last time
-	stockAt  time.Time // before it no spare is made
-	stocking bool      // one is being made
+	neighbours *neighbours
+	members    []*member
+	waiting    []*waiter
+	stopping   bool
+	giveUp     time.Time // zero before the gateway stops
+	tidyAt     time.Time // zero when no worker has started since the last time
+	stockAt    time.Time // before it no spare is made
+	stocking   bool      // one is being made
 
 	look  chan struct{} // has room for one: the directories are to be looked at
 	inbox chan func()

@@ -36,6 +36,8 @@ func (f *fleet) heard(m *member, g *generation, p *process, message handoff.Mess
 		g.beat(now)
 	case handoff.KindClosed:
 		g.closed = true
+	case handoff.KindWalls:
+		f.walled(m, g, p, *message.Walls)
 	case handoff.KindApplied:
 		p.applied = message.Revision
 	default: // of a newer worker, or none of its business

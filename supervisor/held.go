@@ -44,10 +44,14 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 		err = s.lock(f)
 	}
 	if err == nil {
+		err = s.apart(f)
+	}
+	if err == nil {
 		h.socket, err = openSocket(ctx, s.opts.Home.Dir(), s.name())
 	}
 	if err != nil {
 		f.release()
+		f.neighbours.release()
 		f.maker.confiner.Close()
 	}
 	return h, err

@@ -33,10 +33,11 @@ type launch struct {
 	listener *net.TCPListener // that of the try's address if it was right
 	process  *process
 	err      error
-	blocked  string // why something outside of the profile is in the way, or empty
-	inUse    bool   // the port is taken
-	draining bool   // a worker of a dead gateway has the lock, and will be gone
-	misfit   bool   // no worker can be told these settings
+	blocked  string   // why something outside of the profile is in the way, or empty
+	inUse    bool     // the port is taken
+	draining bool     // a worker of a dead gateway has the lock, and will be gone
+	closed   []string // files that other users could read until now
+	misfit   bool     // no worker can be told these settings
 }
 
 func (t try) run(ctx context.Context) launch {
@@ -52,6 +53,7 @@ func (t try) attempt(ctx context.Context) launch {
 	if out.err = t.profile.Prepare(); out.err != nil {
 		return out
 	}
+	out.closed = t.profile.CloseRecords()
 	if out.lock == nil {
 		lock, err := t.profile.Lock()
 		if held, ok := errors.AsType[*profiles.Held](err); ok {
@@ -146,6 +148,10 @@ func (f *fleet) configured(ctx context.Context, m *member, s settings) {
 		return
 	case !c.APIServer.Enabled:
 		m.rest(now, StateStopped, "its API server is not enabled")
+		return
+	}
+	if reason := f.exposes(m, c.Isolation); reason != "" {
+		m.reject(now, reason)
 		return
 	}
 	m.warn(s.loaded.Warnings)
@@ -290,6 +296,9 @@ func (f *fleet) rival(m *member, wanted claim) *member {
 func (f *fleet) launched(m *member, t try, l launch) *generation {
 	now := time.Now()
 	defer m.tell()
+	if len(l.closed) > 0 {
+		m.log.Warn("other users of this machine could read these files until now", "files", l.closed)
+	}
 	if m.lock == nil { // or it was found with an orphan meanwhile
 		m.lock = l.lock
 	}

@@ -39,6 +39,8 @@ type member struct {
 	trial    *settings   // what the next one is told
 	refused  fingerprint // of the settings that a worker would not work with
 	keyless  bool
+	accepted bool // the home's settings accept that
+	exposed  bool // its commands can read what belongs to other profiles
 	lastExit *Exit
 	identity string         // of the profile's directory, empty before it was looked at
 	gone     bool           // that directory does not exist any more
@@ -228,6 +230,10 @@ func (m *member) status() ProfileStatus {
 		Name: string(m.profile.Name), State: m.state, Since: m.since, Reason: m.why(), Start: string(m.mode),
 		PID: m.pid(), Generation: m.generations, Port: m.claim.port, URL: m.url(), Keyless: m.keyless,
 		Restarts: m.restarts, LastExit: m.lastExit,
+	}
+	if p := m.serving(); p != nil && p.walls.Level != "" {
+		walls := p.walls
+		status.Walls = &walls
 	}
 	m.measured(&status)
 	status.Outdated = m.current != nil && !m.current.outdated.IsZero()

@@ -59,6 +59,9 @@ type process struct {
 	// the last that the worker has taken over. Both belong to the loop, and so does
 	// spawn.start, once the start message has been sent.
 	revision, applied int
+	// walls is what the worker has found around its commands; no level before that. It
+	// belongs to the loop.
+	walls handoff.Walls
 	// later is an order that a timer sends; it belongs to the loop.
 	later *laterOrder
 

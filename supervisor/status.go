@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"hermes/supervisor/handoff"
 )
 
 // StatusVersion is the version of Status and of the paths of the control socket.
@@ -64,6 +66,8 @@ type ProfileStatus struct {
 	URL  string `json:"url,omitempty"`
 	// Keyless says that no key is set.
 	Keyless bool `json:"keyless,omitempty"`
+	// Walls is what its worker has found around its commands, nil before that.
+	Walls *handoff.Walls `json:"walls,omitempty"`
 	// Restarts counts the deaths that nobody asked for.
 	Restarts int   `json:"restarts"`
 	LastExit *Exit `json:"last_exit,omitempty"`
@@ -119,6 +123,8 @@ type Isolation struct {
 	// Words say the same for people, Why what keeps a better way from being used.
 	Words string `json:"words"`
 	Why   string `json:"why,omitempty"`
+	// Walls is what this machine has for commands. A profile may have less.
+	Walls handoff.Walls `json:"walls,omitzero"`
 }
 
 // Exit is how a worker ended.
@@ -152,6 +158,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 	if f.watcher.all {
 		status.Mode = ModeAll
 	}
+	status.Isolation.Walls = f.walls // does not change any more
 	answered := make(chan struct{})
 	asked := f.post(func() {
 		defer close(answered)

@@ -30,6 +30,7 @@ import (
 
 	"hermes/configs"
 	"hermes/profiles"
+	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 )
 
@@ -69,6 +70,9 @@ type Options struct {
 	// Limits is the one way in which limits are held: cgroup2, cgroup1 or watch.
 	// Empty takes the best that works.
 	Limits string
+	// Walls finds out what stands around commands on this machine. Nil is nobody who
+	// could say: no profile is kept from being served beside others then.
+	Walls func(context.Context) handoff.Walls
 	// Signals ask for an end: the first one drains, every further one hurries. Nil
 	// means SIGINT, SIGTERM and SIGHUP; what the last one means, hangup says.
 	Signals <-chan os.Signal
@@ -141,6 +145,9 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	words := newTeller()
 	defer words.close(time.Second)
 	f := s.fleet(words)
+	if s.opts.Walls != nil {
+		f.walls = s.opts.Walls(ctx)
+	}
 	f.manager = findManager(s.opts.Environ, s.opts.Log)
 	defer f.manager.close()
 	if f.waker, err = newWaker(func(m *member) { f.post(m.wake) }); err != nil {
@@ -153,7 +160,12 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	f.regard()
+	if s.opts.Takeover == nil { // or the program before this one has said it
+		f.proclaim()
+	}
 	defer f.maker.confiner.Close()
+	defer f.neighbours.release()
 	defer f.release() // has nothing left to do unless the next step fails
 	signals := s.listen(held.hangup)
 	defer signals.stop()
@@ -253,7 +265,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
 		spares: &spares{children: s.children, log: log, most: s.settings.Spares},
 		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
-		events: new(events),
+		events: new(events), neighbours: neighboursOf(s.opts.Home.Dir()),
 		schema: s.opts.Schema,
 		look:   make(chan struct{}, 1),
 		inbox:  make(chan func()),

@@ -180,7 +180,7 @@ func (u unpacker) generation(c *carriedProcess) *generation {
 func (u unpacker) process(m *member, c *carriedProcess) error {
 	p := &process{
 		spawn: spawn{maker: u.f.maker}, blank: blank{began: c.Began.at(u.now), group: confine.ResumeGroup(c.Group)},
-		begun: c.LogRest, revision: c.Revision, applied: c.Applied,
+		begun: c.LogRest, revision: c.Revision, applied: c.Applied, walls: c.Walls,
 	}
 	p.output, p.start, p.lock = m.output, c.Start, m.lock
 	switch c.Listens {

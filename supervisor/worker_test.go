@@ -238,6 +238,8 @@ func (w *scripted) begin(script string) (code int, end bool) {
 		}
 		<-time.After(time.Hour)
 		runtime.KeepAlive(swollen)
+	case "walls": // are of that level
+		w.child.Walls(handoff.Walls{Level: rest, Why: "the script says so"})
 	case "count": // how many start at once
 		dir := filepath.Join(rest, "starting")
 		own := filepath.Join(dir, w.start.Profile)

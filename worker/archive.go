@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"hermes/worker/llm"
@@ -68,7 +69,10 @@ type Transcript struct {
 	Session
 	// Children are the sessions that it has handed tasks on to.
 	Children []Session `json:"children,omitempty"`
-	Entries  []Entry   `json:"entries"`
+	// Isolation is the levels of the walls around the commands of its turns, in the order
+	// in which they first were so.
+	Isolation []string `json:"isolation,omitempty"`
+	Entries   []Entry  `json:"entries"`
 }
 
 // Match is a session with the parts of it that fit a search.
@@ -146,6 +150,9 @@ func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
 	if transcript.Children, err = a.list(ctx, store.Latest{Of: id, Limit: maxChildren}); err != nil {
 		return Transcript{}, err
 	}
+	if transcript.Isolation, err = a.levels(ctx, id); err != nil {
+		return Transcript{}, err
+	}
 	names := map[string]string{} // of calls, whose ids are unique within a run
 	calls := map[string]string{} // the newest of that id
 	for i, m := range messages {
@@ -168,6 +175,21 @@ func (a *Archive) Read(ctx context.Context, ref string) (Transcript, error) {
 		transcript.Entries[i] = entry
 	}
 	return transcript, nil
+}
+
+// levels are those that the runs of a session have noted.
+func (a *Archive) levels(ctx context.Context, sessionID string) ([]string, error) {
+	runs, err := a.store.Runs(ctx, sessionID)
+	if err != nil {
+		return nil, err
+	}
+	var levels []string
+	for _, run := range runs {
+		if run.Isolation != "" && !slices.Contains(levels, run.Isolation) {
+			levels = append(levels, run.Isolation)
+		}
+	}
+	return levels, nil
 }
 
 func sessionOf(s store.Summary) Session {

@@ -111,7 +111,7 @@ func TestResultsOfClientsAreShownAsResults(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	database := store.Open(path, store.Options{})
 	defer database.Close()
-	r := recorder{database}
+	r := recorder{store: database}
 	asked := llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "c1", Name: "order_pizza", Arguments: "{}"}}}
 	given := llm.TextMessage(llm.Tool, "it is on its way")
 	given.ToolCallID = "c1"

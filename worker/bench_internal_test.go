@@ -47,7 +47,7 @@ func BenchmarkToolCalls(b *testing.B) {
 		for i := range n {
 			answers = append(answers, llmtest.Use(llm.ToolCall{ID: fmt.Sprint(i), Name: "instant", Arguments: fmt.Sprintf(`{"n":%d}`, i)}))
 		}
-		turns := agent.New(agent.Options{Client: llmtest.NewScript(append(answers, llmtest.Say("done"))...), Recorder: recorder{s}, Tools: instant{}})
+		turns := agent.New(agent.Options{Client: llmtest.NewScript(append(answers, llmtest.Say("done"))...), Recorder: recorder{store: s}, Tools: instant{}})
 		began := time.Now()
 		_, err := turns.Run(b.Context(), agent.Turn{History: []llm.Message{llm.TextMessage(llm.User, "go")}}, func(agent.Event) error { return nil })
 		if err != nil {

@@ -60,7 +60,7 @@ func TestAChatWithToolsOnBothSides(t *testing.T) {
 		llmtest.Say("Blue it is."),
 		llmtest.Say("You are welcome."),
 	)
-	turns := agent.New(agent.Options{Client: script, Recorder: recorder{s}, Log: log})
+	turns := agent.New(agent.Options{Client: script, Recorder: recorder{store: s}, Log: log})
 	server := api.New(api.Options{Agent: turns, ModelName: "alice", Streaming: true, Transcripts: transcripts{s}, Log: log})
 
 	request := openai.ChatRequest{

@@ -72,7 +72,7 @@ func (g *garden) open() {
 	}
 	turns := agent.New(agent.Options{
 		Client: llm.Retrying(llm.Options{Clients: []llm.Named{{Name: "tiny", Client: openaichat.New(g.model)}}}), Tools: g.set,
-		Recorder: recorder{g.store}, Prompt: agent.NewPrompt(agent.PromptOptions{WorkspacePath: g.dir}), Prompts: prompts{g.store},
+		Recorder: recorder{store: g.store}, Prompt: agent.NewPrompt(agent.PromptOptions{WorkspacePath: g.dir}), Prompts: prompts{g.store},
 		Compactions: compactions{g.store}, Tasks: g.store, Log: log,
 	})
 	g.api = api.New(api.Options{Agent: turns, ModelName: "alice", Streaming: true, Transcripts: transcripts{g.store}, Log: log})

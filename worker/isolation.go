@@ -36,8 +36,11 @@ func newWall(start handoff.Start, found func(wall.Report), log *slog.Logger) *wa
 	return wall.New(opts)
 }
 
-// tellWall says in the log what stands around commands, as soon as that is known.
+// tellWall says in the log, and to the supervisor, what stands around commands, as
+// soon as that is known.
 func (w *worker) tellWall(report wall.Report) {
+	w.level.Store(new(string(report.Level)))
+	w.opts.Child.Walls(handoff.Walls{Level: string(report.Level), Why: report.Why})
 	if report.Level == wall.Full {
 		w.opts.Log.Info("commands run behind walls", "level", string(report.Level))
 		return
@@ -52,6 +55,14 @@ func (w *worker) tryWall() {
 	w.walling.Do(func() {
 		w.adopting.Go(func() { w.wallReport(context.Background()) })
 	})
+}
+
+// wallLevel is the level of the wall, or "" as long as nobody has built one.
+func (w *worker) wallLevel() string {
+	if level := w.level.Load(); level != nil {
+		return *level
+	}
+	return ""
 }
 
 func (w *worker) wallReport(ctx context.Context) wall.Report {

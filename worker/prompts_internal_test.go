@@ -26,7 +26,7 @@ func TestASessionKeepsItsPrompt(t *testing.T) {
 		defer database.Close()
 		model := llmtest.NewScript(llmtest.Answer{Text: []string{"yes"}})
 		turns := agent.New(agent.Options{
-			Client: model, Recorder: recorder{database}, Prompts: prompts{database},
+			Client: model, Recorder: recorder{store: database}, Prompts: prompts{database},
 			Prompt: agent.NewPrompt(agent.PromptOptions{
 				SoulPath: filepath.Join(dir, "SOUL.md"), WorkspacePath: dir, Memory: remembered.Snapshot, Now: func() time.Time { return now },
 			}),

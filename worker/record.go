@@ -15,7 +15,10 @@ import (
 
 // recorder writes turns into the profile's database. The agent decides the
 // order (see agent.Recorder); here its words become rows.
-type recorder struct{ store *store.Store }
+type recorder struct {
+	store *store.Store
+	level func() string // of the walls around commands; nil is not known
+}
 
 var _ agent.Recorder = recorder{}
 
@@ -64,7 +67,12 @@ func (r recorder) End(ctx context.Context, runID string, end agent.End) error {
 		}
 		final = &store.Message{Body: body, Text: searchable(*end.Final), At: end.Ended}
 	}
+	level := ""
+	if r.level != nil {
+		level = r.level()
+	}
 	return r.store.EndRun(ctx, runID, store.End{
+		Isolation:    level,
 		Status:       end.Status,
 		Error:        end.Error,
 		Iterations:   end.Iterations,

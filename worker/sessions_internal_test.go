@@ -19,7 +19,7 @@ func TestSessionsAreFoundAndRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	database := store.Open(path, store.Options{})
 	defer database.Close()
-	r, s, ctx := recorder{database}, sessions{database}, t.Context()
+	r, s, ctx := recorder{store: database}, sessions{database}, t.Context()
 	check := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -140,7 +140,8 @@ type worker struct {
 	models  models
 	server  *api.Server
 	sandbox *sandbox.Sandbox
-	wall    *wall.Wall // nil if nothing could build it
+	wall    *wall.Wall             // nil if nothing could build it
+	level   atomic.Pointer[string] // of it, nil before it was found
 	office  *office.Reader
 	limits  *limits
 	idle    *idle
@@ -196,7 +197,7 @@ func (w *worker) agent(prompt *agent.Prompt, redact func(string) string) *agent.
 	return agent.New(agent.Options{
 		Client:        w.models.client,
 		Tools:         w.tools,
-		Recorder:      recorder{w.store},
+		Recorder:      recorder{store: w.store, level: w.wallLevel},
 		Prompt:        prompt,
 		Prompts:       prompts{w.store},
 		Compactions:   compactions{w.store},

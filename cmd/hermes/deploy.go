@@ -28,9 +28,10 @@ var userPattern = sync.OnceValue(func() *regexp.Regexp {
 func newDeployCmd(a *app) *cobra.Command {
 	return newGroup("deploy", "Print what other programs need to run a gateway", &cobra.Command{
 		Long:    "Print files for the programs that keep a gateway running. Nothing is installed.",
-		Example: "  hermes deploy systemd\n  hermes deploy systemd --user > ~/.config/systemd/user/hermes.service",
+		Example: "  hermes deploy systemd\n  hermes deploy systemd --user > ~/.config/systemd/user/hermes.service\n  hermes deploy apparmor | sudo tee " + apparmorPlace,
 	},
 		newDeploySystemdCmd(a),
+		newDeployAppArmorCmd(a),
 	)
 }
 

@@ -24,6 +24,8 @@ type check struct {
 	Text    string        `json:"text"`
 	// Mend is the command or the step that puts it right.
 	Mend string `json:"mend,omitempty"`
+	// Attacks is what came of the attacks on the walls.
+	Attacks *attacked `json:"attacks,omitempty"`
 }
 
 type doctorOptions struct {
@@ -38,6 +40,9 @@ func newDoctorCmd(a *app) *cobra.Command {
 		Short: "Look for what is wrong, and say how to mend it",
 		Long: `Look at the home, the programs that tools need, the gateways, and each profile:
 its settings, its files, its port and its model. With -p only that profile.
+
+What keeps commands of agents from what is not theirs is built and attacked:
+more than a hundred attacks are tried from behind it, and those that succeed are named.
 The exit code is 1 if there is a problem.`,
 		Example: "  hermes doctor\n  hermes -p alice doctor\n  hermes doctor --json",
 		Args:    words(),

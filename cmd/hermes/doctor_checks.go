@@ -15,6 +15,7 @@ import (
 	"hermes/configs"
 	"hermes/profiles"
 	"hermes/supervisor"
+	"hermes/supervisor/handoff"
 	"hermes/worker"
 	"hermes/worker/llm/detect"
 )
@@ -25,6 +26,7 @@ type doctor struct {
 	home     profiles.Home
 	gateways []running
 	services map[profiles.Name]supervisor.ProfileStatus
+	level    handoff.Walls // of this machine
 	checks   []check
 	local    *localModel
 
@@ -37,6 +39,7 @@ func (d *doctor) examine(ctx context.Context, list []profiles.Profile) {
 	d.directory("", "home", d.home.Dir())
 	d.programs()
 	d.isolation(ctx)
+	d.together()
 	d.gateway(ctx)
 	d.limits()
 	if len(list) == 0 {
@@ -93,32 +96,6 @@ func (d *doctor) programs() {
 			c.Text = path
 		}
 		d.add(c)
-	}
-}
-
-// isolation says what keeps commands, and profiles, apart. It names no wall that is
-// not there.
-func (d *doctor) isolation(ctx context.Context) {
-	found := worker.ProbeIsolation(ctx)
-	c := check{Name: "isolation", Result: checkNote, Text: "level " + found.Level + " for commands of agents"}
-	if found.Why != "" {
-		c.Text += ", because " + found.Why
-	}
-	c.Text += "; there is no wall of the kernel between the workers of profiles yet"
-	c.Mend = found.Mend
-	if found.Why == "" {
-		c.Mend = "do not give profiles to people who must be kept from each other by more than that"
-	}
-	d.add(c)
-}
-
-// walls says of a profile that its commands run without walls.
-func (d *doctor) walls(name profiles.Name, loaded configs.Loaded) {
-	if loaded.Config.Isolation.Tools == "off" {
-		d.add(check{
-			Profile: name, Name: "isolation", Result: checkNote, Text: "level NONE: isolation.tools is off, so commands read and write what your user can",
-			Mend: "build the walls with: " + d.commandFor(name, "config", "unset", "isolation.tools"),
-		})
 	}
 }
 

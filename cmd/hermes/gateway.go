@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -17,6 +18,8 @@ import (
 
 	"hermes/profiles"
 	"hermes/supervisor"
+	"hermes/supervisor/handoff"
+	"hermes/worker"
 	"hermes/worker/store"
 )
 
@@ -100,6 +103,9 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 	if ctx.Err() != nil { // a signal has come already
 		stop()
 	}
+	if err := restrict(); err != nil {
+		return err
+	}
 	opts.letGo() // the supervisor listens to the signals itself
 	// It computes little and lives long: memory is worth more than time.
 	debug.SetGCPercent(supervisorGC)
@@ -116,8 +122,26 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 		Log:       opts.logger(opts.verbose),
 		Out:       opts.out,
 		Limits:    opts.limits,
+		Walls:     wallsHere,
 	}).Run(run)
 	return opts.refused(home, err)
+}
+
+// restrict has all files that this process makes, and what it starts, belong to its
+// user alone, commands of agents included; and no core of it is written, which would
+// hold every key.
+func restrict() error {
+	syscall.Umask(0o077)
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return fmt.Errorf("keep cores from being written: %w", err)
+	}
+	return nil
+}
+
+// wallsHere is what stands around commands on this machine.
+func wallsHere(ctx context.Context) handoff.Walls {
+	found := worker.ProbeIsolation(ctx)
+	return handoff.Walls{Level: found.Level, Why: found.Why, Mend: found.Mend}
 }
 
 // startedAs is the path by which this program was started, if that leads to exe: a
@@ -172,7 +196,10 @@ func (opts *gatewayOptions) chosen() ([]profiles.Name, error) {
 func (opts *gatewayOptions) refused(home profiles.Home, err error) error {
 	var disabled *supervisor.NotEnabledError
 	var settings *supervisor.SettingsError
+	var exposed *supervisor.ExposedError
 	switch {
+	case errors.As(err, &exposed):
+		return configf("%w", err)
 	case errors.As(err, &settings):
 		return err // report prints each finding, with exit code 78
 	case !errors.As(err, &disabled):

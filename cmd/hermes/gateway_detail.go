@@ -58,6 +58,28 @@ func turns(busy, jobs int) string {
 	return fmt.Sprintf("%d+%d", busy, jobs)
 }
 
+// level is the level of the walls around a profile's commands, as its worker has
+// found it.
+func level(status supervisor.ProfileStatus) string {
+	if status.Walls == nil {
+		return ""
+	}
+	return status.Walls.Level
+}
+
+// walls says the same with what is missing. Before there is a worker it is what the
+// machine has.
+func walls(gateway supervisor.Status, status supervisor.ProfileStatus) string {
+	found := gateway.Isolation.Walls
+	if status.Walls != nil {
+		found = *status.Walls
+	}
+	if found.Why != "" {
+		return fmt.Sprintf("%s, because %s", found.Level, found.Why)
+	}
+	return found.Level
+}
+
 // printDetails prints all that is known of each profile, one field a line.
 func (opts *gatewayStatusOptions) printDetails(list []running) {
 	first := true
@@ -101,6 +123,7 @@ func details(gateway supervisor.Status, status supervisor.ProfileStatus, now tim
 		"always": "the gateway", "on-demand": "its first connection", "never": "a command only",
 	}[status.Start])
 	add("gateway", fmt.Sprintf("pid %s, %s, since %s", cmp.Or(number(gateway.PID), "unknown"), cmp.Or(gateway.Version, "unknown version"), cmp.Or(since(now, gateway.Since), "unknown")))
+	add("walls", walls(gateway, status))
 	add("limits by", gateway.Isolation.Words)
 	add("url", status.URL)
 	add("port", number(status.Port))

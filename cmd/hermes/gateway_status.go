@@ -166,16 +166,16 @@ func healthy(status supervisor.ProfileStatus) bool {
 
 func (opts *gatewayStatusOptions) printStatus(list []running) {
 	now := opts.now()
-	t := &table{header: []string{"PROFILE", "STATE", "PORT", "PID", "SINCE", "GEN", "RESTARTS", "MEMORY", "TURNS", "REASON"}}
+	t := &table{header: []string{"PROFILE", "STATE", "PORT", "PID", "SINCE", "GEN", "RESTARTS", "MEMORY", "TURNS", "WALLS", "REASON"}}
 	for _, gateway := range list {
 		for _, status := range gateway.Profiles {
 			row := cells(status.Name, string(status.State), number(status.Port), number(status.PID), since(now, status.Since),
-				number(status.Generation), strconv.Itoa(status.Restarts), memory(status.Memory), turns(status.Busy, status.Jobs), because(status, now))
+				number(status.Generation), strconv.Itoa(status.Restarts), memory(status.Memory), turns(status.Busy, status.Jobs), level(status), because(status, now))
 			row[1].style = stateStyle(status.State)
 			t.add(row...)
 			for _, old := range status.Retiring {
 				row := cells(status.Name, stateRetiring, "", number(old.PID), since(now, old.Since),
-					number(old.Generation), "", "", turns(old.Busy, old.Jobs), finishing(old, now))
+					number(old.Generation), "", "", turns(old.Busy, old.Jobs), "", finishing(old, now))
 				row[1].style = dim
 				t.add(row...)
 			}

@@ -15,9 +15,13 @@ import (
 
 	_ "hermes/early" // the process of a wall begins and ends there
 	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox/wall/attack"
 )
 
 func main() {
+	if len(os.Args) >= 2 && os.Args[1] == attack.Subcommand {
+		os.Exit(attack.Main(os.Args[2:]))
+	}
 	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,6 +24,15 @@ func TestMain(m *testing.M) {
 		"hermes": main,
 		// A hermes that cannot wait for the disk, nor can what it starts.
 		"hermes-failing-syncs": func() { failSyncs(); main() },
+		// A hermes that is started from a shell which leaves all files open.
+		"hermes-open": func() {
+			if slices.Contains(os.Args, "gateway") || slices.Contains(os.Args, "config") {
+				syscall.Umask(0)
+			}
+			main()
+		},
+		// A hermes on a machine that has namespaces and Landlock for nobody.
+		"hermes-without-walls": func() { loseWalls(); main() },
 	})
 }
 

@@ -48,6 +48,7 @@ type Child struct {
 	told atomic.Pointer[Start] // what the child was told, live settings included
 
 	busy    atomic.Pointer[load]
+	walls   atomic.Pointer[Walls] // nil until they were found
 	ready   atomic.Bool
 	closed  atomic.Bool
 	parents atomic.Int32  // counts them
@@ -197,6 +198,12 @@ func (c *Child) Busy(turns, jobs int) error {
 	return nil
 }
 
+// Walls tells the parent what stands around commands. Like Busy it never waits.
+func (c *Child) Walls(w Walls) {
+	c.walls.Store(&w)
+	c.wake()
+}
+
 // Draining is closed when the parent asks for a drain, asks for a stop, or is
 // gone: take no new requests, finish those that run within the drain timeout,
 // and leave.
@@ -313,6 +320,7 @@ func (c *Child) beat(ctx context.Context) {
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
 	var told load
+	var walls *Walls
 	closed, parents := false, int32(0)
 	for {
 		beat := false
@@ -324,12 +332,15 @@ func (c *Child) beat(ctx context.Context) {
 			beat = true
 		}
 		if now := c.parents.Load(); now != parents { // it does not know what was told
-			parents, closed, told = now, false, load{-1, -1}
+			parents, closed, told, walls = now, false, load{-1, -1}, nil
 		}
 		if now := *c.busy.Load(); now != told {
 			if c.send(Message{Kind: KindBusy, Busy: now.turns, Jobs: now.jobs}) == nil {
 				told = now
 			}
+		}
+		if now := c.walls.Load(); now != walls && c.send(Message{Kind: KindWalls, Walls: now}) == nil {
+			walls = now
 		}
 		if !closed && c.closed.Load() {
 			closed = c.send(Message{Kind: KindClosed}) == nil

@@ -216,6 +216,33 @@ func TestBusyNeverWaitsAndSendsTheNewest(t *testing.T) {
 	})
 }
 
+// What stands around commands is told once, and again to the next parent; a level that
+// nobody knows is no message.
+func TestWallsAreTold(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t bubble) {
+		t.child.Walls(Walls{Level: "REDUCED", Why: "a test says so"})
+		messages := NewDecoder(t.supervisor)
+		first, err := messages.Decode()
+		if err != nil || first.Kind != KindWalls || *first.Walls != (Walls{Level: "REDUCED", Why: "a test says so"}) {
+			t.Errorf("the first message is %+v, %v", first, err)
+		}
+		if second, err := messages.Decode(); err != nil || second.Kind != KindBeat {
+			t.Errorf("the second message is %+v, %v", second, err)
+		}
+	})
+	for _, line := range []string{`{"kind":"walls"}`, `{"kind":"walls","walls":{}}`, `{"kind":"walls","walls":{"level":"\u001b[31mFULL"}}`} {
+		if m, err := NewDecoder(strings.NewReader(line + "\n")).Decode(); err == nil {
+			t.Errorf("%s is taken for %+v", line, m)
+		}
+	}
+	for level, parts := range map[string]bool{LevelFull: true, "NAMESPACES": true, "REDUCED": true, "WEAK": false, LevelNone: false, "": false} {
+		if (Walls{Level: level}).Part() != parts {
+			t.Errorf("at level %q profiles are kept apart: %v", level, !parts)
+		}
+	}
+}
+
 func TestChildHearsDrainAndStop(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t bubble) {
@@ -334,6 +361,7 @@ func TestEnvironKeepsTheListAndNothingElse(t *testing.T) {
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte(`{"kind":"ready"}` + "\n" + `{"kind":"busy","busy":3}` + "\n"))
 	f.Add([]byte(`{"kind":"start","start":{"version":1,"profile":"a"}}` + "\n{"))
+	f.Add([]byte(`{"kind":"walls","walls":{"level":"WEAK","why":"x"}}` + "\n"))
 	f.Add([]byte("\n\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		messages := NewDecoder(strings.NewReader(string(data)))

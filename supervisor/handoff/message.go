@@ -37,6 +37,7 @@ const (
 	KindClosed   Kind = "closed"
 	KindBusy     Kind = "busy"
 	KindBeat     Kind = "beat"
+	KindWalls    Kind = "walls"
 )
 
 // The kinds of messages between a child whose parent has died and the next gateway:
@@ -67,6 +68,8 @@ type Message struct {
 	Busy int `json:"busy,omitempty"`
 	// Jobs is the number of background jobs that run, set on busy messages.
 	Jobs int `json:"jobs,omitempty"`
+	// Walls is set on walls messages.
+	Walls *Walls `json:"walls,omitempty"`
 	// Version, Profile and Generation are who says hello; Proof is set on claims and
 	// reports.
 	Version    int    `json:"version,omitempty"`
@@ -132,6 +135,8 @@ func (d *Decoder) Decode() (Message, error) {
 		return Message{}, errors.New("start message is empty")
 	case m.Kind == KindSettings && m.Live == nil:
 		return Message{}, errors.New("settings message is empty")
+	case m.Kind == KindWalls && (m.Walls == nil || !m.Walls.known()):
+		return Message{}, errors.New("walls message names no level")
 	case m.Limit < 0:
 		return Message{}, errors.New("drain message has a negative limit")
 	}

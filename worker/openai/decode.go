@@ -99,30 +99,42 @@ func fieldName(field reflect.StructField) string {
 	return name
 }
 
-// inspect looks at what json.Unmarshal lets through: deep nesting, and known
-// names of the outermost object that come twice or in another case. It goes
-// over the body once and leaves judging its syntax to the decoder.
+// messageDepth is how deep a message lies: in an array in the outermost object.
+const messageDepth = 3
+
+// inspect looks at what json.Unmarshal lets through: deep nesting, known names of the
+// outermost object that come twice or in another case, and the same of the role of a
+// message: a proxy in front may take the first one for true. It goes over the body
+// once and leaves judging its syntax to the decoder.
 func inspect(body []byte, known []string) error {
-	seen := make([]bool, len(known))
+	n := names{known: known, seen: make([]bool, len(known))}
+	var object uint64 // a bit for each depth: it is an object there
 	depth := 0
-	nameNext := false // the next string is a name of the outermost object
+	nameNext := false // the next string is a name
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
 		case '{', '[':
 			depth++
-			nameNext = depth == 1 && body[i] == '{'
 			if depth > MaxDepth {
 				return &FieldError{Message: "the body nests deeper than " + strconv.Itoa(MaxDepth) + " levels"}
 			}
+			if nameNext = body[i] == '{'; nameNext {
+				object |= 1 << (depth - 1)
+			} else {
+				object &^= 1 << (depth - 1)
+			}
+			if depth == messageDepth {
+				n.role[0] = false
+			}
 		case '}', ']':
-			depth--
+			depth = max(depth-1, 0)
 			nameNext = false
 		case ',':
-			nameNext = depth == 1 && first(body) == '{'
+			nameNext = depth > 0 && depth <= messageDepth && object>>(depth-1)&1 != 0
 		case '"':
 			end := stringEnd(body, i)
 			if nameNext {
-				if err := once(body[i:end], known, seen); err != nil {
+				if err := n.met(body[i:end], depth); err != nil {
 					return err
 				}
 			}
@@ -131,6 +143,33 @@ func inspect(body []byte, known []string) error {
 		}
 	}
 	return nil
+}
+
+// names are those that inspect has met.
+type names struct {
+	known  []string
+	seen   []bool
+	saying bool    // the last of the outermost object is one under which messages stand
+	role   [1]bool // of the message
+}
+
+// met notes a name.
+func (n *names) met(literal []byte, depth int) error {
+	switch {
+	case depth == 1:
+		name := scalar(literal)
+		n.saying = name == "messages" || name == "input"
+		return once(literal, n.known, n.seen)
+	case depth != messageDepth || !n.saying:
+		return nil
+	case string(literal) == `"role"` && !n.role[0]: // as nearly always
+		n.role[0] = true
+		return nil
+	case len(literal) == len(`"role"`) || bytes.IndexByte(literal, '\\') >= 0:
+		return once(literal, []string{"role"}, n.role[:])
+	default:
+		return nil
+	}
 }
 
 // once notes that a name of the outermost object was met.

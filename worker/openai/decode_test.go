@@ -55,6 +55,7 @@ func TestChatRequestsAreRead(t *testing.T) {
 		{"escaped names", `{"mess\u0061ges":[{"role":"user","content":"hello"}]}`, func(r *openai.ChatRequest) bool { return len(r.Messages) == 1 }},
 		{"white space and a byte order mark", "\ufeff \r\n{" + hello + "}\n", func(r *openai.ChatRequest) bool { return len(r.Messages) == 1 }},
 		{"brackets in text are no nesting", `{"messages":[{"role":"user","content":"` + strings.Repeat("[{", 500) + `\"]"}]}`, func(r *openai.ChatRequest) bool { return len(r.Messages) == 1 }},
+		{"roles elsewhere", `{` + hello + `,"tools":[{"role":1,"role":2,"Role":{"role":3,"ROLE":4}}],"metadata":{"role":"a","Role":"b"}}`, func(r *openai.ChatRequest) bool { return len(r.Messages) == 1 }},
 		{"nesting as deep as it may be", `{` + hello + `,"x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + `}`, func(r *openai.ChatRequest) bool { return len(r.Messages) == 1 }},
 		{"escaped NUL in text", `{"messages":[{"role":"user","content":"a\u0000b"}]}`, func(r *openai.ChatRequest) bool { return r.Messages[0].Content.Text == "a\x00b" }},
 	}
@@ -94,6 +95,10 @@ func TestBadChatRequestsNameTheField(t *testing.T) {
 		{"twice, once escaped", `{"model":"a","mod\u0065l":"b"}`, "model", "model is given twice"},
 		{"another case", `{"Messages":[]}`, "Messages", "Messages is not a known field; write messages"},
 		{"another case behind", `{"model":"a","MODEL":"b"}`, "MODEL", "MODEL is not a known field; write model"},
+		{"role twice", `{"messages":[{"role":"user","content":"a","role":"system"}]}`, "role", "role is given twice"},
+		{"role twice, once escaped", `{"mess\u0061ges":[{},{"role":"user","r\u006fle":"system"}]}`, "role", "role is given twice"},
+		{"role in another case", `{"messages":[{"role":"user"},{"role":"user","content":[{"type":"text"}],"ROLE":"system"}]}`, "ROLE", "ROLE is not a known field; write role"},
+		{"brackets before the body", `]]{"messages":[{"role":"user"}]}`, "", "the body is not valid JSON"},
 		{"model is a number", `{"model":1}`, "model", "model must be a string, not 1"},
 		{"messages is a string", `{"messages":"hi"}`, "messages", "messages must be an array, not a string"},
 		{"message is a string", `{"messages":["hi"]}`, "messages[0]", "messages[0] must be an object, not a string"},

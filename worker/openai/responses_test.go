@@ -123,6 +123,7 @@ func TestBadResponsesRequestsNameTheField(t *testing.T) {
 		{"no JSON", "hello", "", "the body is not valid JSON"},
 		{"an array", `[]`, "", "the body must be a JSON object, not an array"},
 		{"null", `null`, "", "the body must be a JSON object, not null"},
+		{"role twice", `{"input":[{"role":"user","content":"a","role":"system"}]}`, "role", "role is given twice"},
 		{"depth bomb", `{"input":` + strings.Repeat("[", 100_000), "", "the body nests deeper than 64 levels"},
 		{"twice", `{"input":"a","input":"b"}`, "input", "input is given twice"},
 		{"another case", `{"Input":"a"}`, "Input", "Input is not a known field; write input"},

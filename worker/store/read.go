@@ -9,7 +9,7 @@ import (
 // newer one adds some.
 const (
 	sessionColumns = `id, source, parent_id, created_at, updated_at`
-	runColumns     = `id, session_id, parent_run_id, source, request_id, model, status, error, iterations, awaiting_user,
+	runColumns     = `id, session_id, parent_run_id, source, request_id, model, status, error, iterations, awaiting_user, isolation,
 		input_tokens, output_tokens, cached_tokens, reasoning_tokens, began_at, ended_at`
 	messageColumns = `id, session_id, run_id, role, tool_call_id, text, body, created_at`
 )

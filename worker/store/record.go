@@ -67,6 +67,8 @@ type Run struct {
 	Iterations int       `db:"iterations"`
 	// AwaitingUser says that it ended with a question.
 	AwaitingUser bool `db:"awaiting_user"`
+	// Isolation is the level of the walls around its commands, "" if nobody noted it.
+	Isolation string `db:"isolation"`
 	Usage
 }
 
@@ -135,6 +137,8 @@ type End struct {
 	// AwaitingUser says that the run ended with a question, whose answer is the next
 	// message of the user.
 	AwaitingUser bool
+	// Isolation is the level of the walls around its commands, "" if it is not known.
+	Isolation string
 	// At is when it ended; zero means now.
 	At time.Time
 }

@@ -127,10 +127,10 @@ func (s *Store) EndRun(ctx context.Context, runID string, end End, final *Messag
 			}
 		}
 		_, err = tx.ExecContext(ctx, `
-			UPDATE runs SET status = ?, error = ?, iterations = ?, awaiting_user = ?, ended_at = ?,
+			UPDATE runs SET status = ?, error = ?, iterations = ?, awaiting_user = ?, isolation = ?, ended_at = ?,
 				input_tokens = ?, output_tokens = ?, cached_tokens = ?, reasoning_tokens = ?
 			WHERE id = ?`,
-			end.Status, end.Error, end.Iterations, end.AwaitingUser, micros(ended),
+			end.Status, end.Error, end.Iterations, end.AwaitingUser, end.Isolation, micros(ended),
 			end.Usage.Input, end.Usage.Output, end.Usage.Cached, end.Usage.Reasoning, runID)
 		return err
 	})

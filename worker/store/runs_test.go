@@ -32,10 +32,11 @@ func TestATurnIsRecordedWhole(t *testing.T) {
 	must(t, s.StartTool(ctx, "run", "b", at(3)))
 	must(t, s.FinishTool(ctx, "run", "b", store.ToolResult{Text: "no such file", Failed: true, At: at(4)}))
 	must(t, s.FinishTool(ctx, "run", "a", store.ToolResult{Text: "/workspace", At: at(5)}))
-	end := store.End{Status: store.StatusDone, Usage: store.Usage{Input: 10, Output: 5, Cached: 2, Reasoning: 1}, Iterations: 2, At: at(6)}
+	end := store.End{Status: store.StatusDone, Usage: store.Usage{Input: 10, Output: 5, Cached: 2, Reasoning: 1}, Iterations: 2, Isolation: "FULL", At: at(6)}
 	must(t, s.EndRun(ctx, "run", end, &store.Message{Body: []byte("answer"), At: at(6)}))
 
 	run.SessionID, run.Status, run.Ended, run.Iterations, run.Usage = "session", store.StatusDone, at(6), 2, end.Usage
+	run.Isolation = "FULL"
 	if got, err := s.Run(ctx, "run"); err != nil || got != run {
 		t.Errorf("run is\n%+v (%v), want\n%+v", got, err, run)
 	}
