@@ -17,7 +17,7 @@ func TestRecordsAreClosedToOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := home.Create(t.Context(), profiles.CreateOptions{Name: "alice", Port: 8700}); err != nil {
+	if _, err := home.Create(t.Context(), profiles.CreateOptions{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := home.Get("alice")

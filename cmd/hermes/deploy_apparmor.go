@@ -3,7 +3,7 @@ package main
 import (
 	_ "embed" // the profile
 	"fmt"
-	"text/template"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -35,9 +35,6 @@ func deployAppArmorRun(a *app) error {
 	if exe, err = unitWord(exe); err != nil {
 		return err
 	}
-	t, err := template.New("profile").Parse(apparmorTemplate)
-	if err != nil {
-		return err
-	}
-	return t.Execute(a.out, struct{ Place, Exec string }{apparmorPlace, exe})
+	_, err = strings.NewReplacer("{place}", apparmorPlace, "{exec}", exe).WriteString(a.out, apparmorTemplate)
+	return err
 }
