@@ -67,6 +67,10 @@ func (f *fleet) exited(m *member, g *generation, exit Exit) {
 		return
 	}
 	now := time.Now()
+	if p := m.running[g]; p.spare && g == m.next && g.ending == endingNone && exit.Signal == "SIGKILL" && exit.Cause == "" {
+		f.missed(m, g, exit, now)
+		return
+	}
 	retired, trial, misfit := g.stage == stageRetiring, g == m.next, exit.Code == handoff.ExitConfig
 	if !retired && !misfit {
 		m.died(exit, g.cause)
@@ -100,6 +104,15 @@ func (f *fleet) exited(m *member, g *generation, exit Exit) {
 		m.log.Warn("worker died", "pid", exit.PID, "reason", reason,
 			"restart_in", max(m.deadline.Sub(now), 0).Round(time.Millisecond), "restarts", m.restarts)
 	}
+}
+
+// missed takes in the end of a spare that was killed before it served: it was dead,
+// or dying, when it was given the profile. Nobody is to wait for that.
+func (f *fleet) missed(m *member, g *generation, exit Exit, now time.Time) {
+	delete(m.running, g)
+	m.log.Warn("spare worker died as it was taken; another one is started", "pid", exit.PID)
+	m.missed(now)
+	m.abandon()
 }
 
 // lastWords returns what the worker said last, as text.

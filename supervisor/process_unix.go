@@ -46,6 +46,7 @@ type spawn struct {
 type process struct {
 	spawn
 	blank
+	spare bool // it was one
 	// given goes with the start message, and is closed when that has been sent.
 	given handoff.Belongings
 
@@ -92,7 +93,8 @@ func startProcess(s spawn) (*process, error) {
 		return p, err
 	}
 	b := s.spares.take()
-	if b == nil {
+	p.spare = b != nil
+	if !p.spare {
 		var err error
 		if b, err = s.blank(); err != nil {
 			p.given.Close()

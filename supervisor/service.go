@@ -361,6 +361,15 @@ func (s *service) forgive(now time.Time) {
 	}
 }
 
+// missed records that the process of a try was dead before it could be used: the try
+// is made again at once, and is nobody's failure.
+func (s *service) missed(now time.Time) {
+	s.next = nil
+	s.outcome, s.reason = StateStarting, ""
+	s.enter(phaseWaiting, now)
+	s.deadline = now
+}
+
 // exited records that a process and all that it started are gone. Misfit says
 // that it refused its settings.
 func (s *service) exited(g *generation, now time.Time, reason string, misfit bool) {

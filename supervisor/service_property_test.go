@@ -42,7 +42,7 @@ func TestServiceKeepsItsRules(t *testing.T) {
 // step lets one event happen that can happen.
 func (w *world) step() {
 	s := w.s
-	events := []string{"go on", "go on", "go on", "go on", "ready", "die", "beat", "work", "edit", "connection", "command", "upgrade"}
+	events := []string{"go on", "go on", "go on", "go on", "ready", "die", "missed", "beat", "work", "edit", "connection", "command", "upgrade"}
 	switch rapid.SampledFrom(events).Draw(w.T, "event") {
 	case "go on":
 		w.goOn()
@@ -56,6 +56,14 @@ func (w *world) step() {
 		}
 	case "die":
 		w.die()
+	case "missed":
+		if s.next != nil && s.next.ending == endingNone {
+			restarts, failures := s.restarts, s.failures
+			s.missed(w.now)
+			if s.restarts != restarts || s.failures != failures || s.willing() && !s.alien() && !s.due(w.now) {
+				w.Fatal("a spare that was dead is a failure, or the next one waits")
+			}
+		}
 	case "beat":
 		for _, g := range s.processes() {
 			g.beat(w.now)

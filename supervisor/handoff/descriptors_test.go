@@ -3,12 +3,49 @@ package handoff
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
+
+// belongings are what a child is given, with a listener.
+func belongings(t *testing.T, ln net.Listener) Belongings {
+	t.Helper()
+	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := Belongings{Lock: lock, Listener: listener}
+	t.Cleanup(b.Close)
+	return b
+}
+
+func TestChildThatIsGivenToNobodyLeaves(t *testing.T) {
+	t.Parallel()
+	parent, end, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], Subcommand)
+	cmd.ExtraFiles = []*os.File{end}
+	var said strings.Builder
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end.Close()
+	parent.Close()
+	if err := cmd.Wait(); err == nil || !strings.Contains(said.String(), ErrUnused.Error()) {
+		t.Errorf("it ended with %v and said %q", err, said.String())
+	}
+}
 
 // samples opens one descriptor of each kind that somebody might send: a file, a
 // listener, a directory, a pipe, a socket that does not listen, and a Unix socket

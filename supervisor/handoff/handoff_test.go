@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -104,42 +103,6 @@ func TestChildIsStartedAndToldAndLeaves(t *testing.T) {
 	err = cmd.Wait()
 	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != 7 {
 		t.Errorf("child ended with %v, want exit status 7 after the end of file", err)
-	}
-}
-
-// belongings are what a child is given, with a listener.
-func belongings(t *testing.T, ln net.Listener) Belongings {
-	t.Helper()
-	lock, err := os.Create(filepath.Join(t.TempDir(), "lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := Belongings{Lock: lock, Listener: listener}
-	t.Cleanup(b.Close)
-	return b
-}
-
-func TestChildThatIsGivenToNobodyLeaves(t *testing.T) {
-	t.Parallel()
-	parent, end, err := Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0], Subcommand)
-	cmd.ExtraFiles = []*os.File{end}
-	var said strings.Builder
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	end.Close()
-	parent.Close()
-	if err := cmd.Wait(); err == nil || !strings.Contains(said.String(), ErrUnused.Error()) {
-		t.Errorf("it ended with %v and said %q", err, said.String())
 	}
 }
 
