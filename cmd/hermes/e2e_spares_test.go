@@ -124,6 +124,7 @@ func TestSpareLeavesWithItsGateway(t *testing.T) {
 	g := m.gateway(1, "--all")
 	leave := begin(t, alice, "stream 1500 8 20ms", true)
 	defer leave()
+	eventually(t, 20*time.Second, "the first spare is alice's worker", func() bool { return g.worker(alice) != 0 })
 	spare := m.spare(g)
 	g.cmd.Process.Signal(syscall.SIGTERM)
 	eventually(t, 10*time.Second, "the spare is gone", gone(spare))
