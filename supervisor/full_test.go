@@ -42,6 +42,17 @@ func TestNoEditCutsATurnShort(t *testing.T) {
 		t.Errorf("it does not wait, or does not say for what: %q", s.reason)
 	}
 	expect(t, s, StateReady)
+	for _, g := range s.retiring {
+		g.load(c.now, 1, 0)
+		g.closed = true
+	}
+	if !s.settled(c.now) {
+		t.Error("a reload would wait until turns have ended")
+	}
+	first.load(c.now, 0, 0)
+	if s.settled(c.now) {
+		t.Error("a reload does not wait for a worker that leaves at once")
+	}
 	s.exited(first, c.now, "left", false)
 	if !s.due(c.now) {
 		t.Error("it waits although there is room now")

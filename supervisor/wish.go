@@ -67,7 +67,9 @@ func (s *service) hasten(now time.Time) {
 func (s *service) settled(now time.Time) bool {
 	open := slices.ContainsFunc(s.retiring, func(g *generation) bool { return !g.closed && g.ending == endingNone })
 	awaited := s.willing() && s.current == nil && s.alien()
-	return !s.trying() && !s.due(now) && !open && !awaited
+	// Who retires with nothing to do is gone in a moment, and makes room.
+	soon := s.crowded && slices.ContainsFunc(s.retiring, func(g *generation) bool { return !g.busy() })
+	return !s.trying() && !s.due(now) && !open && !awaited && !soon
 }
 
 // settling is how long a process that is to be replaced serves on at least, so that
