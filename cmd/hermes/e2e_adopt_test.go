@@ -217,7 +217,7 @@ func TestUpgradeOfAGatewayThatTookOver(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	wait := alice.streams(t, 4)
+	wait := alice.streamsOf(t, 4, 60*time.Millisecond) // so long that they outlast the upgrade
 	worker := g.worker(alice)
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestUpgradeOfAGatewayThatTookOver(t *testing.T) {
 	<-g.done
 	next := m.start("--all")
 	next.await(1, "worker taken over from the former gateway")
-	eventually(t, 5*time.Second, "the next gateway answers", func() bool { return m.served("alice").State != "" })
+	eventually(t, 20*time.Second, "the next gateway answers", func() bool { return m.served("alice").State != "" })
 	m.run("gateway", "upgrade")
 	if p := m.served("alice"); p.PID != worker || p.State != supervisor.StateReady {
 		t.Errorf("alice has worker %d, state %s; it was %d", p.PID, p.State, worker)

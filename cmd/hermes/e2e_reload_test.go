@@ -77,6 +77,12 @@ func (p person) asking(t *testing.T, clients int) (stop func() int64) {
 // and compares every byte.
 func (p person) streams(t *testing.T, number int) (wait func()) {
 	t.Helper()
+	return p.streamsOf(t, number, 25*time.Millisecond)
+}
+
+// streamsOf are streams that take 200 times the pace.
+func (p person) streamsOf(t *testing.T, number int, pace time.Duration) (wait func()) {
+	t.Helper()
 	resp, err := p.ask(t.Context(), "stream 200 8", true)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +94,7 @@ func (p person) streams(t *testing.T, number int) (wait func()) {
 	}
 	var wg sync.WaitGroup
 	for range number {
-		resp, err := p.ask(t.Context(), "stream 200 8 15ms", true)
+		resp, err := p.ask(t.Context(), "stream 200 8 "+pace.String(), true)
 		if err != nil {
 			t.Fatal(err)
 		}
