@@ -27,8 +27,11 @@ var rooms = map[string]room{
 	"supervisor/sandbox/wall/attack": {
 		[]string{"supervisor/sandbox", "supervisor/sandbox/wall"}, "it stands where a command does, and knows of the wall only how commands get behind it",
 	},
+	"supervisor/egress/guard": {nil, "which addresses may be dialled, whoever dials"},
+	"supervisor/egress/wire":  {[]string{"supervisor/egress/guard"}, "the way from a worker to egress must not pull in what has the keys"},
+	"supervisor/egress":       {[]string{"supervisor/egress/guard", "supervisor/egress/wire"}, "it has every key: it knows what it is told, and nothing of profiles, settings or agents"},
 	"supervisor": {
-		[]string{"configs", "profiles", "supervisor/confine", "supervisor/handoff", "supervisor/sandbox"},
+		[]string{"configs", "profiles", "supervisor/confine", "supervisor/egress", "supervisor/egress/wire", "supervisor/handoff", "supervisor/sandbox"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
 	},
 
@@ -53,7 +56,7 @@ var rooms = map[string]room{
 	"worker/office":      {nil, "a document is hostile: what reads it knows nothing else"},
 	"worker/memory":      {nil, "files of entries stand for themselves, whoever reads them"},
 	"worker/skills":      {nil, "files in a public format stand for themselves, whoever reads them"},
-	"worker/web":         {nil, "it fetches what others name, and knows nothing that a page could ask it for"},
+	"worker/web":         {[]string{"supervisor/egress/guard"}, "it fetches what others name, and knows nothing that a page could ask it for"},
 	"worker/policy":      {nil, "what a command is, follows from its words alone; it reads and runs nothing"},
 	"worker/mcp":         {[]string{"supervisor/sandbox"}, "what a server says is not trusted: who speaks to it knows where to run it, and nothing of the agent"},
 	"worker/tools":       {[]string{"supervisor/sandbox", "worker/llm", "worker/memory", "worker/office", "worker/policy", "worker/skills", "worker/web"}, "a tool knows neither turns nor requests"},
@@ -67,7 +70,7 @@ var rooms = map[string]room{
 	},
 	"worker": {
 		[]string{
-			"supervisor/confine", "supervisor/handoff", "supervisor/sandbox", "supervisor/sandbox/wall", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
+			"supervisor/confine", "supervisor/egress/wire", "supervisor/handoff", "supervisor/sandbox", "supervisor/sandbox/wall", "worker/agent", "worker/api", "worker/llm", "worker/llm/anthropic", "worker/llm/demo", "worker/llm/detect",
 			"worker/llm/ollama", "worker/llm/openaichat", "worker/llm/upstream", "worker/mcp", "worker/memory", "worker/openai",
 			"worker/office", "worker/pdf", "worker/policy", "worker/skills", "worker/store", "worker/tools", "worker/web",
 		},
@@ -76,7 +79,7 @@ var rooms = map[string]room{
 
 	"cmd/hermes": {
 		[]string{
-			"configs", "early", "profiles", "supervisor", "supervisor/handoff", "supervisor/sandbox/wall", "supervisor/sandbox/wall/attack", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
+			"configs", "early", "profiles", "supervisor", "supervisor/egress", "supervisor/handoff", "supervisor/sandbox/wall", "supervisor/sandbox/wall/attack", "worker", "worker/llm/detect", "worker/llm/sse", "worker/openai", "worker/pdf",
 			"worker/policy", "worker/store",
 		},
 		"a command is words around the rooms below; what it talks to a worker, it talks over the API; it asks the policy as a worker does, and reads its log from the database, read-only",

@@ -147,6 +147,24 @@ func parsePlace(text string) (string, error) {
 	return host, nil
 }
 
+// parseHosts takes hosts, and .host for all hosts below one.
+func parseHosts(items []string) (any, error) {
+	hosts := []string{}
+	for _, item := range items {
+		name, below := strings.CutPrefix(item, ".")
+		parsed, err := parseHost(name)
+		host, _ := parsed.(string)
+		if err != nil || host == "" || below && !strings.Contains(host, ".") {
+			return nil, fmt.Errorf("%s is neither a host, like pypi.org, nor all hosts below one, like .github.com", quote(item))
+		}
+		if below {
+			host = "." + host
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
+}
+
 // parsePorts takes ports, each between 1 and maxPort.
 func parsePorts(items []string) (any, error) {
 	ports := []string{}

@@ -71,6 +71,11 @@ type Memory struct {
 type Terminal struct {
 	Timeout time.Duration `mapstructure:"timeout" json:"timeout"`
 	Network string        `mapstructure:"network" json:"network"`
+
+	// Hosts, AllowPrivate and Ports are for Network proxy.
+	Hosts        []string `mapstructure:"hosts" json:"hosts"`
+	AllowPrivate []string `mapstructure:"allow_private" json:"allow_private"`
+	Ports        []string `mapstructure:"ports" json:"ports"`
 }
 
 // Isolation is how commands are kept from what is not theirs.
@@ -105,6 +110,9 @@ type Limits struct {
 	Processes      int   `mapstructure:"processes" json:"processes"`
 	TurnsPerMinute int   `mapstructure:"turns_per_minute" json:"turns_per_minute"` // 0 is no limit
 	TokensPerDay   int64 `mapstructure:"tokens_per_day" json:"tokens_per_day"`     // 0 is no limit
+
+	RequestsPerMinute int   `mapstructure:"requests_per_minute" json:"requests_per_minute"` // 0 is no limit
+	BytesPerDay       int64 `mapstructure:"bytes_per_day" json:"bytes_per_day"`             // 0 is no limit
 }
 
 // Supervisor is when workers are started, and how long they are waited for.

@@ -192,7 +192,19 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"},
-			Help: "What commands reach of the network: what the machine reaches, or with `none` only themselves; `proxy` is for a later version and does as yet what `host` does. MCP servers keep the network.",
+			Help: "What commands reach of the network: with `proxy` public hosts over HTTP and HTTPS, through a proxy that is named to them (without namespaces, as `host`); with `none` only themselves; with `host` all that the machine reaches. MCP servers keep the network.",
+		},
+		{
+			Key: "terminal.hosts", Kind: Hosts,
+			Help: "The only hosts that commands reach through the proxy, such as pypi.org or .github.com for all below it; unset is every public one.",
+		},
+		{
+			Key: "terminal.allow_private", Kind: Places,
+			Help: "Private places that commands reach through the proxy too: ranges such as 10.1.0.0/16, hosts, or hosts with a port.",
+		},
+		{
+			Key: "terminal.ports", Kind: Ports, Default: "80,443",
+			Help: "Ports of public hosts that commands reach through the proxy.",
 		},
 		{
 			Key: "isolation.tools", Kind: Enum, Default: Auto, Allowed: []string{Auto, Off},
@@ -261,6 +273,14 @@ func limitKeys() []Key {
 		{
 			Key: "limits.tokens_per_day", Kind: Int, Default: "0", Max: 1_000_000_000_000,
 			Help: "How many tokens, in and out, may be used in a day of UTC; a turn that runs is finished. 0 is no limit.",
+		},
+		{
+			Key: "limits.requests_per_minute", Kind: Int, Default: "0", Max: 1_000_000,
+			Help: "How many requests and connections to the outside may begin in a minute: to models, search services, MCP servers, and for pages and commands. 0 is no limit.",
+		},
+		{
+			Key: "limits.bytes_per_day", Kind: Size, Default: "0", Max: 1024 * gibibyte,
+			Help: "How much may be sent and received outside in a day of UTC; 0 is no limit.",
 		},
 	}
 }

@@ -35,6 +35,7 @@ const (
 	Origins   Kind = "origins"    // []string of exact browser origins
 	Words     Kind = "words"      // []string, each one of Allowed
 	Places    Kind = "places"     // []string of CIDR ranges, hosts and hosts with a port
+	Hosts     Kind = "hosts"      // []string of hosts, and .host for all below one
 	Ports     Kind = "ports"      // []string of ports
 	Rules     Kind = "rules"      // []string, each a rule about commands
 	Models    Kind = "model list" // []Model, edited by hand only
@@ -43,7 +44,7 @@ const (
 
 // list reports whether the kind holds several values.
 func (k Kind) list() bool {
-	return k == Origins || k == Words || k == Places || k == Ports || k == Rules
+	return k == Origins || k == Words || k == Places || k == Hosts || k == Ports || k == Rules
 }
 
 // maxText bounds every text value, in bytes: enough for any URL, key or list
@@ -111,6 +112,8 @@ func (k Key) parse(text string) (any, error) {
 		return k.parseWords(splitList(text))
 	case Places:
 		return parsePlaces(splitList(text))
+	case Hosts:
+		return parseHosts(splitList(text))
 	case Ports:
 		return parsePorts(splitList(text))
 	case Rules:

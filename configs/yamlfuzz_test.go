@@ -82,6 +82,8 @@ func drawValue(t *rapid.T, k Key) string {
 		return rapid.SampledFrom([]string{"https://a.example", "http://localhost:3000"}).Draw(t, "origin")
 	case Places:
 		return rapid.SampledFrom([]string{"10.1.0.0/16", "wiki.lan:8080", "box"}).Draw(t, "place")
+	case Hosts:
+		return rapid.SampledFrom([]string{"pypi.org", ".github.com"}).Draw(t, "host")
 	case Ports:
 		return rapid.SampledFrom([]string{"80", "8443"}).Draw(t, "port")
 	case Rules:

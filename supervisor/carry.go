@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"hermes/supervisor/confine"
+	"hermes/supervisor/egress"
 	"hermes/supervisor/handoff"
 )
 
 // CarryVersion is the version of what a gateway tells the program that takes its
 // place. A program refuses every other.
-const CarryVersion = 1
+const CarryVersion = 2
 
 // carryLimit is how long that may be in bytes: a mebibyte for each of a thousand
 // workers.
@@ -42,6 +43,17 @@ type carried struct {
 	Confine confine.State   `json:"confine"`
 	Events  []Event         `json:"events,omitempty"` // the last ones
 	Members []carriedMember `json:"members"`
+	// Outlets are the generations of the egress process, Used what profiles have used.
+	Outlets []carriedOutlet         `json:"outlets,omitempty"`
+	Used    map[string]egress.Order `json:"used,omitempty"`
+}
+
+// carriedOutlet is a generation of the egress process. The next program drains it.
+type carriedOutlet struct {
+	PID     int    `json:"pid"`
+	Control int    `json:"control"`
+	Log     int    `json:"log"`
+	LogRest []byte `json:"log_rest,omitempty"`
 }
 
 // carriedMember is a member.
@@ -156,6 +168,9 @@ type carriedProcess struct {
 	Binary   string              `json:"binary"`
 	Schema   int                 `json:"schema"`
 	Pidfd    int                 `json:"pidfd,omitempty"` // of one that another gateway started
+	// Way is the far end of its socket to the outside, and Table what it may reach.
+	Way   int           `json:"way,omitempty"`
+	Table *egress.Table `json:"table,omitempty"`
 }
 
 // moment is a time, relative to that of the carrying. Nil is no time.
@@ -211,6 +226,12 @@ func (c carried) check() error {
 		return nil
 	}
 	err := once(c.Lease, c.Socket)
+	for _, o := range c.Outlets {
+		err = errors.Join(err, once(o.Control, o.Log))
+		if o.PID < 1 {
+			err = errors.Join(err, errors.New("state of the gateway has an egress process that cannot be"))
+		}
+	}
 	for _, m := range c.Members {
 		if m.Name == "" {
 			err = errors.Join(err, errors.New("state of the gateway has a profile without a name"))
@@ -224,8 +245,10 @@ func (c carried) check() error {
 		for _, p := range m.Processes {
 			places[p.Place]++
 			err = errors.Join(err, once(p.Link, p.Log), p.check())
-			if p.Pidfd != 0 {
-				err = errors.Join(err, once(p.Pidfd))
+			for _, fd := range []int{p.Pidfd, p.Way} {
+				if fd != 0 {
+					err = errors.Join(err, once(fd))
+				}
 			}
 		}
 		if places[placeCurrent] > 1 || places[placeNext] > 1 {
@@ -241,7 +264,7 @@ func (p carriedProcess) check() error {
 	default:
 		return errors.New("state of the gateway has a worker without a place")
 	}
-	if p.PID < 1 || len(p.Orders) > maxOrders || len(p.LinkRest) > handoff.MaxMessage {
+	if p.PID < 1 || (p.Way != 0) != (p.Table != nil) || len(p.Orders) > maxOrders || len(p.LinkRest) > handoff.MaxMessage {
 		return errors.New("state of the gateway has a worker that cannot be")
 	}
 	return nil

@@ -3,10 +3,12 @@ package supervisor
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"slices"
 	"syscall"
 	"time"
 
+	"hermes/supervisor/egress"
 	"hermes/supervisor/handoff"
 )
 
@@ -79,6 +81,10 @@ func (p *packer) process(m *member, g *generation, w *process) carriedProcess {
 	if w.foster != nil {
 		c.Pidfd = p.keep(w.foster)
 	}
+	if w.way != nil {
+		table := w.way.table
+		c.Way, c.Table = p.keep(w.way.far), &table
+	}
 	switch g {
 	case m.current:
 		c.Place = placeCurrent
@@ -97,6 +103,19 @@ func (p *packer) process(m *member, g *generation, w *process) carriedProcess {
 		c.Later = &w.later.message
 	}
 	return c
+}
+
+// outside packs the egress processes. They must be paused.
+func (p *packer) outside(o *outside) (all []carriedOutlet, used map[string]egress.Order) {
+	if o == nil {
+		return nil, nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, x := range o.living() {
+		all = append(all, carriedOutlet{PID: x.cmd.Process.Pid, Control: p.keep(x.control), Log: p.keep(x.stdout), LogRest: x.rest})
+	}
+	return all, maps.Clone(o.used)
 }
 
 // waiting returns the orders that have not been sent, and leaves them where they

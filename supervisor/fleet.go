@@ -47,6 +47,7 @@ type fleet struct {
 	load     func(profiles.Profile) settings
 	scarce   func() string // why no worker should be started now, or empty
 	maker    maker
+	outside  *outside      // nil: workers dial by themselves
 	waker    *waker        // tells of connections to profiles that sleep
 	walls    handoff.Walls // what this machine has for commands; no level if nobody has looked
 	manager  *manager

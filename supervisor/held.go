@@ -84,9 +84,13 @@ func (s *Supervisor) takeOver(f *fleet, t *Takeover) (*held, error) {
 	if h.socket, err = t.socket(); err != nil {
 		return h, err
 	}
+	if err := f.outside.takeOver(t.state.Outlets, t.state.Used); err != nil {
+		return h, err
+	}
 	if err := t.members(s, f); err != nil {
 		return h, err
 	}
+	f.outside.drainOld()
 	f.log.Info("gateway is another program now, and goes on", "version", s.opts.Version, "before", t.state.From, "workers", f.busy())
 	return h, nil
 }

@@ -25,6 +25,7 @@ type try struct {
 	scarce  func() string  // why no process should be started now, or empty
 	home    string
 	spawn   spawn
+	outside *outside // nil: the worker has the keys and dials by itself
 }
 
 // launch is the outcome of a try. Lock and listener are kept whatever the error.
@@ -90,6 +91,14 @@ func (t try) attempt(ctx context.Context) launch {
 		out.err, out.misfit = fmt.Errorf("the settings are too much for a worker: %w", err), true
 		return out
 	}
+	table := newTable(t.loaded)
+	if t.outside != nil {
+		s.start = withoutKeys(s.start)
+		if err := table.Check(); err != nil {
+			out.err, out.misfit = err, true
+			return out
+		}
+	}
 	if !t.process {
 		return out
 	}
@@ -97,7 +106,15 @@ func (t try) attempt(ctx context.Context) launch {
 		out.err = errors.New(out.blocked)
 		return out
 	}
+	if t.outside != nil {
+		if s.way, s.egress, out.err = t.outside.open(string(t.profile.Name), table); out.err != nil {
+			return out
+		}
+	}
 	out.process, out.err = startProcess(s)
+	if out.err != nil {
+		s.way.close()
+	}
 	return out
 }
 
@@ -193,14 +210,20 @@ func (f *fleet) adjust(m *member, s settings) bool {
 	p := m.serving()
 	wanted := newStart(m.profile, s.loaded, p.start.Generation, p.start.API.Address)
 	wanted.Resources = p.start.Resources.With(wanted.Resources)
+	if p.way != nil {
+		wanted = withoutKeys(wanted)
+	}
 	if !wanted.Alike(p.start) {
 		return false
 	}
 	m.good = &s
+	if p.way != nil {
+		p.way.update(newTable(s.loaded))
+	}
 	if wanted.Live().Equal(p.start.Live()) {
 		return true
 	}
-	m.redact(wanted.Redact)
+	m.redact(secretsOf(s.loaded))
 	live := wanted.Live()
 	if !p.send(handoff.Message{Kind: handoff.KindSettings, Live: &live, Revision: p.revision + 1}) {
 		return false
@@ -238,7 +261,7 @@ func (f *fleet) launch(ctx context.Context, m *member, s settings, process bool)
 		m.shut(&m.address) // nobody is served there
 	}
 	t := try{
-		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: spawn{maker: f.maker, spares: f.spares},
+		profile: m.profile, loaded: s.loaded, claim: m.claim, lock: m.lock, address: m.address, process: process, scarce: f.scarce, spawn: spawn{maker: f.maker, spares: f.spares}, outside: f.outside,
 		home: f.watcher.home.Dir(),
 	}
 	t.spawn.output = m.output

@@ -219,7 +219,7 @@ func (m *member) warn(warnings []string) {
 func (m *member) redact(more []string) {
 	secrets := slices.Clone(more)
 	for _, p := range m.running {
-		secrets = append(secrets, p.start.Redact...)
+		secrets = append(append(secrets, p.start.Redact...), p.way.secrets()...)
 	}
 	m.output.redact(secrets)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hermes/profiles"
+	"hermes/supervisor/egress"
 	"hermes/supervisor/handoff"
 )
 
@@ -30,6 +31,8 @@ type orphan struct {
 	*handoff.Foundling
 	who  *foster
 	lock *profiles.Lock
+	// table is what it may reach, by the settings as they are now.
+	table egress.Table
 }
 
 // orphanSocket is a path on which a worker of a home can wait for another gateway,
@@ -110,6 +113,9 @@ func (f *fleet) claim(ctx context.Context, path string) (*orphan, error) {
 	if err == nil {
 		o.lock, err = p.Inherit(found.Lock)
 	}
+	if err == nil && found.Start.Egress {
+		o.table = newTable(f.load(p).loaded) // of settings that are no good: with what is known of them
+	}
 	if err != nil {
 		o.drop()
 		return nil, err
@@ -147,10 +153,7 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		}
 		listener = tcp
 	}
-	read, write, err := os.Pipe()
-	if err == nil {
-		err = errors.Join(o.Adopt(write), write.Close())
-	}
+	way, read, err := f.connect(o)
 	if err != nil {
 		o.drop()
 		return nil, nil, nil, err
@@ -174,6 +177,7 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		spawn: spawn{maker: f.maker}, blank: blank{link: o.Parent, stdout: read, began: now, group: groupOf(o.Start.Resources)},
 		foster: o.who, binary: "another gateway's",
 	}
+	p.way = way
 	p.output, p.start, p.lock, p.listener = m.output, o.Start, m.lock, listener
 	if o.Start.Orphan.Schema != f.schema {
 		p.schema = o.Start.Orphan.Schema
@@ -186,6 +190,26 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 	m.output.note(p.pid(), fmt.Sprintf("worker taken over from a gateway that has died, generation %d", g.number))
 	m.log.Info("worker taken over from the former gateway", "pid", p.pid(), "generation", g.number, "turns", g.turns, "jobs", g.jobs)
 	return m, g, p, nil
+}
+
+// connect makes this gateway the parent of an orphan, with a log and a way to the
+// outside. The egress process of the gateway before serves what it has begun.
+func (f *fleet) connect(o *orphan) (w *way, read *os.File, err error) {
+	var near *os.File
+	if o.Start.Egress && f.outside != nil {
+		if w, near, err = f.outside.open(o.Start.Profile, o.table); err != nil {
+			return nil, nil, err
+		}
+		defer near.Close()
+	}
+	read, write, err := os.Pipe()
+	if err == nil {
+		err = errors.Join(o.Adopt(write, near), write.Close())
+	}
+	if err != nil {
+		w.close()
+	}
+	return w, read, err
 }
 
 // member finds a member by its name.

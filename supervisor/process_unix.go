@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -40,6 +41,8 @@ type spawn struct {
 	lock     *profiles.Lock
 	start    handoff.Start
 	output   *output
+	way      *way     // to the outside; nil: the worker dials by itself
+	egress   *os.File // the worker's end of it, which goes with the start message
 }
 
 // process is a running worker.
@@ -117,13 +120,15 @@ func startProcess(s spawn) (*process, error) {
 func (p *process) belong() error {
 	lock, err := duplicate(p.lock.File(), "lock")
 	if err != nil {
+		handoff.Belongings{Egress: p.egress}.Close()
 		return fmt.Errorf("pass lock: %w", err)
 	}
 	listener, err := duplicate(p.listener, "listener")
 	if err != nil {
-		return errors.Join(fmt.Errorf("pass listener: %w", err), lock.Close())
+		handoff.Belongings{Egress: p.egress, Lock: lock}.Close()
+		return fmt.Errorf("pass listener: %w", err)
 	}
-	p.given = handoff.Belongings{Lock: lock, Listener: listener}
+	p.given = handoff.Belongings{Lock: lock, Listener: listener, Egress: p.egress}
 	return nil
 }
 
@@ -237,6 +242,7 @@ func (p *process) end(ctx context.Context) Exit {
 		p.output.line(p.begun, p.pid(), false)
 	}
 	p.close() // ends what still writes or reads
+	p.way.close()
 	p.writer.Wait()
 	p.given.Close() // if nobody was there to take it
 	p.flows.Wait()

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,8 +112,14 @@ func newMCPServers(loaded configs.Loaded) []handoff.MCPServer {
 	servers, _ := loaded.MCPServers()
 	var told []handoff.MCPServer
 	for _, s := range servers {
+		identity := ""
+		if s.URL != "" {
+			sum := sha256.Sum256([]byte(strings.Join(append([]string{s.URL}, slices.Sorted(maps.Keys(s.Headers))...), "\x00")))
+			identity = hex.EncodeToString(sum[:16])
+		}
 		told = append(told, handoff.MCPServer{
-			Name: s.Name, Command: s.Command, Args: s.Args, Env: revealed(s.Env), Cwd: s.Cwd, URL: s.URL, Headers: revealed(s.Headers),
+			Identity: identity,
+			Name:     s.Name, Command: s.Command, Args: s.Args, Env: revealed(s.Env), Cwd: s.Cwd, URL: s.URL, Headers: revealed(s.Headers),
 			Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, Include: s.Include, Exclude: s.Exclude,
 		})
 	}

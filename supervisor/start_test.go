@@ -88,7 +88,7 @@ api_server: {max_concurrent_runs: 3, max_body_bytes: 4000, stored_responses: 7, 
 				Name: "a", Command: "x", Args: []string{"y"}, Env: map[string]string{"TOKEN": "canary-of-an-mcp-server"}, Cwd: "z",
 				Timeout: 5 * time.Second, ConnectTimeout: 6 * time.Second, Include: []string{"i"}, Exclude: []string{"e"},
 			},
-			{Name: "b", URL: "https://b.example/mcp", Headers: map[string]string{"X-Key": "canary-of-a-header"}, Timeout: 2 * time.Minute, ConnectTimeout: time.Minute},
+			{Name: "b", URL: "https://b.example/mcp", Headers: map[string]string{"X-Key": "canary-of-a-header"}, Identity: start.MCPServers[1].Identity, Timeout: 2 * time.Minute, ConnectTimeout: time.Minute},
 		}},
 	}
 	for _, check := range checks {

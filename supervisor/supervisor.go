@@ -34,6 +34,9 @@ import (
 	"hermes/supervisor/sandbox"
 )
 
+// egressLog is where the audit of all connections is kept, below the home.
+const egressLog = "logs/egress.log"
+
 // socketAll is the name of the control socket and the lease of a gateway for all
 // profiles. No profile can be called so.
 const socketAll = "all"
@@ -166,6 +169,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	}
 	defer f.maker.confiner.Close()
 	defer f.neighbours.release()
+	defer f.outside.stop()
 	defer f.release() // has nothing left to do unless the next step fails
 	signals := s.listen(held.hangup)
 	defer signals.stop()
@@ -248,7 +252,13 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 	all := s.opts.Profiles == nil
 	log := words.logger(s.opts.Log)
 	w := watcher{home: s.opts.Home, all: all, log: log}
+	audit := newOutput("", NewLogFile(s.opts.Home.Dir(), egressLog, s.settings.LogSize, s.settings.LogFiles), int(s.settings.LogRate), func(err error) {
+		if err != nil {
+			log.Warn("audit of egress cannot be written; the gateway goes on", "error", err)
+		}
+	})
 	return &fleet{
+		outside:  newOutside(s.opts.Exe, s.opts.Environ, s.children, log, audit, backoff{base: 100 * time.Millisecond, most: 5 * time.Second, random: rand.Float64}),
 		watcher:  w,
 		limits:   s.limits,
 		logs:     logLimits{size: s.settings.LogSize, files: s.settings.LogFiles, rate: int(s.settings.LogRate)},

@@ -213,6 +213,15 @@ func (u unpacker) process(m *member, c *carriedProcess) error {
 	if err != nil {
 		return err
 	}
+	if c.Way != 0 {
+		far, err := inherited(c.Way, "a worker's way to the outside")
+		if err != nil {
+			return err
+		}
+		if p.way, err = u.f.outside.add(string(m.profile.Name), *c.Table, far); err != nil {
+			return err
+		}
+	}
 	for _, order := range c.Orders {
 		if order.Kind == handoff.KindStart { // what goes with it could not be written down
 			_ = p.belong() // without it the worker is not told, and killed for that

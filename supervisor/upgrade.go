@@ -251,12 +251,14 @@ func (u *upgrader) pause() (resume func(), err error) {
 	for _, w := range all {
 		wg.Go(w.process.pause)
 	}
+	resumeOutside := u.f.outside.pause()
 	wg.Wait()
 	for _, o := range outputs {
 		wg.Go(func() { o.flush(flushLimit) })
 	}
 	wg.Wait()
 	return func() {
+		resumeOutside()
 		for _, w := range all {
 			w.process.resume(w.hears)
 		}
@@ -277,6 +279,7 @@ func (u *upgrader) leap(binary string, next carried) error {
 	for _, m := range u.f.members {
 		next.Members = append(next.Members, pack.member(m))
 	}
+	next.Outlets, next.Used = pack.outside(u.f.outside)
 	defer u.unpack(next)
 	if pack.failed != nil {
 		return pack.failed

@@ -26,6 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hermes/profiles"
+	"hermes/supervisor/egress"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 )
@@ -35,6 +36,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == handoff.Subcommand:
 		os.Exit(runWorker())
+	case len(os.Args) == 2 && os.Args[1] == egress.Subcommand:
+		os.Exit(egress.Main())
 	case len(os.Args) == 3 && os.Args[1] == "version":
 		if err := json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema())); err != nil {
 			os.Exit(1)

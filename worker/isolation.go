@@ -17,18 +17,21 @@ import (
 func (w *worker) newSandbox() *sandbox.Sandbox {
 	opts := sandbox.Options{Reached: w.limits.reached}
 	if w.opts.Exe != "" { // it is what builds the wall
-		w.wall = newWall(w.opts.Start, w.tellWall, w.opts.Log)
+		w.wall = newWall(w.opts.Start, w.reach, w.tellWall, w.opts.Log)
 		opts.Wall = w.wall
 	}
 	return sandbox.New(opts)
 }
 
 // newWall is what stands around the commands of a profile.
-func newWall(start handoff.Start, found func(wall.Report), log *slog.Logger) *wall.Wall {
+func newWall(start handoff.Start, outside reach, found func(wall.Report), log *slog.Logger) *wall.Wall {
 	opts := wall.Options{
 		Workspace: start.Paths.Workspace, Home: start.Paths.Home, Skills: start.Paths.Skills,
 		Temp:   filepath.Join(filepath.Dir(start.Paths.Database), "tmp"),
 		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Found: found, Log: log,
+	}
+	if start.Isolation.Network == "proxy" {
+		opts.Proxy = outside.proxy()
 	}
 	if start.Isolation.Tools == "off" {
 		opts.Off = "isolation.tools is off"
@@ -83,6 +86,9 @@ func (w *worker) isolation(ctx context.Context) api.Part {
 	if report.Level != wall.Full {
 		part.Status = api.StatusDegraded
 		part.Detail = fmt.Sprintf("commands: %s, because %s; %s", report.Level, report.Why, between)
+	}
+	if w.opts.Start.Isolation.Network == "proxy" && report.Level != wall.Full && report.Level != wall.Namespaces {
+		part.Detail += "; so commands have the machine's network, not a proxy"
 	}
 	return part
 }

@@ -31,6 +31,7 @@ func (w *worker) newMCP(redact func(string) string) *mcp.Servers {
 	}
 	for _, s := range start.MCPServers {
 		opts.Servers = append(opts.Servers, mcp.Config{
+			Transport: w.reach.server(s.Name), Identity: s.Identity,
 			Name: s.Name, Command: s.Command, Args: s.Args, Env: s.Env, Dir: s.Cwd, URL: s.URL, Headers: s.Headers,
 			Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, Include: s.Include, Exclude: s.Exclude,
 		})
@@ -154,7 +155,7 @@ type MCPTool struct {
 // MCPServers says what is known of the MCP servers of those settings. It connects
 // to none.
 func MCPServers(start handoff.Start) []MCPServer {
-	w := &worker{opts: Options{Start: start, Log: slog.New(slog.DiscardHandler)}, sandbox: sandbox.New(sandbox.Options{})}
+	w := &worker{opts: Options{Start: start, Log: slog.New(slog.DiscardHandler)}, reach: newReach(start, nil), sandbox: sandbox.New(sandbox.Options{})}
 	servers := w.newMCP(nil)
 	if servers == nil {
 		return nil
@@ -183,13 +184,13 @@ func TestMCP(ctx context.Context, start handoff.Start, name, version string, log
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		log.Debug("stray processes of servers cannot be adopted", "error", err)
 	}
-	w := &worker{opts: Options{Start: start, Version: version, Log: log}}
+	w := &worker{opts: Options{Start: start, Version: version, Log: log}, reach: newReach(start, nil)}
 	for _, dir := range []string{start.Paths.Workspace, start.Paths.Home} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)
 		}
 	}
-	w.wall = newWall(start, nil, log)
+	w.wall = newWall(start, w.reach, nil, log) //nolint:contextcheck // connections of commands have limits of their own
 	w.sandbox = sandbox.New(sandbox.Options{Wall: w.wall})
 	servers := w.newMCP(newRedactor(start.Redact).text) //nolint:contextcheck // it lives until Close
 	if servers == nil {

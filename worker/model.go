@@ -31,7 +31,6 @@ type models struct {
 	// name is the model's id, for the record.
 	name     string
 	describe func(context.Context) modelState
-	close    func()
 }
 
 // modelState is what a health check says of the model.
@@ -42,12 +41,11 @@ type modelState struct {
 
 // newModels builds the clients of the primary model and its fallbacks, chained.
 // No connection is opened before the first turn.
-func newModels(start handoff.Start, version string, log *slog.Logger) models {
-	http := upstream.NewHTTP()
-	m := models{name: start.Model.Model, close: http.CloseIdleConnections}
+func newModels(start handoff.Start, outside reach, version string, log *slog.Logger) models {
+	m := models{name: start.Model.Model}
 	var clients []llm.Named
 	for i, model := range append([]handoff.Model{start.Model}, start.Fallback...) {
-		client, describe := newModel(start.Profile, model, version, http)
+		client, describe := newModel(start.Profile, model, version, outside, i)
 		if i == 0 {
 			m.describe = describe
 			switch model.Provider {
@@ -64,10 +62,10 @@ func newModels(start handoff.Start, version string, log *slog.Logger) models {
 }
 
 // newModel builds the client of one model, and what a health check says of it.
-func newModel(profile string, model handoff.Model, version string, http *http.Client) (llm.Client, func(context.Context) modelState) {
+func newModel(profile string, model handoff.Model, version string, outside reach, i int) (llm.Client, func(context.Context) modelState) {
 	opts := upstream.Options{
 		BaseURL: model.BaseURL, Model: model.Model, APIKey: model.APIKey, ContextLength: model.ContextLength,
-		Streaming: model.Streaming, Version: version, HTTP: http,
+		Streaming: model.Streaming, Version: version, HTTP: outside.client(handoff.ModelWay(i)),
 	}
 	var client llm.Client
 	switch model.Provider {
@@ -75,9 +73,13 @@ func newModel(profile string, model handoff.Model, version string, http *http.Cl
 		state := modelState{detail: "the demo model answers (" + model.Source + ")", degraded: true}
 		return demo.New(demo.Options{Profile: profile}), func(context.Context) modelState { return state }
 	case providerAuto:
-		auto := detect.NewAuto(detect.AutoOptions{
-			Profile: profile, Streaming: model.Streaming, ContextLength: model.ContextLength, Version: version, HTTP: http,
-		})
+		local := detect.AutoOptions{
+			Profile: profile, Streaming: model.Streaming, ContextLength: model.ContextLength, Version: version, HTTP: opts.HTTP,
+		}
+		if way := outside.local(); way != nil {
+			local.Where.Transport, local.HTTP = way, &http.Client{Transport: way}
+		}
+		auto := detect.NewAuto(local)
 		return auto, func(ctx context.Context) modelState {
 			d := auto.Describe(ctx)
 			return modelState{detail: d.Model + " (" + d.Source + ")" + known(ctx, auto), degraded: d.Degraded}

@@ -42,7 +42,7 @@ func TestEveryProviderIsAskedInItsAPI(t *testing.T) {
 	}
 	for _, test := range tests {
 		model := handoff.Model{Provider: test.provider, Model: "m", BaseURL: server.URL + test.base, Source: "test"}
-		models := newModels(handoff.Start{Model: model}, "1", slog.New(slog.DiscardHandler))
+		models := newModels(handoff.Start{Model: model}, newReach(handoff.Start{}, nil), "1", slog.New(slog.DiscardHandler))
 		state := func() string {
 			detail, rest, _ := strings.Cut(models.describe(t.Context()).detail, " (test)")
 			if detail != "m at "+model.BaseURL {
@@ -59,6 +59,5 @@ func TestEveryProviderIsAskedInItsAPI(t *testing.T) {
 		if after := state(); before != test.before || after != test.after {
 			t.Errorf("%s: the health check says %q and then %q, want %q and %q", test.provider, before, after, test.before, test.after)
 		}
-		models.close()
 	}
 }

@@ -44,8 +44,9 @@ func (p Prompt) ToolsTokens() int {
 // asking them. It opens no database and changes no file of the profile.
 func NewPrompt(start handoff.Start) (prompt Prompt, err error) {
 	w := &worker{opts: Options{Start: start, Log: slog.New(slog.DiscardHandler)}, sandbox: sandbox.New(sandbox.Options{})}
-	w.models = newModels(start, "", w.opts.Log)
-	defer w.models.close()
+	w.reach = newReach(start, nil)
+	defer w.reach.close()
+	w.models = newModels(start, w.reach, "", w.opts.Log)
 	if w.mcp = w.newMCP(nil); w.mcp != nil {
 		defer w.mcp.Close()
 	}

@@ -136,6 +136,7 @@ type worker struct {
 	store   *store.Store
 	tools   *tools.Set
 	web     *web.Client
+	reach   reach
 	mcp     *mcp.Servers // nil without any
 	models  models
 	server  *api.Server
@@ -158,7 +159,7 @@ type worker struct {
 func build(opts Options) (*worker, error) {
 	start := opts.Start
 	w := &worker{opts: opts, office: office.New(), broken: make(chan struct{})}
-	w.redact = newRedactor(start.Redact)
+	w.redact, w.reach = newRedactor(start.Redact), newReach(start, opts.Child)
 	w.drain.Store(int64(start.API.DrainTimeout))
 	w.load.tell = w.busy
 	redact := w.redact.text
@@ -176,7 +177,7 @@ func build(opts Options) (*worker, error) {
 	var err error
 	w.web, err = web.New(web.Options{
 		Search: start.Web.Search, SearXNG: start.Web.SearXNGURL, Keys: start.Web.Keys,
-		AllowPrivate: start.Web.AllowPrivate, Ports: start.Web.Ports,
+		AllowPrivate: start.Web.AllowPrivate, Ports: start.Web.Ports, Dial: w.reach.dial, Service: w.reach.service(),
 		PDF: w.pdfReader(), Document: w.readDocument, Version: opts.Version, Log: opts.Log,
 	})
 	if err != nil {
@@ -187,7 +188,7 @@ func build(opts Options) (*worker, error) {
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("tools: %w", err)}
 	}
-	w.models = newModels(start, opts.Version, opts.Log)
+	w.models = newModels(start, w.reach, opts.Version, opts.Log)
 	w.server = api.New(w.apiOptions(w.agent(w.prompt(remembered, library), redact), redact))
 	return w, nil
 }
@@ -381,7 +382,7 @@ func (w *worker) close() {
 		w.mcp.Close()
 	}
 	w.web.Close()
-	w.models.close()
+	w.reach.close()
 	if err := w.store.Close(); err != nil {
 		w.opts.Log.Warn("close store", "error", err)
 	}

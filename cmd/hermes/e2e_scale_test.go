@@ -122,8 +122,8 @@ func TestManyProfiles(t *testing.T) {
 	if memory > 0 && awake > memory {
 		t.Errorf("the supervisor took %d KiB, at most %d are allowed", awake, memory)
 	}
-	// Two for each that sleeps, and five more for one that is awake.
-	if few > 2*number+50 || open > 7*number+50 || later > open+10 {
+	// Two for each that sleeps, and six more for one that is awake.
+	if few > 2*number+50 || open > 8*number+50 || later > open+10 {
 		t.Errorf("%d descriptors asleep, %d awake, %d later", few, open, later)
 	}
 	status := m.status()

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	_ "hermes/early" // the process of a wall begins and ends there
+	"hermes/supervisor/egress"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox/wall/attack"
 )
@@ -21,6 +22,10 @@ import (
 func main() {
 	if len(os.Args) >= 2 && os.Args[1] == attack.Subcommand {
 		os.Exit(attack.Main(os.Args[2:]))
+	}
+	// The process that holds the keys runs nothing but itself.
+	if len(os.Args) == 2 && os.Args[1] == egress.Subcommand {
+		os.Exit(egress.Main())
 	}
 	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
 }

@@ -44,8 +44,9 @@ type Child struct {
 	listener net.Listener
 	// lock is the descriptor of Belongings.Lock. It must end with this process, so it is
 	// no *os.File, which would be closed when it is collected.
-	lock int
-	told atomic.Pointer[Start] // what the child was told, live settings included
+	lock   int
+	egress int                   // the socket to the egress process, 0 if there is none
+	told   atomic.Pointer[Start] // what the child was told, live settings included
 
 	busy    atomic.Pointer[load]
 	walls   atomic.Pointer[Walls] // nil until they were found
@@ -111,10 +112,14 @@ func accept(conn *net.UnixConn) (*Child, Start, net.Listener, error) {
 	ln, err := net.FileListener(listener)
 	if err := errors.Join(err, listener.Close()); err != nil {
 		_ = unix.Close(byName["lock"])
+		if fd, ok := byName["egress"]; ok {
+			_ = unix.Close(fd)
+		}
 		return nil, Start{}, nil, errors.Join(fmt.Errorf("open listener: %w", err), conn.Close())
 	}
 	c := newChild(conn, BeatEvery)
 	c.messages, c.listener, c.lock = messages, ln, byName["lock"]
+	c.egress = byName["egress"]
 	c.told.Store(m.Start)
 	return c, *m.Start, ln, nil
 }
@@ -164,6 +169,10 @@ func newChild(conn net.Conn, every time.Duration) *Child {
 	c.busy.Store(&load{})
 	return c
 }
+
+// Egress is the descriptor of the socket to the egress process, 0 without one. Whoever
+// uses it uses the number: another parent puts another socket in its place.
+func (c *Child) Egress() int { return c.egress }
 
 // Ready tells the parent that requests are being served.
 func (c *Child) Ready() error {

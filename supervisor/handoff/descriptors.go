@@ -81,6 +81,9 @@ type Belongings struct {
 	Lock *os.File
 	// Listener is the listening TCP socket that the supervisor bound.
 	Listener *os.File
+	// Egress is the socket over which the egress process is reached, see package
+	// supervisor/egress/wire. It goes with a Start whose Egress is set, and no other.
+	Egress *os.File
 }
 
 // row is one of the Belongings.
@@ -90,15 +93,19 @@ type row struct {
 	is   func(fd int) bool // whether a descriptor can be it
 }
 
-func (b Belongings) rows() []row {
-	return []row{{"lock", b.Lock, isFile}, {"listener", b.Listener, isListener}}
+func (b Belongings) rows(start *Start) []row {
+	rows := []row{{"lock", b.Lock, isFile}, {"listener", b.Listener, isListener}}
+	if start.Egress {
+		rows = append(rows, row{"egress", b.Egress, isPacketSocket})
+	}
+	return rows
 }
 
 // Close closes all of them.
 func (b Belongings) Close() {
-	for _, r := range b.rows() {
-		if r.file != nil {
-			_ = r.file.Close()
+	for _, file := range []*os.File{b.Lock, b.Listener, b.Egress} {
+		if file != nil {
+			_ = file.Close()
 		}
 	}
 }
@@ -106,7 +113,7 @@ func (b Belongings) Close() {
 // StartMessage is the message that goes to a child with its Belongings.
 func StartMessage(start *Start) Message {
 	m := Message{Kind: KindStart, Start: start}
-	for _, r := range (Belongings{}).rows() {
+	for _, r := range (Belongings{}).rows(start) {
 		m.Carries = append(m.Carries, r.name)
 	}
 	return m
@@ -123,7 +130,7 @@ func (m Message) sorted(found descriptors) (map[string]int, error) {
 	for i, name := range m.Carries {
 		byName[name] = found[i]
 	}
-	rows := (Belongings{}).rows()
+	rows := (Belongings{}).rows(m.Start)
 	if len(byName) != len(rows) || len(found) != len(rows) {
 		return nil, errors.New("what should come with it did not, or more did")
 	}
@@ -157,6 +164,13 @@ func isListener(fd int) bool {
 	default:
 		return false
 	}
+}
+
+// isPacketSocket reports whether a descriptor is a local socket that keeps messages
+// apart.
+func isPacketSocket(fd int) bool {
+	kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+	return err == nil && kind == unix.SOCK_SEQPACKET
 }
 
 func isSocket(fd int) bool {

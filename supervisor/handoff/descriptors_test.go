@@ -77,9 +77,15 @@ func samples(t *testing.T) []*os.File {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(os.NewFile(uintptr(pair[1]), "far"), nil)
 	return []*os.File{
 		must(os.Create(filepath.Join(dir, "lock"))), must(tcp.(*net.TCPListener).File()), must(os.Open(dir)), must(read, nil),
 		os.NewFile(uintptr(fd), "socket"), must(local.(*net.UnixListener).File()),
+		must(os.NewFile(uintptr(pair[0]), "egress"), nil),
 	}
 }
 
@@ -106,6 +112,11 @@ func FuzzBelongings(f *testing.F) {
 	f.Add(names+`["lock","listener","more"]}`, []byte{0, 1, 3})
 	f.Add(names+`["lock","listener"]}`, []byte{0, 1, 2, 3, 4, 5, 0, 1})
 	f.Add(names+`[]}`, []byte{})
+	outward := `{"kind":"start","start":{"version":2,"profile":"alice","egress":true},"carries":`
+	f.Add(outward+`["lock","listener","egress"]}`, []byte{0, 1, 6})
+	f.Add(outward+`["lock","listener","egress"]}`, []byte{0, 1, 5})
+	f.Add(outward+`["lock","listener"]}`, []byte{0, 1})
+	f.Add(names+`["lock","listener","egress"]}`, []byte{0, 1, 6})
 	f.Add("{}", []byte{0, 1})
 	f.Fuzz(func(t *testing.T, says string, kinds []byte) {
 		if len(kinds) > 16 || strings.Contains(says, "\n") || says == "" {
@@ -151,6 +162,12 @@ func FuzzBelongings(f *testing.F) {
 			t.Error("the lock would be passed on")
 		}
 		unix.Close(child.lock)
+		if fd := child.Egress(); fd != 0 {
+			if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 || !isPacketSocket(fd) {
+				t.Error("the way to egress is none, or would be passed on")
+			}
+			unix.Close(fd)
+		}
 		ln.Close()
 		child.Close()
 		if after := open(t); after != before-1 {

@@ -130,12 +130,16 @@ func Claim(conn *net.UnixConn, nonce func(profile string) string) (_ *Foundling,
 }
 
 // Adopt makes the sender of the Foundling its parent. Log becomes the worker's
-// stdout and stderr; orphan is what it needs in case that this parent dies too.
-func (f *Foundling) Adopt(log *os.File) error {
+// stdout and stderr, and outside its way to egress, unless that is nil.
+func (f *Foundling) Adopt(log, outside *os.File) error {
 	if err := f.conn.SetWriteDeadline(time.Now().Add(orphanLimit)); err != nil {
 		return err
 	}
-	if err := sendFiles(f.conn, Message{Kind: KindAdopt}, log); err != nil {
+	files := []*os.File{log}
+	if outside != nil {
+		files = append(files, outside)
+	}
+	if err := sendFiles(f.conn, Message{Kind: KindAdopt}, files...); err != nil {
 		return fmt.Errorf("adopt worker: %w", err)
 	}
 	return nil

@@ -140,16 +140,21 @@ func (c *Child) claimed(conn *net.UnixConn) (first []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	first, logs, err := receiveFiles(conn, 1)
+	first, given, err := receiveFiles(conn, 2)
 	if err != nil {
 		return nil, err
 	}
-	defer logs.close()
-	if len(logs) != 1 {
+	defer given.close()
+	if len(given) != 1 && (c.egress == 0 || len(given) != 2) {
 		return nil, errors.New("adoption without a log")
 	}
+	if len(given) == 2 { // whoever dials next finds the new one
+		if err := unix.Dup3(given[1], c.egress, unix.O_CLOEXEC); err != nil {
+			return nil, os.NewSyscallError("dup3", err)
+		}
+	}
 	for _, fd := range []int{1, 2} {
-		if err := unix.Dup3(logs[0], fd, 0); err != nil {
+		if err := unix.Dup3(given[0], fd, 0); err != nil {
 			return nil, os.NewSyscallError("dup3", err)
 		}
 	}

@@ -86,7 +86,7 @@ func unixConn(file *os.File) (*net.UnixConn, error) {
 // Give sends a StartMessage with what belongs to it, as Send does.
 func (p *Parent) Give(m Message, b Belongings, limit time.Duration) error {
 	var files []*os.File
-	for _, r := range b.rows() {
+	for _, r := range b.rows(m.Start) {
 		if r.file == nil {
 			return fmt.Errorf("send %s message: there is no %s to go with it", m.Kind, r.name)
 		}

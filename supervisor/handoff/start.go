@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"log/slog"
+	"strconv"
 	"time"
 )
 
@@ -40,6 +41,11 @@ type Start struct {
 	Web       Web       `json:"web"`
 	Limits    Limits    `json:"limits"`
 	Resources Resources `json:"resources"`
+	// Egress says that the child reaches the outside over Child.Egress and in no other
+	// way.
+	// It is told no keys then: those of Model, Fallback and Web, and the headers of
+	// MCPServers.
+	Egress bool `json:"egress,omitempty"`
 	// MCPServers are sorted by name.
 	MCPServers []MCPServer `json:"mcp_servers,omitempty"`
 	// ToolProgress is display.tool_progress: auto, inline, event, both or off.
@@ -144,11 +150,28 @@ type MCPServer struct {
 	Cwd            string            `json:"cwd,omitempty"`
 	URL            string            `json:"url,omitempty"`
 	Headers        map[string]string `json:"headers,omitempty"`
+	Identity       string            `json:"identity,omitempty"` // of URL and names of Headers, as the settings have them
 	Timeout        time.Duration     `json:"timeout"`
 	ConnectTimeout time.Duration     `json:"connect_timeout"`
 	Include        []string          `json:"include,omitempty"`
 	Exclude        []string          `json:"exclude,omitempty"`
 }
+
+// KeyElsewhere stands for a key that the egress process has.
+const KeyElsewhere = "kept by egress"
+
+// ModelWay is the name by which egress knows a model of the profile, the primary one
+// being 0.
+func ModelWay(i int) string { return "model/" + strconv.Itoa(i) }
+
+// LocalWay is that of a model server on this machine.
+func LocalWay(address string) string { return "local/" + address }
+
+// SearchWay is that of a search service.
+func SearchWay(service string) string { return "search/" + service }
+
+// MCPWay is that of an MCP server.
+func MCPWay(server string) string { return "mcp/" + server }
 
 // ExitMemory is the exit code of a child that was over its memory limit by itself.
 const ExitMemory = 79

@@ -40,6 +40,9 @@ type cacheEntry struct {
 // fingerprint is the same for settings that lead to the same server. Values of
 // variables and headers do not count: keys are renewed.
 func fingerprint(c Config) string {
+	if c.Identity != "" {
+		return c.Identity
+	}
 	parts := slices.Concat([]string{c.Command, c.Dir, c.URL}, c.Args, []string{"env"}, slices.Sorted(maps.Keys(c.Env)),
 		[]string{"headers"}, slices.Sorted(maps.Keys(c.Headers)))
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -30,13 +30,13 @@ var (
 // elsewhere.
 func newHTTPTransport(config Config) sdk.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	own := &ownHeaders{
-		headers: config.Headers, url: config.URL,
-		base: &http.Transport{
+	own := &ownHeaders{headers: config.Headers, url: config.URL, base: config.Transport}
+	if own.base == nil {
+		own.base = &http.Transport{
 			Proxy:       nil, // the environment says nothing to a worker
 			DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
 			MaxIdleConnsPerHost: 4, IdleConnTimeout: 30 * time.Second, ForceAttemptHTTP2: true,
-		},
+		}
 	}
 	client := &http.Client{Transport: own, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 		if len(via) >= maxRedirects {

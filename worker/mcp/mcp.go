@@ -14,6 +14,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,11 @@ type Config struct {
 
 	URL     string
 	Headers map[string]string // sent to that origin only
+	// Identity is the same for settings that lead to the same server, where URL does not
+	// say all; empty, that is found out from the others.
+	Identity string
+	// Transport sends the requests; nil dials.
+	Transport http.RoundTripper
 
 	// Timeout bounds a call, ConnectTimeout a connection with its list of tools.
 	Timeout        time.Duration

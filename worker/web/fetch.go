@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"code.dny.dev/ssrf"
+	"hermes/supervisor/egress/guard"
 )
 
 // answer is what a server sent.
@@ -78,9 +78,9 @@ func explain(ctx context.Context, err error) error {
 		failure *tls.CertificateVerificationError
 	)
 	switch {
-	case errors.Is(err, ssrf.ErrProhibitedPort):
+	case guard.IsPort(err):
 		return errPorts
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedNetwork), errors.Is(err, ssrf.ErrInvalidHostPort):
+	case guard.IsPrivate(err):
 		return errPrivate
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return fmt.Errorf("there is no host %s", clip(dns.Name, 253))

@@ -41,7 +41,7 @@ func (c *Client) Read(ctx context.Context, address string) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	if err := c.guard.check(u); err != nil {
+	if err := c.check(u); err != nil {
 		return Page{}, explain(ctx, err)
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, c.opts.timeout, errSlow)

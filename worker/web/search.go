@@ -84,7 +84,6 @@ func (c *Client) order() ([]service, error) {
 		SearXNG: c.searxng, Brave: c.brave, Tavily: c.tavily, Exa: c.exa, Firecrawl: c.firecrawl,
 		ExaKeyless: c.exaKeyless, ParallelKeyless: c.parallelKeyless, DuckDuckGo: c.duckduckgo,
 	}
-	c.opts.endpoints = c.opts.endpoints.orUsual()
 	if c.opts.Search != "" && c.opts.Search != Auto {
 		ask := asks[c.opts.Search]
 		if ask == nil {

@@ -13,7 +13,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
+
+	"hermes/supervisor/egress/guard"
 )
 
 // The limits of one fetch and of one search.
@@ -47,6 +50,12 @@ type Options struct {
 	// Document does the same for Office documents and notebooks, if the data is one.
 	// The error says the rest of a sentence that begins with the name.
 	Document func(ctx context.Context, name string, data []byte, limit int) (text string, found bool, err error)
+	// Dial connects to host:port for pages and for services without a key, if nil this
+	// process does, and decides what may be dialled. Whoever dials instead does that too.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Service is the way to a service that has a key, or to SearXNG, if somebody else
+	// keeps the keys; nil sends them from here.
+	Service func(name string) http.RoundTripper
 	// Version goes into the user agent.
 	Version string
 	Log     *slog.Logger // nil discards
@@ -61,7 +70,7 @@ type Options struct {
 // Client reaches the web for one worker. Many turns may use it at once.
 type Client struct {
 	pages, services *http.Client
-	guard           *guard
+	guard           *guard.Guard // nil if somebody else dials
 	chain           []service
 	opts            Options
 	agent           string
@@ -77,26 +86,19 @@ func New(opts Options) (*Client, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	opts.timeout = cmp.Or(opts.timeout, pageTimeout)
-	pages, err := newGuard(opts.resolver, opts.Ports, opts.AllowPrivate, opts.private)
-	if err != nil {
-		return nil, err
-	}
-	var own []string
-	if opts.SearXNG != "" {
-		at, err := hostPort(opts.SearXNG)
-		if err != nil {
-			return nil, fmt.Errorf("SearXNG: %w", err)
-		}
-		own = append(own, at)
-	}
-	searches, err := newGuard(opts.resolver, opts.Ports, own, opts.private)
+	pages, searches, err := opts.guards()
 	if err != nil {
 		return nil, err
 	}
 	c := &Client{guard: pages, opts: opts, agent: "Mozilla/5.0 (compatible; hermes/" + cmp.Or(opts.Version, "dev") + ")", session: sessionID()}
-	c.pages = &http.Client{Transport: transport(pages), CheckRedirect: c.redirect}
+	c.opts.endpoints = opts.endpoints.orUsual()
+	dialPages, dialSearches := opts.Dial, opts.Dial
+	if opts.Dial == nil {
+		dialPages, dialSearches = pages.DialContext, searches.DialContext
+	}
+	c.pages = &http.Client{Transport: transport(dialPages), CheckRedirect: c.redirect}
 	c.services = &http.Client{
-		Transport: transport(searches),
+		Transport: c.routes(transport(dialSearches)),
 		// A service that answers somewhere else must not take a key along.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
@@ -112,12 +114,66 @@ func (c *Client) Close() {
 	c.services.CloseIdleConnections()
 }
 
-// transport dials through the guard and nothing else. There is no proxy: behind
-// one, only the proxy's address would be checked.
-func transport(g *guard) *http.Transport {
+// guards are what decides for pages and for searches, nil if somebody else does.
+func (o Options) guards() (pages, searches *guard.Guard, err error) {
+	var own []string
+	if o.SearXNG != "" {
+		at, err := hostPort(o.SearXNG)
+		if err != nil {
+			return nil, nil, fmt.Errorf("SearXNG: %w", err)
+		}
+		own = append(own, at)
+	}
+	pages, err = guard.New(guard.Options{Resolver: o.resolver, Ports: o.Ports, Allowed: o.AllowPrivate, Private: o.private})
+	if err != nil {
+		return nil, nil, err
+	}
+	searches, err = guard.New(guard.Options{Resolver: o.resolver, Ports: o.Ports, Allowed: own, Private: o.private})
+	if err != nil || o.Dial == nil {
+		return pages, searches, err
+	}
+	return nil, nil, nil
+}
+
+// routes sends the requests of services with keys the way that Options.Service says.
+func (c *Client) routes(others *http.Transport) http.RoundTripper {
+	if c.opts.Service == nil {
+		return others
+	}
+	r := routes{others: others, byHost: map[string]http.RoundTripper{}}
+	at := c.opts.endpoints
+	for name, address := range map[string]string{SearXNG: c.opts.SearXNG, Brave: at.brave, Tavily: at.tavily, Exa: at.exa, Firecrawl: at.firecrawl} {
+		u, err := url.Parse(address)
+		if err == nil && u.Host != "" && (name == SearXNG || c.opts.Keys[name] != "") {
+			r.byHost[u.Host] = c.opts.Service(name)
+		}
+	}
+	return r
+}
+
+// routes are ways to services.
+type routes struct {
+	others *http.Transport
+	byHost map[string]http.RoundTripper
+}
+
+// RoundTrip sends a request.
+func (r routes) RoundTrip(req *http.Request) (*http.Response, error) {
+	if way := r.byHost[req.URL.Host]; way != nil {
+		return way.RoundTrip(req)
+	}
+	return r.others.RoundTrip(req)
+}
+
+// CloseIdleConnections is what http.Client looks for.
+func (r routes) CloseIdleConnections() { r.others.CloseIdleConnections() }
+
+// transport dials as it is told and in no other way. There is no proxy of the
+// environment: behind one, only the proxy's address would be checked.
+func transport(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil,
-		DialContext:            g.dial,
+		DialContext:            dial,
 		ForceAttemptHTTP2:      true,
 		TLSHandshakeTimeout:    10 * time.Second,
 		ResponseHeaderTimeout:  20 * time.Second,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -24,6 +25,9 @@ type Guard struct {
 	plan  plan
 	ours  *os.File
 	stage *os.File // the other end, until it has it
+
+	proxy    func(net.Listener)
+	listener net.Listener // of the proxy, nil without one
 }
 
 // Prepare changes cmd, which has not been started, so that it starts behind the
@@ -47,6 +51,9 @@ func (w *Wall) guard(cmd *exec.Cmd, s Subject, f found, probe bool) (*Guard, err
 	if !p.Layers.Mounts {
 		p.Env = append(slices.Clone(p.Env), "TMPDIR="+p.Temp) // the true /tmp is everybody's
 	}
+	if p.Proxy {
+		p.Env = slices.Concat(p.Env, proxyEnv())
+	}
 	for _, file := range cmd.ExtraFiles {
 		p.Files = append(p.Files, file != nil)
 	}
@@ -58,7 +65,7 @@ func (w *Wall) guard(cmd *exec.Cmd, s Subject, f found, probe bool) (*Guard, err
 	if err := unix.SetNonblock(ends[0], true); err != nil {
 		return nil, errors.Join(err, unix.Close(ends[0]), unix.Close(ends[1]))
 	}
-	g := &Guard{plan: p, ours: os.NewFile(uintptr(ends[0]), "wall"), stage: os.NewFile(uintptr(ends[1]), "wall")}
+	g := &Guard{plan: p, ours: os.NewFile(uintptr(ends[0]), "wall"), stage: os.NewFile(uintptr(ends[1]), "wall"), proxy: w.opts.Proxy}
 	cmd.Path, cmd.Args, cmd.Err = cmp.Or(w.opts.Exe, "/proc/self/exe"), []string{"hermes", Subcommand}, nil
 	// What is known of the command from outside (its mark) is known of its stage.
 	cmd.Env = append(mark, "GOMAXPROCS=2", "GOGC=off", "GOTRACEBACK=none")
@@ -89,7 +96,7 @@ func (w *Wall) attributes(p plan) *syscall.SysProcAttr {
 	if p.Layers.Processes {
 		attr.Cloneflags |= unix.CLONE_NEWPID | unix.CLONE_NEWIPC
 	}
-	if p.Offline {
+	if p.Offline || p.Proxy {
 		attr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: w.uid, HostID: w.uid, Size: 1}}
@@ -119,6 +126,11 @@ func (g *Guard) Started(ctx context.Context) error {
 	}
 	if err := writeMessage(g.ours, g.plan, maxPlan); err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if g.plan.Proxy && !g.plan.Probe {
+		if err := g.takeProxy(); err != nil {
+			return fmt.Errorf("%w: %w", errRefused, err)
+		}
 	}
 	var said answer
 	err := readMessage(g.ours, &said, maxAnswer)
@@ -153,6 +165,9 @@ func (g *Guard) Ended() (status syscall.WaitStatus, ok bool) {
 // Close gives back what the guard holds; a stage that still runs ends then, and with
 // it the command.
 func (g *Guard) Close() {
+	if g.listener != nil {
+		_ = g.listener.Close()
+	}
 	_ = g.ours.Close()
 	_ = g.stage.Close()
 }

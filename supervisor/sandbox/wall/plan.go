@@ -46,6 +46,8 @@ type plan struct {
 	Terminal bool   `json:"terminal,omitempty"`
 	// Offline is an empty network.
 	Offline bool `json:"offline,omitempty"`
+	// Proxy is an empty network with a listener in it, which the stage hands out.
+	Proxy bool `json:"proxy,omitempty"`
 
 	// System is what is seen of the machine, to read, and Masks is what is hidden
 	// inside of it. Reads and Writes are seen all the same. Temp is what /tmp is.

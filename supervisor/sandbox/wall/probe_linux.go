@@ -167,6 +167,7 @@ func (w *Wall) try(f found) error {
 // plan is what the stage of a command is told.
 func (w *Wall) plan(s Subject, f found) (plan, error) {
 	p := plan{Layers: f.layers, Terminal: s.Terminal, Offline: w.opts.Offline && !s.Online, Temp: w.opts.Temp}
+	p.Proxy = w.opts.Proxy != nil && !w.opts.Offline && !s.Online && f.layers.Namespaces && f.layers.Processes
 	own := []struct {
 		path     string
 		writable bool

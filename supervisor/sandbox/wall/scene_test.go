@@ -104,6 +104,7 @@ type job struct {
 	Scene   *scene
 	Without []wall.Layer
 	Offline bool
+	Proxy   bool // answers "proxied" to whoever connects
 	Argv    []string
 	PTY     bool
 }
@@ -188,6 +189,18 @@ func work(j job) (outcome, error) {
 	}
 	opts := s.options()
 	opts.Without, opts.Offline = j.Without, j.Offline
+	if j.Proxy {
+		opts.Proxy = func(ln net.Listener) {
+			for {
+				conn, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = conn.Write([]byte("proxied"))
+				_ = conn.Close()
+			}
+		}
+	}
 	w := wall.New(opts)
 	box := sandbox.New(sandbox.Options{Children: children, Wall: w})
 	out := outcome{Report: w.Report(context.Background())}

@@ -17,6 +17,7 @@ type stage struct {
 	plan
 	control *os.File
 	dir     string
+	handed  bool // the listener of the proxy
 }
 
 // failure is a step that went wrong.
@@ -69,6 +70,9 @@ func (s *stage) fail(err error) int {
 	if failed, ok := errors.AsType[*failure](err); ok {
 		said = answer{Step: failed.step, Error: failed.err.Error()}
 	}
+	if s.Proxy && !s.Probe && !s.handed {
+		_, _ = s.control.Write([]byte{0}) // in its place
+	}
 	_ = writeMessage(s.control, said, maxAnswer)
 	return 1
 }
@@ -88,10 +92,20 @@ func (s *stage) build() error {
 			return &failure{stepCommand, fmt.Errorf("the directory %s cannot be seen by commands", s.dir)}
 		}
 	}
-	if s.Offline && s.Layers.Namespaces {
+	if (s.Offline || s.Proxy) && s.Layers.Namespaces {
 		if err := raiseLoopback(); err != nil {
 			return &failure{stepNetwork, err}
 		}
+	}
+	if s.Proxy && !s.Probe {
+		listener, err := listen()
+		if err == nil {
+			err = s.hand(listener)
+		}
+		if err != nil {
+			return &failure{stepNetwork, err}
+		}
+		s.handed = true
 	}
 	return nil
 }

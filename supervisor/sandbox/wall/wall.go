@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 )
 
@@ -64,6 +65,11 @@ type Options struct {
 	Hidden []string
 	// Offline gives commands a network in which nothing but themselves is.
 	Offline bool
+	// Proxy, if set, gives commands a network in which nothing but themselves and a
+	// proxy is, where the kernel gives namespaces; elsewhere they have the machine's
+	// network. It is called for each command, in a goroutine of its own, with a
+	// listener that is closed when the command has ended.
+	Proxy func(net.Listener)
 	// Off builds no walls, because Why.
 	Off string
 	// Without leaves layers out.
@@ -126,7 +132,8 @@ func (w *Wall) Report(context.Context) Report { return w.find().Report }
 
 // Subject is a command to be walled in, beside what exec.Cmd says.
 type Subject struct {
-	// Online gives it the network of the machine even where Options.Offline does not.
+	// Online gives it the network of the machine even where Options.Offline and Proxy do
+	// not.
 	Online bool
 	// Terminal makes its standard input the terminal that controls it.
 	Terminal bool

@@ -112,3 +112,39 @@ X`
 		})
 	}
 }
+
+// A command that has a proxy finds it where its environment says, and nothing else;
+// without namespaces it has the machine's network, and is told of no proxy.
+func TestCommandsReachTheirProxyOnly(t *testing.T) {
+	t.Parallel()
+	needs(t, wall.Full)
+	const dial = `/usr/bin/python3 - <<'X'
+import os, socket
+at = os.environ.get("https_proxy", "")
+print(at, os.environ.get("HTTP_PROXY", "") == at)
+if at:
+    print(socket.create_connection(("127.0.0.1", 3128)).recv(10).decode())
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try:
+    s.connect(("192.0.2.1", 53)); print("out")
+except OSError as e: print("nothing out there")
+X`
+	for level, want := range map[wall.Level]string{
+		wall.Full:    "http://127.0.0.1:3128 True\nproxied\nnothing out there\n",
+		wall.Reduced: " True\n",
+	} {
+		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
+			var without []wall.Layer
+			if level == wall.Reduced {
+				without = append(without, wall.LayerNamespaces)
+			}
+			for name, uid := range users() {
+				out := job{Scene: newScene(t, uid), Proxy: true, Argv: sh(dial), Without: without}.run(t, uid)
+				if !strings.HasPrefix(out.Output.Text, want) {
+					t.Errorf("%s got %q, want %q", name, out.Output.Text, want)
+				}
+			}
+		})
+	}
+}

@@ -31,6 +31,11 @@ const (
 	vllmAddress     = "127.0.0.1:8000"
 )
 
+// Addresses are those that are looked at by default, in the order of preference.
+func Addresses() []string {
+	return []string{ollamaAddress, llamaCPPAddress, lmStudioAddress, vllmAddress}
+}
+
 // ollamaProvider is Ollama's name in model.provider.
 const ollamaProvider = "ollama"
 
@@ -40,6 +45,8 @@ type Options struct {
 	Ollama, LlamaCPP, LMStudio, VLLM string
 	// Timeout is how long a server may take for one answer, 300 ms if 0.
 	Timeout time.Duration
+	// Transport is how they are reached; nil dials.
+	Transport http.RoundTripper
 }
 
 // Found is a server that was found, and the model of it to use.
@@ -88,7 +95,10 @@ func Local(ctx context.Context, opts Options) (Found, bool, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = requestTimeout
 	}
-	transport := &http.Transport{DisableKeepAlives: true} // and no proxy
+	transport := opts.Transport
+	if transport == nil {
+		transport = &http.Transport{DisableKeepAlives: true} // and no proxy
+	}
 	models := make([]model, len(probes))
 	var wg sync.WaitGroup
 	for i, p := range probes {

@@ -1,0 +1,121 @@
+package egress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/egress/wire"
+)
+
+const (
+	// drainLimit is how long what was begun may take when the process is to leave. A
+	// stream ends before; a tunnel that a command holds open may not.
+	drainLimit = time.Hour
+	// usedEvery is how often the supervisor is told what was used.
+	usedEvery = 5 * time.Second
+	// tellLimit is how long it has to listen.
+	tellLimit = time.Second
+)
+
+// Main is the process. It returns its exit code.
+func Main() int {
+	control, err := OpenControl(ControlFD)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hermes:", err)
+		return 2
+	}
+	// A service manager may send signals to all processes of a service at once; when
+	// this one leaves is its supervisor's to say. Of SIGPIPE the end of a supervisor
+	// that was killed must not be the end of this process too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	conceal()
+	s := NewServer(Options{Audit: os.Stdout})
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go s.tell(ctx, control)
+	s.obey(control)
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	s.Drain(ctx)
+	s.report(control)
+	return 0
+}
+
+// conceal keeps the keys out of core files, and the memory out of reach for other
+// processes of the same user.
+func conceal() {
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+// obey does what the supervisor asks for, until that is to leave. When the
+// supervisor is gone, its workers may live on for a while, and need a way out.
+func (s *Server) obey(control *Control) {
+	for {
+		o, file, err := control.Receive()
+		var bad *wire.BadError
+		switch {
+		case errors.As(err, &bad):
+			s.audit.note("ERROR", bad.Error())
+			continue
+		case err != nil:
+			s.audit.note("INFO", "the supervisor is gone")
+			for s.left() > 0 {
+				<-s.gone
+			}
+			return
+		case o.Do == DoDrain:
+			return
+		}
+		if err := s.do(o, file); err != nil {
+			s.audit.note("ERROR", "profile "+o.Profile+": "+err.Error())
+		}
+	}
+}
+
+func (s *Server) do(o Order, file *os.File) error {
+	switch o.Do {
+	case DoServe:
+		r, err := wire.NewReceiver(file)
+		if err != nil {
+			return err
+		}
+		s.Resume(o.Profile, o.Day, o.Bytes)
+		return s.Serve(o.ID, o.Profile, *o.Table, r)
+	case DoUpdate:
+		return s.Update(o.ID, *o.Table)
+	case DoForget:
+		s.Forget(o.ID)
+		return nil
+	default:
+		return errors.New("the supervisor asks for what this program does not know")
+	}
+}
+
+// tell reports what is used, while it changes.
+func (s *Server) tell(ctx context.Context, control *Control) {
+	ticker := time.NewTicker(usedEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.report(control)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) report(control *Control) {
+	s.Used(func(profile string, day, bytes int64) {
+		_ = control.Send(Order{Do: DoUsed, Profile: profile, Day: day, Bytes: bytes}, nil, tellLimit) // one that is gone does not want to know
+	})
+}
