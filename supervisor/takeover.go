@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -214,11 +215,7 @@ func (u unpacker) process(m *member, c *carriedProcess) error {
 		return err
 	}
 	if c.Way != 0 {
-		far, err := inherited(c.Way, "a worker's way to the outside")
-		if err != nil {
-			return err
-		}
-		if p.way, err = u.f.outside.add(string(m.profile.Name), *c.Table, far); err != nil {
+		if err := u.way(m, p, c); err != nil {
 			return err
 		}
 	}
@@ -247,6 +244,22 @@ func (u unpacker) process(m *member, c *carriedProcess) error {
 		m.retiring = append(m.retiring, g)
 	}
 	return nil
+}
+
+// way gives a worker the way to the outside that it has, or another one if it has yet
+// to be told of it: the end that was to go with its start is gone.
+func (u unpacker) way(m *member, p *process, c *carriedProcess) error {
+	far, err := inherited(c.Way, "a worker's way to the outside")
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(c.Orders, func(o handoff.Message) bool { return o.Kind == handoff.KindStart }) {
+		_ = far.Close()
+		p.way, p.egress, err = u.f.outside.open(string(m.profile.Name), *c.Table)
+		return err
+	}
+	p.way, err = u.f.outside.add(string(m.profile.Name), *c.Table, far)
+	return err
 }
 
 // asConn is a listener as what has a descriptor; the two kinds that there are do.

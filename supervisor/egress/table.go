@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"regexp"
 	"strings"
 )
 
@@ -79,8 +78,17 @@ type Budget struct {
 	BytesPerDay       int64 `json:"bytes_per_day,omitempty"` // of UTC, in and out
 }
 
-// segment is what may stand for the star of an endpoint.
-var segment = regexp.MustCompile(`^[A-Za-z0-9_~:@%+=,-][A-Za-z0-9._~:@%+=,-]*$`)
+// segment reports whether a text may stand for the star of an endpoint: one plain
+// segment of a path, that means the same to whoever reads it.
+func segment(text string) bool {
+	low := strings.ToLower(text)
+	return text != "" && text[0] != '.' && !strings.Contains(text, "..") &&
+		!strings.Contains(low, "%2e") && !strings.Contains(low, "%2f") && !strings.Contains(low, "%5c") &&
+		!strings.ContainsFunc(text, func(r rune) bool {
+			plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+			return !plain && !strings.ContainsRune("._~:@%+=,-", r)
+		})
+}
 
 // matches reports whether a request is for the endpoint.
 func (e Endpoint) matches(method, path string) bool {
@@ -92,9 +100,7 @@ func (e Endpoint) matches(method, path string) bool {
 		return path == e.Path
 	}
 	last, found := strings.CutPrefix(path, base)
-	low := strings.ToLower(last)
-	return found && segment.MatchString(last) && !strings.Contains(last, "..") &&
-		!strings.Contains(low, "%2e") && !strings.Contains(low, "%2f") && !strings.Contains(low, "%5c")
+	return found && segment(last)
 }
 
 // origin reads the origin of an upstream.
