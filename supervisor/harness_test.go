@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -173,6 +174,8 @@ func (g *gateway) run() *gateway {
 		case <-g.ended:
 		case <-time.After(patience):
 			g.Error("gateway does not end")
+			stacks := make([]byte, 4<<20)
+			g.Logf("%s", stacks[:runtime.Stack(stacks, true)])
 		}
 		if g.Failed() {
 			g.Logf("log:\n%s", g.log)

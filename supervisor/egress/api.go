@@ -140,7 +140,7 @@ func (x *exchange) pass(to *target, resp *http.Response) {
 	if !short && flush.Flush() != nil {
 		return
 	}
-	if err := x.copy(resp.Body, !short); err != nil {
+	if err := x.copy(resp.Body, x.rules.hidden, !short); err != nil {
 		x.entry.Verdict, x.entry.Reason = verdictFailed, "the answer broke off"
 		_ = flush.Flush()           // what there is of it
 		panic(http.ErrAbortHandler) // half an answer must not look whole

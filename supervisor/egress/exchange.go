@@ -95,22 +95,28 @@ func (x *exchange) problem(status int, words string) {
 	_, _ = x.w.Write(body)
 }
 
-// copy hands on what comes, at once if that is wanted. It reports what went wrong with the side that
-// is read from; the other side's matter is its own.
-func (x *exchange) copy(from io.Reader, atOnce bool) (failed error) {
+// copy hands on what comes, at once if that is wanted, with what is hidden hidden. It
+// reports what went wrong with the side that is read from; the other side's matter is
+// its own.
+func (x *exchange) copy(from io.Reader, hidden mask, atOnce bool) (failed error) {
 	buffer, _ := x.server.buffers.Get().(*[32 << 10]byte)
 	defer x.server.buffers.Put(buffer)
 	flush := http.NewResponseController(x.w)
-	for {
-		n, err := from.Read(buffer[:])
-		if n > 0 {
-			x.entry.In += int64(n)
-			if _, err := x.w.Write(buffer[:n]); err != nil {
+	for begun := 0; ; {
+		n, err := from.Read(buffer[begun:])
+		x.entry.In += int64(n)
+		whole := begun + n
+		if begun = hidden.hide(buffer[:whole]); err != nil {
+			begun = 0 // nothing follows
+		}
+		if ready := buffer[:whole-begun]; len(ready) > 0 {
+			if _, err := x.w.Write(ready); err != nil {
 				return nil // the worker has gone
 			}
 			if atOnce && flush.Flush() != nil {
 				return nil
 			}
+			copy(buffer[:], buffer[whole-begun:whole])
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -25,6 +25,7 @@ const (
 type rules struct {
 	upstreams    map[string]*target
 	secrets      []string
+	hidden       mask // of the secrets
 	pages, tools *reach
 	// http reaches upstreams. Each worker has connections of its own: none can keep
 	// another's busy.
@@ -51,7 +52,7 @@ type reach struct {
 
 func (s *Server) newRules(t Table) (*rules, error) {
 	dialer := &net.Dialer{Timeout: dialLimit, KeepAlive: 30 * time.Second, Resolver: s.opts.Resolver}
-	r := &rules{upstreams: map[string]*target{}, secrets: t.Secrets, http: &http.Transport{
+	r := &rules{upstreams: map[string]*target{}, secrets: t.Secrets, hidden: newMask(t.Secrets), http: &http.Transport{
 		DialContext:            dialer.DialContext, // an admin named them: they may be anywhere
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // a compressor in between holds back what should flow

@@ -165,7 +165,7 @@ func (x *exchange) forward() {
 		}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	if err := x.copy(resp.Body, true); err != nil {
+	if err := x.copy(resp.Body, nil, true); err != nil {
 		x.entry.Verdict, x.entry.Reason = verdictFailed, "the answer broke off"
 		panic(http.ErrAbortHandler)
 	}
