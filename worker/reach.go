@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"time"
 
 	outside "hermes/supervisor/egress/wire"
@@ -42,25 +43,44 @@ func newReach(start handoff.Start, child *handoff.Child) reach {
 	return reach{upstream: func(string) http.RoundTripper { return direct.Transport }, close: direct.CloseIdleConnections}
 }
 
-// proxy serves the proxy of a command until its listener is closed, nil if commands
-// are not to have one.
-func (r reach) proxy() func(net.Listener) {
+// proxy serves the proxy of a command until it is stopped, nil if commands are not to
+// have one.
+func (r reach) proxy() func(*os.File) (stop func(), err error) {
 	if r.give == nil {
 		return nil
 	}
-	return func(ln net.Listener) {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			if tcp, ok := conn.(*net.TCPConn); ok {
-				ctx, cancel := context.WithTimeout(context.Background(), giveLimit)
-				_ = r.give(ctx, tcp) // the command sees that it is closed
-				cancel()
-			}
-			_ = conn.Close()
+	return func(listener *os.File) (func(), error) {
+		ln, err := net.FileListener(listener)
+		if err != nil {
+			return nil, err
 		}
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			r.accept(ctx, ln)
+		}()
+		return func() {
+			cancel()
+			_ = ln.Close()
+			<-done
+		}, nil
+	}
+}
+
+// accept gives every connection away.
+func (r reach) accept(ctx context.Context, ln net.Listener) {
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			ctx, cancel := context.WithTimeout(ctx, giveLimit)
+			_ = r.give(ctx, tcp) // the command sees that it is closed
+			cancel()
+		}
+		_ = conn.Close()
 	}
 }
 

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,6 +23,10 @@ func (g *gateway) spares() (found []int) {
 	for _, task := range tasks {
 		children, _ := os.ReadFile(task)
 		for child := range strings.FieldsSeq(string(children)) {
+			args, _ := os.ReadFile("/proc/" + child + "/cmdline")
+			if bytes.Contains(args, []byte("\x00egress\x00")) {
+				continue // it is no profile's either
+			}
 			if dir, err := os.Readlink("/proc/" + child + "/cwd"); err == nil && dir == "/" {
 				pid, _ := strconv.Atoi(child)
 				found = append(found, pid)

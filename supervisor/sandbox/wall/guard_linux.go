@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -26,8 +25,8 @@ type Guard struct {
 	ours  *os.File
 	stage *os.File // the other end, until it has it
 
-	proxy    func(net.Listener)
-	listener net.Listener // of the proxy, nil without one
+	proxy   func(*os.File) (func(), error)
+	unproxy func() // ends what the proxy has begun, nil without one
 }
 
 // Prepare changes cmd, which has not been started, so that it starts behind the
@@ -165,8 +164,8 @@ func (g *Guard) Ended() (status syscall.WaitStatus, ok bool) {
 // Close gives back what the guard holds; a stage that still runs ends then, and with
 // it the command.
 func (g *Guard) Close() {
-	if g.listener != nil {
-		_ = g.listener.Close()
+	if g.unproxy != nil {
+		g.unproxy()
 	}
 	_ = g.ours.Close()
 	_ = g.stage.Close()

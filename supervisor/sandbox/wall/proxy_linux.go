@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -76,9 +75,6 @@ func (g *Guard) takeProxy() error {
 	}
 	file := os.NewFile(uintptr(fds[0]), "proxy")
 	defer file.Close()
-	g.listener, err = net.FileListener(file)
-	if err == nil {
-		go g.proxy(g.listener)
-	}
+	g.unproxy, err = g.proxy(file)
 	return err
 }

@@ -190,15 +190,22 @@ func work(j job) (outcome, error) {
 	opts := s.options()
 	opts.Without, opts.Offline = j.Without, j.Offline
 	if j.Proxy {
-		opts.Proxy = func(ln net.Listener) {
-			for {
-				conn, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = conn.Write([]byte("proxied"))
-				_ = conn.Close()
+		opts.Proxy = func(listener *os.File) (func(), error) {
+			ln, err := net.FileListener(listener)
+			if err != nil {
+				return nil, err
 			}
+			go func() {
+				for {
+					conn, err := ln.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = conn.Write([]byte("proxied"))
+					_ = conn.Close()
+				}
+			}()
+			return func() { _ = ln.Close() }, nil
 		}
 	}
 	w := wall.New(opts)

@@ -13,7 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
+	"os"
 	"sync"
 )
 
@@ -67,9 +67,10 @@ type Options struct {
 	Offline bool
 	// Proxy, if set, gives commands a network in which nothing but themselves and a
 	// proxy is, where the kernel gives namespaces; elsewhere they have the machine's
-	// network. It is called for each command, in a goroutine of its own, with a
-	// listener that is closed when the command has ended.
-	Proxy func(net.Listener)
+	// network. It is called for each command, with a listener of which it keeps a copy;
+	// what it begins, stop ends when the command has ended. It is no net.Listener: this
+	// package is in every stage, and package net is long to initialise.
+	Proxy func(listener *os.File) (stop func(), err error)
 	// Off builds no walls, because Why.
 	Off string
 	// Without leaves layers out.
