@@ -261,8 +261,13 @@ func (g *gateway) stop() {
 		}
 	}
 	g.t.Error("the gateway did not stop")
-	g.cmd.Process.Kill()
-	<-g.done
+	g.cmd.Process.Signal(syscall.SIGQUIT) // it says what it waits for
+	select {
+	case <-g.done:
+	case <-time.After(5 * time.Second):
+		g.cmd.Process.Kill()
+		<-g.done
+	}
 }
 
 // ask sends one chat completion to a profile.
