@@ -94,6 +94,7 @@ type ProfileStatus struct {
 	Busy   int     `json:"busy"`
 	Jobs   int     `json:"jobs,omitempty"`
 	Memory *Memory `json:"memory,omitempty"`
+	shim   int     // the process around the worker, which counts with it; 0 without one
 	// Start is when a worker is started: always, on-demand or never.
 	Start string `json:"start"`
 	// Outdated says that the worker is going to be replaced at a quiet moment, because
@@ -149,6 +150,18 @@ type Memory struct {
 	RSS int64 `json:"rss"`
 }
 
+// with adds what another process occupies, 0 for none.
+func (m *Memory) with(pid int) *Memory {
+	if m == nil || pid == 0 {
+		return m
+	}
+	if other := memoryOf(pid); other != nil {
+		m.PSS += other.PSS
+		m.RSS += other.RSS
+	}
+	return m
+}
+
 // status asks the loop how the members stand.
 func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status, error) {
 	status := Status{
@@ -180,7 +193,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 	// them. Whoever asks waits for less than three.
 	for i, until := 0, time.Now().Add(memoryTime); i < len(status.Profiles) && time.Now().Before(until); i++ {
 		if pid := status.Profiles[i].PID; pid != 0 {
-			status.Profiles[i].Memory = memoryOf(pid)
+			status.Profiles[i].Memory = memoryOf(pid).with(status.Profiles[i].shim)
 			status.Profiles[i].CPUSeconds = cpuOf(pid)
 		}
 	}

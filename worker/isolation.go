@@ -17,18 +17,18 @@ import (
 func (w *worker) newSandbox() *sandbox.Sandbox {
 	opts := sandbox.Options{Reached: w.limits.reached}
 	if w.opts.Exe != "" { // it is what builds the wall
-		w.wall = newWall(w.opts.Start, w.reach, w.tellWall, w.opts.Log)
+		w.wall = newWall(w.opts.Start, w.reach, w.opts.shim, w.tellWall, w.opts.Log)
 		opts.Wall = w.wall
 	}
 	return sandbox.New(opts)
 }
 
 // newWall is what stands around the commands of a profile.
-func newWall(start handoff.Start, outside reach, found func(wall.Report), log *slog.Logger) *wall.Wall {
+func newWall(start handoff.Start, outside reach, shim *wall.Shim, found func(wall.Report), log *slog.Logger) *wall.Wall {
 	opts := wall.Options{
 		Workspace: start.Paths.Workspace, Home: start.Paths.Home, Skills: start.Paths.Skills,
 		Temp:   filepath.Join(filepath.Dir(start.Paths.Database), "tmp"),
-		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Found: found, Log: log,
+		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Shim: shim, Found: found, Log: log,
 	}
 	if start.Isolation.Network == "proxy" {
 		opts.Proxy = outside.proxy()
@@ -75,17 +75,22 @@ func (w *worker) wallReport(ctx context.Context) wall.Report {
 	return w.wall.Report(ctx)
 }
 
-// between is what is said of the walls that do not stand yet.
-const between = "workers of profiles are separate processes without walls between them"
+// between is what is said of the wall around this worker.
+func (w *worker) between() string {
+	if room := w.opts.Start.Isolation.Room; room != "" {
+		return "worker: " + room
+	}
+	return "worker: NONE, a process without walls around it"
+}
 
 // isolation says what commands are kept by. Of walls that are not there it says so,
 // that nobody relies on them.
 func (w *worker) isolation(ctx context.Context) api.Part {
 	report := w.wallReport(ctx)
-	part := api.Part{Status: api.StatusOK, Detail: fmt.Sprintf("commands: %s; %s", report.Level, between)}
+	part := api.Part{Status: api.StatusOK, Detail: fmt.Sprintf("commands: %s; %s", report.Level, w.between())}
 	if report.Level != wall.Full {
 		part.Status = api.StatusDegraded
-		part.Detail = fmt.Sprintf("commands: %s, because %s; %s", report.Level, report.Why, between)
+		part.Detail = fmt.Sprintf("commands: %s, because %s; %s", report.Level, report.Why, w.between())
 	}
 	if w.opts.Start.Isolation.Network == "proxy" && report.Level != wall.Full && report.Level != wall.Namespaces {
 		part.Detail += "; so commands have the machine's network, not a proxy"

@@ -51,6 +51,8 @@ type Options struct {
 	Version string
 	// onCommit is store.Options.OnCommit, for tests.
 	onCommit func(done bool)
+	// shim starts commands, nil where the worker does that itself.
+	shim *wall.Shim
 }
 
 // ConfigError says that the worker cannot work with the settings that it was
@@ -81,6 +83,13 @@ func ExitCode(err error) int {
 func Run(ctx context.Context, opts Options) error {
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		opts.Log.Warn("stray processes of tools cannot be adopted", "error", err)
+	}
+	var err error
+	if opts.shim, err = enterRoom(opts); err != nil {
+		return err
+	}
+	if opts.shim != nil && opts.Exe != "" {
+		opts.Exe = "/proc/self/exe" // its name may not be visible any more
 	}
 	w, err := build(opts) //nolint:contextcheck // what it makes lives until close
 	if err != nil {
@@ -170,7 +179,7 @@ func build(opts Options) (*worker, error) {
 		OnAdopt: func() { w.adopt(context.Background()) },
 	})
 	w.idle = newIdle(w.store.Checkpoint, opts.Log)
-	w.limits = newLimits(start.Resources, opts.Log)
+	w.limits = newLimits(start.Resources, opts.shim != nil, opts.Log)
 	w.sandbox = w.newSandbox()
 
 	remembered, library := w.kept()
@@ -278,6 +287,9 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *agent.Prompt {
 	paths := w.opts.Start.Paths
 	opts := agent.PromptOptions{SoulPath: paths.Soul, WorkspacePath: paths.Workspace, Memory: remembered.Snapshot, Log: w.opts.Log}
+	if w.opts.shim != nil {
+		opts.OpenSoul = w.opts.shim.OpenSoul
+	}
 	if slices.Contains(toolNames(w.tools), "skill_view") {
 		opts.Skills = library.Index
 	}

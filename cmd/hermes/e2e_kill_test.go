@@ -20,20 +20,27 @@ import (
 // worker returns the pid of a profile's worker: the child of the gateway that
 // runs in the profile's directory. 0 means that there is none right now.
 func (g *gateway) worker(p person) int {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", g.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for _, task := range tasks {
-		children, _ := os.ReadFile(task)
-		for child := range strings.FieldsSeq(string(children)) {
-			if dir, _ := os.Readlink("/proc/" + child + "/cwd"); dir == p.dir {
-				pid, _ := strconv.Atoi(child)
+	for _, child := range childrenOf(g.cmd.Process.Pid) {
+		// A worker behind a wall is the child of its shim.
+		for _, pid := range append([]int{child}, childrenOf(child)...) {
+			if dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); dir == p.dir {
 				return pid
 			}
 		}
 	}
 	return 0
+}
+
+func childrenOf(pid int) (pids []int) {
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, task := range tasks {
+		children, _ := os.ReadFile(task)
+		for child := range strings.FieldsSeq(string(children)) {
+			pid, _ := strconv.Atoi(child)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // content reads a chat stream to its end and returns the text in it.

@@ -72,6 +72,8 @@ type Options struct {
 	Proxy func(net.Listener)
 	// Off builds no walls, because Why.
 	Off string
+	// Shim starts the stages, where this process may not any more; nil if it may.
+	Shim *Shim
 	// Without leaves layers out.
 	Without []Layer
 	// Exe is the program that builds the wall, as this one does if it is empty.

@@ -1,0 +1,90 @@
+package supervisor
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"hermes/supervisor/sandbox/wall"
+)
+
+// Where root runs workers, each has a number that no other process has: from here on,
+// so many. Neither people nor containers are given such numbers.
+const (
+	firstOutside = 1_900_000_000
+	mostOutside  = 90_000_000
+)
+
+// stranger is what such a worker is called inside, where it is the only user known.
+const stranger = 65534
+
+// rooms are what there can be around a worker on this machine.
+type rooms struct {
+	wall.Report
+	owner   wall.Identity // of the home's files
+	strange bool          // a worker can have a number of its own
+}
+
+// identity is as whom the next worker runs: as the owner of the home, or, if root has
+// started it, as somebody whom the machine does not know, another one each time.
+func (w rooms) identity() wall.Identity {
+	if !w.strange {
+		return w.owner
+	}
+	outside := firstOutside + rand.IntN(mostOutside) // it has to be rare, not secret
+	return wall.Identity{UID: stranger, GID: stranger, Outside: outside}
+}
+
+// rooms is what finds that out: once, when the first worker is started.
+func (s *Supervisor) rooms() func() rooms {
+	if !s.opts.Rooms {
+		return nil
+	}
+	return sync.OnceValue(func() rooms {
+		home := s.opts.Home.Dir()
+		w := rooms{owner: ownerOf(home), strange: os.Geteuid() == 0}
+		if w.strange {
+			owner := w.owner
+			owner.Outside = w.identity().Outside
+			mounts, err := wall.Idmap(s.opts.Exe, owner, s.children, home)
+			if err != nil {
+				w.strange = false
+				s.opts.Log.Warn("workers run as the owner of the home, not as a user each", "error", err)
+			}
+			closeAll(mounts)
+		}
+		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), s.children)
+		if w.Level != wall.Full {
+			s.opts.Log.Warn("workers have less around them than there could be", "level", string(w.Level), "missing", w.Why, "mend", w.Mend)
+		}
+		return w
+	})
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		_ = file.Close()
+	}
+}
+
+// lend makes the mounts in which the profile's files are the worker's, if it runs as
+// somebody else.
+func (p *process) lend() error {
+	if p.as.Outside == 0 || !p.shimmed() {
+		return nil
+	}
+	run := p.start.Paths.Profile // one who has no socket needs no other directory
+	if p.start.Orphan.Socket != "" {
+		run = filepath.Dir(p.start.Orphan.Socket)
+	}
+	owner := ownerOf(p.start.Paths.Profile)
+	owner.Outside = p.as.Outside
+	mounts, err := wall.Idmap(p.exe, owner, p.children, p.start.Paths.Profile, run)
+	if err != nil {
+		return err
+	}
+	p.given.Tree, p.given.Run = mounts[0], mounts[1]
+	return nil
+}

@@ -1,0 +1,43 @@
+package wall
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// boundSocket is the socket of a worker without a shim: made while it could, and of no
+// use to anybody before somebody listens. It serves once.
+type boundSocket struct{ fd int }
+
+func bindSocket(path string) (Socket, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	_ = os.Remove(path)
+	err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return &boundSocket{fd}, nil
+}
+
+// Listen listens there.
+func (s *boundSocket) Listen() (*os.File, error) {
+	if err := unix.Listen(s.fd, 16); err != nil {
+		return nil, os.NewSyscallError("listen", err)
+	}
+	fd, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return os.NewFile(uintptr(fd), "socket"), nil
+}
+
+// Deaf refuses everybody from then on. Its name is removed by whoever finds that.
+func (s *boundSocket) Deaf() { _ = unix.Shutdown(s.fd, unix.SHUT_RDWR) }
