@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -280,20 +279,6 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 	}
 	w.addMCP(&opts)
 	return opts
-}
-
-// prompt is the agent's system prompt. An index of skills that no tool can read
-// would be of no use.
-func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *agent.Prompt {
-	paths := w.opts.Start.Paths
-	opts := agent.PromptOptions{SoulPath: paths.Soul, WorkspacePath: paths.Workspace, Memory: remembered.Snapshot, Log: w.opts.Log}
-	if w.opts.shim != nil {
-		opts.OpenSoul = w.opts.shim.OpenSoul
-	}
-	if slices.Contains(toolNames(w.tools), "skill_view") {
-		opts.Skills = library.Index
-	}
-	return agent.NewPrompt(opts)
 }
 
 // pdfReader is what reads PDF documents, nil if nothing can.
