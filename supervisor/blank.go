@@ -21,6 +21,8 @@ type maker struct {
 	environ  []string
 	children *sandbox.Children
 	confiner *confine.Confiner // nil: workers watch themselves
+	// offline is set if workers reach the outside over the egress process alone.
+	offline bool
 	// rooms finds out how much of a wall there can be around a worker; nil: none is wanted.
 	rooms func() rooms
 }
@@ -80,7 +82,7 @@ func (m maker) blank(walled bool) (b *blank, err error) {
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if b.shimmed() {
-		wall.Enclose(b.cmd, b.as, false)
+		wall.Enclose(b.cmd, b.as, m.offline)
 		program, err := wall.ByDescriptor(b.cmd, m.exe)
 		if err != nil {
 			return b, fmt.Errorf("start worker: %w", err)

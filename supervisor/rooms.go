@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"hermes/supervisor/egress/wire"
 	"hermes/supervisor/sandbox/wall"
 )
 
@@ -55,7 +56,7 @@ func (s *Supervisor) rooms() func() rooms {
 			}
 			closeAll(mounts)
 		}
-		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), s.children)
+		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
 		if w.Level != wall.Full {
 			s.opts.Log.Warn("workers have less around them than there could be", "level", string(w.Level), "missing", w.Why, "mend", w.Mend)
 		}

@@ -34,11 +34,14 @@ func enterRoom(opts Options) (*wall.Shim, error) {
 // servers are to see.
 func roomOf(start handoff.Start, exe string, environ []string) wall.RoomOptions {
 	paths, resources := start.Paths, start.Resources
+	level := wall.Level(start.Isolation.Room)
+	shim := level == wall.Full || level == wall.Namespaces
 	room := wall.RoomOptions{
-		Level: wall.Level(start.Isolation.Room), Dir: paths.Profile, Hidden: start.Isolation.Hidden,
-		Reads:  given(resources.MemoryEvents, resources.ProcessesEvents),
-		Writes: given(filepath.Dir(paths.Database), paths.Memories, paths.Skills, paths.Workspace, paths.Home),
-		Soul:   paths.Soul, Socket: start.Orphan.Socket,
+		Level: level, Dir: paths.Profile, Hidden: start.Isolation.Hidden,
+		Offline: start.Egress && (shim || start.Isolation.Network == "none"),
+		Reads:   given(resources.MemoryEvents, resources.ProcessesEvents),
+		Writes:  given(filepath.Dir(paths.Database), paths.Memories, paths.Skills, paths.Workspace, paths.Home),
+		Soul:    paths.Soul, Socket: start.Orphan.Socket,
 	}
 	if room.Level == wall.Reduced {
 		room.MayRead = given(exe) // what reads PDF documents; in a room of its own it is known by another name

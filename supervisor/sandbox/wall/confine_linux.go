@@ -45,8 +45,11 @@ func confine(s *stage, offline bool) error {
 	}
 	if l.Seccomp {
 		behind := worker
-		if offline {
+		switch {
+		case offline && l.Namespaces:
 			behind = offlineWorker
+		case offline:
+			behind = localWorker
 		}
 		if err := applySeccomp(filter(behind), true); err != nil {
 			return fmt.Errorf("%s: %w", stepSeccomp, err)

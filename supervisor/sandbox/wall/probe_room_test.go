@@ -64,7 +64,7 @@ func faultyMain() int {
 	if err != nil {
 		return 1
 	}
-	report := wall.ProbeRoom(context.Background(), exe, os.Args[3], wall.Identity{UID: os.Getuid(), GID: os.Getgid()}, direct{})
+	report := wall.ProbeRoom(context.Background(), exe, os.Args[3], wall.Identity{UID: os.Getuid(), GID: os.Getgid()}, true, direct{})
 	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 		return 1
 	}

@@ -29,7 +29,7 @@ func roomLevel(t *testing.T) wall.Level {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return wall.ProbeRoom(t.Context(), exe, t.TempDir(), wall.Identity{UID: os.Getuid(), GID: os.Getgid()}, direct{}).Level
+	return wall.ProbeRoom(t.Context(), exe, t.TempDir(), wall.Identity{UID: os.Getuid(), GID: os.Getgid()}, true, direct{}).Level
 }
 
 // attackWorker has a worker attacked at a level and returns what succeeds.
@@ -65,11 +65,12 @@ func TestNoAttackFromAWorkerSucceeds(t *testing.T) {
 }
 
 // What succeeds at each level is known, and as the ordinary user all attacks that are
-// real succeed at NONE. Root tries only where it is not root.
+// real succeed at NONE. Root tries only where it is not root. Workers have sockets
+// where commands that want a network are their children.
 func TestKnownAttacksFromAWorkerSucceed(t *testing.T) {
 	t.Parallel()
 	needsRoom(t)
-	cases := map[string]job{"full": {Room: wall.Full}, "namespaces": {Room: wall.Namespaces}, "reduced": {Room: wall.Reduced}}
+	cases := map[string]job{"full": {Room: wall.Full, NoNet: true}, "namespaces": {Room: wall.Namespaces, NoNet: true}, "reduced": {Room: wall.Reduced}}
 	for user, uid := range users() {
 		jobs := maps.Clone(cases)
 		if uid != 0 {
@@ -89,7 +90,10 @@ func TestKnownAttacksFromAWorkerSucceed(t *testing.T) {
 func golden(t *testing.T, name string, hits []string) {
 	t.Helper()
 	path := filepath.Join("testdata", "attacks", name)
-	got := strings.Join(hits, "\n") + "\n"
+	var got string
+	for _, hit := range hits {
+		got += hit + "\n"
+	}
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
 			t.Fatal(err)

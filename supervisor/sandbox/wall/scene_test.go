@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -218,7 +219,7 @@ func (s *scene) surround() (leave func(), err error) {
 	if s.Leaked, err = syscall.Open(s.at(".env"), syscall.O_RDONLY, 0); err != nil {
 		return leave, err
 	}
-	s.ShmKey = 0x68000000 | os.Getpid()&0xffffff
+	s.ShmKey = 0x68000000 | rand.IntN(1<<24) // one that was killed may have left the last
 	id, err := unix.SysvShmGet(s.ShmKey, 4096, unix.IPC_CREAT|0o600)
 	if err != nil {
 		return leave, err

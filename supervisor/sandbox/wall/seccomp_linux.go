@@ -85,6 +85,7 @@ const (
 	offlineCommand     // without network, where a namespace could not be had for that
 	worker
 	offlineWorker // it gets its connections from others and makes none
+	localWorker   // the same, where what it starts needs local sockets
 )
 
 // filter is the list of what is refused.
@@ -113,10 +114,10 @@ func filter(behind who) program {
 	switch behind {
 	case offlineWorker:
 		p.when(unix.BPF_JEQ, unix.SYS_SOCKET, func(p *program) { p.refuse(unix.EACCES) })
-	default:
-		p.when(unix.BPF_JEQ, unix.SYS_SOCKET, func(p *program) { p.sockets(behind == offlineCommand) })
+	case command, offlineCommand, worker, localWorker:
+		p.when(unix.BPF_JEQ, unix.SYS_SOCKET, func(p *program) { p.sockets(behind == offlineCommand || behind == localWorker) })
 	}
-	if behind == worker || behind == offlineWorker {
+	if behind == worker || behind == offlineWorker || behind == localWorker {
 		p.alone()
 	}
 	p.answer(unix.SECCOMP_RET_ALLOW)

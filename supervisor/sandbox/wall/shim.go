@@ -41,7 +41,9 @@ type RoomOptions struct {
 	// Tree is a mount of the directory Dir, Run one of the directory of Socket, if this
 	// process cannot use them by their names. Enter closes them.
 	Tree, Run *os.File `json:"-"`
-	// Offline takes the sockets of networks away from the worker itself.
+	// Offline takes sockets away from the worker itself, which has its connections from
+	// others. Without a shim its commands start with what it has, so only those of
+	// networks go, and Offline is to be set if commands have no network either.
 	Offline bool
 	// Without leaves layers out.
 	Without []Layer

@@ -18,11 +18,11 @@ const probeArgument = "probe"
 
 // ProbeRoom finds out how much of a worker's wall stands, by building it around a
 // process of the program exe that sees dir, and runs as it says where there are
-// namespaces. It takes some milliseconds.
-func ProbeRoom(ctx context.Context, exe, dir string, as Identity, by Starter) Report {
+// namespaces; offline if workers are to be. It takes some milliseconds.
+func ProbeRoom(ctx context.Context, exe, dir string, as Identity, offline bool, by Starter) Report {
 	var missing, mend []string
 	for _, level := range []Level{Full, Namespaces, Reduced, Weak} {
-		opts := RoomOptions{Level: level}
+		opts := RoomOptions{Level: level, Offline: offline}
 		if as.Outside == 0 { // else it could not get there by itself
 			opts.Writes, opts.Hidden = []string{dir}, []string{dir}
 		}
@@ -128,6 +128,11 @@ func rehearse(opts RoomOptions) error {
 		return err
 	}
 	if l.Namespaces {
+		if opts.Offline {
+			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+				return fmt.Errorf("%s: %w", stepNetwork, err)
+			}
+		}
 		if err := (&shim{}).build(r, nil); err != nil {
 			return fmt.Errorf("%s: %w", stepRoot, err)
 		}

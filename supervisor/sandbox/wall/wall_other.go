@@ -81,7 +81,7 @@ func ShimMain() int { return 1 }
 func Enclose(*exec.Cmd, Identity, bool, ...Layer) {}
 
 // ProbeRoom says that there are no walls here.
-func ProbeRoom(context.Context, string, string, Identity, Starter) Report {
+func ProbeRoom(context.Context, string, string, Identity, bool, Starter) Report {
 	return (&Wall{}).probe().Report
 }
 
