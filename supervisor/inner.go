@@ -7,7 +7,6 @@ import (
 
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
-	"hermes/supervisor/sandbox/wall"
 )
 
 const (
@@ -18,9 +17,7 @@ const (
 )
 
 // shimmed reports whether a worker of that room has a shim, which is what was started.
-func shimmed(room wall.Level) bool { return room == wall.Full || room == wall.Namespaces }
-
-func (b *blank) shimmed() bool { return shimmed(b.room) }
+func (b *blank) shimmed() bool { return b.room.Spaces() }
 
 // walled reports whether a profile wants a wall around its worker. Without one around
 // commands there is none: a command is a child of the worker then.

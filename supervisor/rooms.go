@@ -2,9 +2,11 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"hermes/supervisor/egress/wire"
@@ -45,6 +47,7 @@ func (s *Supervisor) rooms() func() rooms {
 	}
 	return sync.OnceValue(func() rooms {
 		home := s.opts.Home.Dir()
+		var apart error
 		w := rooms{owner: ownerOf(home), strange: os.Geteuid() == 0}
 		if w.strange {
 			owner := w.owner
@@ -53,12 +56,13 @@ func (s *Supervisor) rooms() func() rooms {
 			if err != nil {
 				w.strange = false
 				s.opts.Log.Warn("workers run as the owner of the home, not as a user each", "error", err)
+				apart = err
 			}
 			closeAll(mounts)
 		}
 		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
-		if w.Level != wall.Full {
-			s.opts.Log.Warn("workers have less around them than there could be", "level", string(w.Level), "missing", w.Why, "mend", w.Mend)
+		if apart != nil && w.Level.Spaces() {
+			w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as the owner of the home, not as a user each (%v)", w.Why, apart), ", ")
 		}
 		return w
 	})

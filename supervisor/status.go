@@ -68,6 +68,8 @@ type ProfileStatus struct {
 	Keyless bool `json:"keyless,omitempty"`
 	// Walls is what its worker has found around its commands, nil before that.
 	Walls *handoff.Walls `json:"walls,omitempty"`
+	// Room is what stands around its worker itself, nil without one.
+	Room *handoff.Walls `json:"room,omitempty"`
 	// Restarts counts the deaths that nobody asked for.
 	Restarts int   `json:"restarts"`
 	LastExit *Exit `json:"last_exit,omitempty"`
@@ -124,8 +126,10 @@ type Isolation struct {
 	// Words say the same for people, Why what keeps a better way from being used.
 	Words string `json:"words"`
 	Why   string `json:"why,omitempty"`
-	// Walls is what this machine has for commands. A profile may have less.
+	// Walls is what this machine has for commands, Rooms what it has for workers. A
+	// profile may have less.
 	Walls handoff.Walls `json:"walls,omitzero"`
+	Rooms handoff.Walls `json:"rooms,omitzero"`
 }
 
 // Exit is how a worker ended.
@@ -171,7 +175,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 	if f.watcher.all {
 		status.Mode = ModeAll
 	}
-	status.Isolation.Walls = f.walls // does not change any more
+	status.Isolation.Walls, status.Isolation.Rooms = f.walls, f.workers // do not change any more
 	answered := make(chan struct{})
 	asked := f.post(func() {
 		defer close(answered)
@@ -179,6 +183,9 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 		status.Profiles = make([]ProfileStatus, len(f.members))
 		for i, m := range f.members {
 			status.Profiles[i] = m.status()
+			if p := m.serving(); p != nil {
+				status.Profiles[i].Room = f.room(p.start.Isolation)
+			}
 		}
 	})
 	if !asked {

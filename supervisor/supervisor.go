@@ -152,9 +152,7 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	words := newTeller()
 	defer words.close(time.Second)
 	f := s.fleet(words) //nolint:contextcheck // rooms are tried once, for all who start workers
-	if s.opts.Walls != nil {
-		f.walls = s.opts.Walls(ctx)
-	}
+	f.survey(ctx, s.opts.Walls)
 	f.manager = findManager(s.opts.Environ, s.opts.Log)
 	defer f.manager.close()
 	if f.waker, err = newWaker(func(m *member) { f.post(m.wake) }); err != nil {

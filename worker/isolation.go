@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -60,12 +61,18 @@ func (w *worker) tryWall() {
 	})
 }
 
-// wallLevel is the level of the wall, or "" as long as nobody has built one.
-func (w *worker) wallLevel() string {
+// levels are what stands around commands, as soon as somebody has built it, and around
+// this worker, for the record.
+func (w *worker) levels() string {
 	if level := w.level.Load(); level != nil {
-		return *level
+		return fmt.Sprintf("commands %s, worker %s", *level, w.roomLevel())
 	}
-	return ""
+	return "worker " + w.roomLevel()
+}
+
+// roomLevel is the level of the wall around this worker.
+func (w *worker) roomLevel() string {
+	return cmp.Or(w.opts.Start.Isolation.Room, string(wall.None))
 }
 
 func (w *worker) wallReport(ctx context.Context) wall.Report {
@@ -77,7 +84,7 @@ func (w *worker) wallReport(ctx context.Context) wall.Report {
 
 // between is what is said of the wall around this worker.
 func (w *worker) between() string {
-	if room := w.opts.Start.Isolation.Room; room != "" {
+	if room := w.roomLevel(); room != string(wall.None) {
 		return "worker: " + room
 	}
 	return "worker: NONE, a process without walls around it"

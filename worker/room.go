@@ -35,10 +35,9 @@ func enterRoom(opts Options) (*wall.Shim, error) {
 func roomOf(start handoff.Start, exe string, environ []string) wall.RoomOptions {
 	paths, resources := start.Paths, start.Resources
 	level := wall.Level(start.Isolation.Room)
-	shim := level == wall.Full || level == wall.Namespaces
 	room := wall.RoomOptions{
 		Level: level, Dir: paths.Profile, Hidden: start.Isolation.Hidden,
-		Offline: start.Egress && (shim || start.Isolation.Network == "none"),
+		Offline: start.Egress && (level.Spaces() || start.Isolation.Network == "none"),
 		Reads:   given(resources.MemoryEvents, resources.ProcessesEvents),
 		Writes:  given(filepath.Dir(paths.Database), paths.Memories, paths.Skills, paths.Workspace, paths.Home),
 		Soul:    paths.Soul, Socket: start.Orphan.Socket,

@@ -206,7 +206,7 @@ func (w *worker) agent(prompt *agent.Prompt, redact func(string) string) *agent.
 	return agent.New(agent.Options{
 		Client:        w.models.client,
 		Tools:         w.tools,
-		Recorder:      recorder{store: w.store, level: w.wallLevel},
+		Recorder:      recorder{store: w.store, level: w.levels},
 		Prompt:        prompt,
 		Prompts:       prompts{w.store},
 		Compactions:   compactions{w.store},

@@ -85,7 +85,7 @@ func (o RoomOptions) placesOf(path string) ([]place, error) {
 // layers are those that the level stands for.
 func (o RoomOptions) layers() layers {
 	without := func(l Layer) bool { return slices.Contains(o.Without, l) }
-	spaces := o.Level == Full || o.Level == Namespaces
+	spaces := o.Level.Spaces()
 	l := layers{
 		Namespaces: spaces, Mounts: spaces && !without(LayerMounts), Processes: spaces,
 		Seccomp: seccompArch != 0 && !without(LayerSeccomp), Drop: !without(LayerCapabilities), Close: true, Limits: !without(LayerLimits),

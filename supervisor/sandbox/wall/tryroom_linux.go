@@ -62,7 +62,7 @@ func tryRoom(ctx context.Context, exe string, opts RoomOptions, as Identity, by 
 	}
 	cmd := exec.Command(exe) //nolint:noctx // it is this program, and ends with the socket
 	cmd.Dir, cmd.Env, cmd.ExtraFiles = "/", []string{}, []*os.File{theirs}
-	if opts.Level == Full || opts.Level == Namespaces {
+	if opts.Level.Spaces() {
 		Enclose(cmd, as, false)
 	}
 	cmd.Args = []string{exe, ShimSubcommand, probeArgument}

@@ -38,6 +38,9 @@ const (
 	None Level = "NONE"
 )
 
+// Spaces reports whether the level has namespaces.
+func (l Level) Spaces() bool { return l == Full || l == Namespaces }
+
 // Layer is a part of the wall.
 type Layer string
 
