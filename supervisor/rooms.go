@@ -48,24 +48,35 @@ func (s *Supervisor) rooms() func() rooms {
 	return sync.OnceValue(func() rooms {
 		home := s.opts.Home.Dir()
 		var apart error
-		w := rooms{owner: ownerOf(home), strange: os.Geteuid() == 0}
-		if w.strange {
+		root := os.Geteuid() == 0
+		w := rooms{owner: ownerOf(home), strange: root}
+		if root {
 			owner := w.owner
 			owner.Outside = w.identity().Outside
 			mounts, err := wall.Idmap(s.opts.Exe, owner, s.children, home)
 			if err != nil {
 				w.strange = false
-				s.opts.Log.Warn("workers run as the owner of the home, not as a user each", "error", err)
 				apart = err
 			}
 			closeAll(mounts)
 		}
 		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
-		if apart != nil && w.Level.Spaces() {
-			w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as the owner of the home, not as a user each (%v)", w.Why, apart), ", ")
+		if root && !w.strange && w.Level != wall.None {
+			w.share(home, apart)
 		}
 		return w
 	})
+}
+
+// share says of workers that root runs that they are no users of their own, as whom
+// they run, and why.
+func (w *rooms) share(home string, because error) {
+	who := "the owner of their profile"
+	if w.owner.UID == 0 {
+		who = "root without its rights over others, since root owns the home"
+		w.Mend = strings.TrimPrefix(w.Mend+"; give the home to a user of its own, who can reach it: chown -R hermes: "+home, "; ")
+	}
+	w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
 }
 
 func closeAll(files []*os.File) {

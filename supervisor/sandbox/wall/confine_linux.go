@@ -60,10 +60,11 @@ func confine(s *stage, offline bool) error {
 
 // layDownAlone is layDown for a worker without a shim.
 func layDownAlone(l layers) error {
-	if l.Landlock == 0 {
+	err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	if errors.Is(err, errCgo) && l.Landlock == 0 {
 		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // seccomp tells the other threads
 	}
-	if err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil || !l.Drop {
+	if err != nil || !l.Drop {
 		return err
 	}
 	// Root must not be root; for others there is nothing to give up.
@@ -72,11 +73,13 @@ func layDownAlone(l layers) error {
 	return allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0) //nolint:gosec // the kernel reads the addresses
 }
 
+var errCgo = errors.New("this program was built with cgo, where not all threads can be reached")
+
 // allThreads makes a system call on every thread of this process.
 func allThreads(call, a, b, c uintptr) error {
 	_, _, errno := syscall.AllThreadsSyscall(call, a, b, c) // without cgo there is no other way
 	if errno == unix.ENOTSUP {
-		return errors.New("this program was built with cgo, where not all threads can be reached")
+		return errCgo
 	}
 	if errno != 0 {
 		return errno

@@ -38,8 +38,13 @@ func Enter(opts RoomOptions) (*Shim, Socket, error) {
 		shim = &Shim{conn: ShimFD}
 		socket = shim
 		err = shim.enter(opts, r)
-	} else if opts.Socket != "" {
-		socket, err = bindSocket(opts.Socket)
+	} else {
+		if opts.Socket != "" {
+			socket, err = bindSocket(opts.Socket)
+		}
+		if err == nil {
+			err = becomeOwner(opts.Dir)
+		}
 	}
 	if err == nil && opts.Dir != "" {
 		err = os.NewSyscallError("chdir", unix.Chdir(opts.Dir))

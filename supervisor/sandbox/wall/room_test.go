@@ -36,7 +36,12 @@ func roomLevel(t *testing.T) wall.Level {
 func attackWorker(t *testing.T, uid int, j job) []string {
 	t.Helper()
 	j.Scene, j.Attack = newScene(t, uid), true
-	out := j.run(t, uid)
+	return hitsOf(t, j.run(t, uid))
+}
+
+// hitsOf are the attacks that have succeeded.
+func hitsOf(t *testing.T, out outcome) []string {
+	t.Helper()
 	lines := strings.Split(strings.TrimSpace(out.Output.Text), "\n")
 	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "TRIED 2") {
 		t.Fatalf("the attackers did not come to their end: %s", out.Output.Text)
@@ -83,6 +88,23 @@ func TestKnownAttacksFromAWorkerSucceed(t *testing.T) {
 				golden(t, name, attackWorker(t, uid, j))
 			})
 		}
+	}
+}
+
+// Where there are no namespaces, a worker that root starts is the owner of its
+// profile, and can do what that one can.
+func TestWorkerOfRootBecomesTheOwnerOfItsProfile(t *testing.T) {
+	t.Parallel()
+	needsRoom(t)
+	if os.Getuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	for _, level := range []wall.Level{wall.Reduced, wall.Weak} {
+		t.Run(string(level), func(t *testing.T) {
+			t.Parallel()
+			j := job{Scene: newScene(t, nobody), Room: level, Attack: true}
+			golden(t, strings.ToLower(string(level))+"-root-with-an-owner", hitsOf(t, j.run(t, 0)))
+		})
 	}
 }
 
