@@ -3,7 +3,6 @@ package supervisor
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,16 +11,6 @@ import (
 	"hermes/supervisor/egress/wire"
 	"hermes/supervisor/sandbox/wall"
 )
-
-// Where root runs workers, each has a number that no other process has: from here on,
-// so many. Neither people nor containers are given such numbers.
-const (
-	firstOutside = 1_900_000_000
-	mostOutside  = 90_000_000
-)
-
-// stranger is what such a worker is called inside, where it is the only user known.
-const stranger = 65534
 
 // rooms are what there can be around a worker on this machine.
 type rooms struct {
@@ -36,8 +25,7 @@ func (w rooms) identity() wall.Identity {
 	if !w.strange {
 		return w.owner
 	}
-	outside := firstOutside + rand.IntN(mostOutside) // it has to be rare, not secret
-	return wall.Identity{UID: stranger, GID: stranger, Outside: outside}
+	return wall.Stranger()
 }
 
 // rooms is what finds that out: once, when the first worker is started.

@@ -1,6 +1,7 @@
 package wall
 
 import (
+	"math/rand/v2"
 	"os"
 	"os/exec"
 )
@@ -13,6 +14,29 @@ const (
 	// ShimFD is the worker's end of a socket to its shim.
 	ShimFD = 4
 )
+
+// AttackerArgument is an argument of a shim that has it start, in place of a worker, what
+// attacks the wall around one: package attack.
+const AttackerArgument = "=room"
+
+// Where root runs workers, each has a number that no other process has: from
+// firstOutside on, so many. Neither people nor containers are given such numbers.
+const (
+	firstOutside = 1_900_000_000
+	mostOutside  = 90_000_000
+	// strangerInside is what such a worker is called inside, where it is the only user
+	// known.
+	strangerInside = 65534
+)
+
+// Stranger is somebody whom the machine does not know, another one each time.
+func Stranger() Identity {
+	outside := firstOutside + rand.IntN(mostOutside) //nolint:gosec // it has to be rare, not secret
+	return Identity{UID: strangerInside, GID: strangerInside, Outside: outside}
+}
+
+// IsStranger reports whether a user may be one.
+func IsStranger(uid int) bool { return uid >= firstOutside && uid < firstOutside+mostOutside }
 
 // Identity is as whom a worker runs. To itself and its files it is UID and GID; for the
 // rest of the machine it is Outside, which is the same, or a number that nobody else has.

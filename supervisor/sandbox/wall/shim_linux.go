@@ -81,7 +81,15 @@ func (s *shim) begin() error {
 	if slices.Contains(os.Args[2:], offlineArgument) {
 		attr.Cloneflags = unix.CLONE_NEWNET // the worker's alone: its commands have their own settings
 	}
-	s.worker, err = syscall.ForkExec("/proc/self/exe", []string{"hermes", "worker"}, &syscall.ProcAttr{
+	words := []string{"hermes", "worker"}
+	if slices.Contains(os.Args[2:], AttackerArgument) {
+		words = []string{"hermes", "attack", AttackerArgument}
+	}
+	// Whatever else a careless parent has left open is not the worker's.
+	if err := unix.CloseRange(ControlFD+1, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return os.NewSyscallError("close_range", err)
+	}
+	s.worker, err = syscall.ForkExec("/proc/self/exe", words, &syscall.ProcAttr{
 		Env: s.environ, Files: []uintptr{0, 1, 2, ControlFD, uintptr(ends[1])}, Sys: attr,
 	})
 	if err != nil {
