@@ -108,8 +108,8 @@ func startProcess(s spawn) (*process, error) {
 		p.kill() // it is of no use to anybody
 	}
 	resources := p.hold()
-	if err := s.lock.SetWorker(p.pid()); err != nil {
-		p.output.note(p.pid(), err.Error()) // a pid for people, which nothing depends on
+	if err := s.lock.SetWorker(p.outer()); err != nil { // a child of this process: so it is known whose the lock is
+		p.output.note(p.pid(), err.Error())
 	}
 	start := p.start // what was told may change, what is being sent must not
 	start.Resources = resources

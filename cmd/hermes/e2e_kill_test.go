@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -194,12 +195,18 @@ func TestKilledSupervisorsWorkerFinishesAlone(t *testing.T) {
 	if worker == 0 {
 		t.Fatal("alice has no worker")
 	}
+	outer := worker
+	for _, child := range childrenOf(g.cmd.Process.Pid) {
+		if slices.Contains(childrenOf(child), worker) {
+			outer = child // whose end is the end of both
+		}
+	}
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	<-g.done
 
-	reason := fmt.Sprintf("a worker of the former gateway (pid %d) still finishes its turns", worker)
+	reason := fmt.Sprintf("a worker of the former gateway (pid %d) still finishes its turns", outer)
 	next := m.start("--all")
 	next.await(1, reason)
 	out, err := m.command(t.Context(), "-p", "alice", "profile", "rename", "alice", "anne").CombinedOutput()
