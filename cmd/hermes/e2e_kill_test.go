@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -289,6 +290,9 @@ func TestFreshWorkerHoldsNothingOfOthers(t *testing.T) {
 		}
 	}
 	http.DefaultClient.CloseIdleConnections()
+	if _, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.worker(bob))); errors.Is(err, fs.ErrPermission) {
+		t.Skip("workers behind walls are not to be looked at, but by root")
+	}
 	theirs := sockets(t, g.worker(bob))
 	pid := g.worker(alice)
 	for _, file := range []string{"environ", "cmdline"} {

@@ -3,6 +3,7 @@ package wall
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,13 @@ func bindSocket(path string) (Socket, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	_ = os.Remove(path)
-	err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: path}))
+	// By a descriptor of its directory, since the path may be longer than the kernel takes.
+	dir, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, errors.Join(&os.PathError{Op: "open", Path: filepath.Dir(path), Err: err}, unix.Close(fd))
+	}
+	defer unix.Close(dir)
+	err = os.NewSyscallError("bind", unix.Bind(fd, &unix.SockaddrUnix{Name: number(dir) + "/" + filepath.Base(path)}))
 	if err == nil {
 		err = os.Chmod(path, 0o600)
 	}
