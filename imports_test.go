@@ -31,7 +31,7 @@ var rooms = map[string]room{
 	"supervisor/egress/wire":  {[]string{"supervisor/egress/guard"}, "the way from a worker to egress must not pull in what has the keys"},
 	"supervisor/egress":       {[]string{"supervisor/egress/guard", "supervisor/egress/wire"}, "it has every key: it knows what it is told, and nothing of profiles, settings or agents"},
 	"supervisor": {
-		[]string{"configs", "profiles", "supervisor/confine", "supervisor/egress", "supervisor/egress/wire", "supervisor/handoff", "supervisor/sandbox"},
+		[]string{"configs", "profiles", "supervisor/confine", "supervisor/egress", "supervisor/egress/wire", "supervisor/handoff", "supervisor/sandbox", "supervisor/sandbox/wall"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",
 	},
 

@@ -82,6 +82,7 @@ type Terminal struct {
 type Isolation struct {
 	Tools  string `mapstructure:"tools" json:"tools"`   // auto or Off
 	Accept string `mapstructure:"accept" json:"accept"` // AcceptNothing or AcceptReading
+	Worker string `mapstructure:"worker" json:"worker"` // auto or off
 }
 
 // The words of Isolation.

@@ -214,6 +214,10 @@ func agentKeys() []Key {
 			Key: "isolation.accept", Kind: Enum, Default: AcceptNothing, Allowed: []string{AcceptNothing, AcceptReading}, Shared: true, Home: true,
 			Help: "Where commands of one profile could read the files of another (levels WEAK and NONE), only one profile is served unless this says that you accept it; it counts in the home's settings alone.",
 		},
+		{
+			Key: "isolation.worker", Kind: Enum, Default: Auto, Allowed: []string{Auto, "off"},
+			Help: "Whether the profile's own process runs behind walls of the kernel, which show it its data and nothing of another profile. Without walls around commands there are none around it either.",
+		},
 	}
 }
 

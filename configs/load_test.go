@@ -76,7 +76,7 @@ func TestDefaults(t *testing.T) {
 		MCPServers:     []MCPServer{},
 		Memory:         Memory{Limit: 4000, UserLimit: 2000},
 		Agent:          Agent{MaxIterations: 90, Tools: []string{"all"}, Approvals: "deny", Allow: []string{}, Deny: []string{}},
-		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy", Hosts: []string{}, AllowPrivate: []string{}, Ports: []string{"80", "443"}}, Isolation: Isolation{Tools: "auto", Accept: "nothing"},
+		Terminal:       Terminal{Timeout: 3 * time.Minute, Network: "proxy", Hosts: []string{}, AllowPrivate: []string{}, Ports: []string{"80", "443"}}, Isolation: Isolation{Tools: "auto", Accept: "nothing", Worker: "auto"},
 		Web:     Web{Search: "auto", AllowPrivate: []string{}, Ports: []string{"80", "443"}},
 		Display: Display{ToolProgress: "auto"},
 		Limits:  Limits{Memory: 512 << 20, Processes: 256},

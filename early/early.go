@@ -1,4 +1,4 @@
-// Package early is where a process leaves that needs nothing of hermes but a wall. It
+// Package early is where a process leaves that needs nothing of hermes but a wall, or is the process 1 of a worker. It
 // imports little, so Go initialises it before most of what else is in the binary: a
 // command of an agent does not wait for parsers of HTML and tables of a command line.
 //
@@ -13,7 +13,11 @@ import (
 )
 
 func init() { //nolint:gochecknoinits // see above
-	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
+	switch {
+	case len(os.Args) < 2:
+	case os.Args[1] == wall.Subcommand:
 		os.Exit(wall.Main())
+	case os.Args[1] == wall.ShimSubcommand:
+		os.Exit(wall.ShimMain())
 	}
 }

@@ -1,10 +1,12 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,21 +15,59 @@ import (
 	"hermes/supervisor/handoff"
 )
 
-// proclaim says what this machine has for walls around commands.
+// proclaim says what this machine has for walls around commands and around workers.
 func (f *fleet) proclaim() {
-	switch w := f.walls; w.Level {
-	case "":
-	case handoff.LevelFull:
-		f.say(fmt.Sprintf("[Isolation] level %s for commands of agents\n", w.Level))
-		f.log.Info("walls around commands", "level", w.Level)
+	f.sayLevel("commands of agents", f.walls)
+	f.sayLevel("workers", f.workers)
+}
+
+// sayLevel says at which level somebody is walled.
+func (f *fleet) sayLevel(who string, w handoff.Walls) {
+	switch {
+	case w.Level == "":
+	case w.Level == handoff.LevelFull && w.Why == "":
+		f.say(fmt.Sprintf("[Isolation] level %s for %s\n", w.Level, who))
+		f.log.Info("walls", "around", who, "level", w.Level)
 	default:
 		because := ""
 		if w.Why != "" {
 			because = ", because " + w.Why
 		}
-		f.say(fmt.Sprintf("[Isolation] level %s for commands of agents%s; what to do about it: hermes doctor\n", w.Level, because))
-		f.log.Warn("less stands around commands than there could", "level", w.Level, "missing", w.Why, "mend", w.Mend)
+		f.say(fmt.Sprintf("[Isolation] level %s for %s%s; what to do about it: hermes doctor\n", w.Level, who, because))
+		f.log.Warn("less stands there than there could", "around", who, "level", w.Level, "missing", w.Why, "mend", w.Mend)
 	}
+}
+
+// survey finds out what there is of both.
+func (f *fleet) survey(ctx context.Context, walls func(context.Context) handoff.Walls) {
+	var looking sync.WaitGroup
+	if walls != nil {
+		looking.Go(func() { f.walls = walls(ctx) })
+	}
+	if f.maker.rooms != nil {
+		looking.Go(func() {
+			found := f.maker.rooms()
+			f.workers = handoff.Walls{Level: string(found.Level), Why: found.Why, Mend: found.Mend}
+		})
+	}
+	looking.Wait()
+}
+
+// room is what stands around a worker that was told this.
+func (f *fleet) room(i handoff.Isolation) *handoff.Walls {
+	w := handoff.Walls{Level: i.Room}
+	switch {
+	case i.Room == f.workers.Level:
+		w = f.workers
+	case i.Room != "": // as another gateway has found it
+	case i.Worker == configs.Off:
+		w = handoff.Walls{Level: handoff.LevelNone, Why: "isolation.worker is off"}
+	case i.Tools == configs.Off:
+		w = handoff.Walls{Level: handoff.LevelNone, Why: "isolation.tools is off"}
+	default:
+		return nil // nobody has looked
+	}
+	return &w
 }
 
 // walled takes in what a worker has found around its commands. Where that is less than

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"hermes/supervisor/confine"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
+	"hermes/supervisor/sandbox/wall"
 )
 
 // maker is everything that every worker is started from.
@@ -19,6 +21,10 @@ type maker struct {
 	environ  []string
 	children *sandbox.Children
 	confiner *confine.Confiner // nil: workers watch themselves
+	// offline is set if workers reach the outside over the egress process alone.
+	offline bool
+	// rooms finds out how much of a wall there can be around a worker; nil: none is wanted.
+	rooms func() rooms
 }
 
 // blank is a process that becomes a worker: it runs, and belongs to no profile before
@@ -33,11 +39,21 @@ type blank struct {
 
 	group  *confine.Group // nil where there is none, which unheld explains
 	unheld error
+
+	// room is the level of the wall that the worker is to build around itself, empty for
+	// none. With namespaces what was started is its shim, and inner the worker in it.
+	room  wall.Level
+	as    wall.Identity
+	inner atomic.Int64
 }
 
-// blank starts a process that belongs to nobody yet.
-func (m maker) blank() (b *blank, err error) {
+// blank starts a process that belongs to nobody yet, with or without a wall to be.
+func (m maker) blank(walled bool) (b *blank, err error) {
 	b = &blank{began: time.Now()}
+	if walled && m.rooms != nil {
+		b.room = m.rooms().Level
+		b.as = m.rooms().identity()
+	}
 	var opened []*os.File // the child's ends, not needed here after the start
 	defer func() {
 		for _, file := range opened {
@@ -64,6 +80,14 @@ func (m maker) blank() (b *blank, err error) {
 		Stdout: theirs, Stderr: theirs, // one pipe, so that the order of lines is kept
 		ExtraFiles:  []*os.File{control}, // becomes ControlFD
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if b.shimmed() {
+		wall.Enclose(b.cmd, b.as, m.offline)
+		program, err := wall.ByDescriptor(b.cmd, m.exe)
+		if err != nil {
+			return b, fmt.Errorf("start worker: %w", err)
+		}
+		opened = append(opened, program)
 	}
 	if m.confiner != nil {
 		b.group, b.unheld = m.confiner.Group("worker", confine.Limits{})

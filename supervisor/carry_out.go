@@ -73,7 +73,7 @@ func (p *packer) process(m *member, g *generation, w *process) carriedProcess {
 		ReadySince: momentOf(g.readySince, p.now), Drain: g.drain, Patient: g.patient, Closed: g.closed,
 		Turns: g.turns, Jobs: g.jobs, IdleSince: momentOf(g.idleSince, p.now), Outdated: momentOf(g.outdated, p.now),
 
-		PID: w.pid(), Began: momentOf(w.began, p.now),
+		PID: w.outer(), Began: momentOf(w.began, p.now),
 		Link: p.keep(w.link), LinkRest: w.link.Rest(), Log: p.keep(w.stdout), LogRest: w.begun,
 		Start: w.start, Revision: w.revision, Applied: w.applied, Walls: w.walls, Group: w.group.State(),
 		Binary: cmp.Or(w.binary, p.before.Before), Schema: cmp.Or(w.schema, p.before.Schema),

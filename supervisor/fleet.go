@@ -50,6 +50,7 @@ type fleet struct {
 	outside  *outside      // nil: workers dial by themselves
 	waker    *waker        // tells of connections to profiles that sleep
 	walls    handoff.Walls // what this machine has for commands; no level if nobody has looked
+	workers  handoff.Walls // and what it has for workers
 	manager  *manager
 	events   *events
 	spares   *spares

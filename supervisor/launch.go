@@ -229,7 +229,7 @@ func (f *fleet) adjust(m *member, s settings) bool {
 		return false
 	}
 	p.revision++
-	wanted.Orphan, wanted.Resources = p.start.Orphan, p.start.Resources
+	wanted.Orphan, wanted.Resources, wanted.Isolation.Room = p.start.Orphan, p.start.Resources, p.start.Isolation.Room
 	p.start = wanted
 	m.log.Info("settings go to the worker that serves", "pid", p.pid())
 	return true

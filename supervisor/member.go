@@ -78,12 +78,20 @@ func (m *member) serving() *process { return m.running[m.current] }
 // pid returns the process id of the worker that serves, or else of one that will,
 // or of the last that finishes its turns, or 0.
 func (m *member) pid() int {
-	for _, g := range slices.Concat([]*generation{m.current, m.next}, m.retiring) {
-		if p := m.running[g]; p != nil {
-			return p.pid()
-		}
+	if p := m.shownProcess(); p != nil {
+		return p.pid()
 	}
 	return 0
+}
+
+// shownProcess is the process of pid, nil if there is none.
+func (m *member) shownProcess() *process {
+	for _, g := range slices.Concat([]*generation{m.current, m.next}, m.retiring) {
+		if p := m.running[g]; p != nil {
+			return p
+		}
+	}
+	return nil
 }
 
 // url is where clients find the profile, or empty while nothing listens there.
@@ -234,6 +242,9 @@ func (m *member) status() ProfileStatus {
 	if p := m.serving(); p != nil && p.walls.Level != "" {
 		walls := p.walls
 		status.Walls = &walls
+	}
+	if p := m.shownProcess(); p != nil && p.outer() != status.PID {
+		status.shim = p.outer()
 	}
 	m.measured(&status)
 	status.Outdated = m.current != nil && !m.current.outdated.IsZero()

@@ -17,6 +17,7 @@ import (
 	"hermes/profiles"
 	"hermes/supervisor/egress"
 	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox/wall"
 )
 
 // seekAgain is when a gateway that has just begun looks for orphans once more: a
@@ -174,7 +175,7 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		listener = m.address.listener
 	}
 	p := &process{
-		spawn: spawn{maker: f.maker}, blank: blank{link: o.Parent, stdout: read, began: now, group: groupOf(o.Start.Resources)},
+		spawn: spawn{maker: f.maker}, blank: &blank{link: o.Parent, stdout: read, began: now, group: groupOf(o.Start.Resources), room: wall.Level(o.Start.Isolation.Room)},
 		foster: o.who, binary: "another gateway's",
 	}
 	p.way = way

@@ -48,7 +48,7 @@ type spawn struct {
 // process is a running worker.
 type process struct {
 	spawn
-	blank
+	*blank
 	spare bool // it was one
 	// given goes with the start message, and is closed when that has been sent.
 	given handoff.Belongings
@@ -95,19 +95,21 @@ func startProcess(s spawn) (*process, error) {
 	if err := p.belong(); err != nil {
 		return p, err
 	}
-	b := s.spares.take()
-	p.spare = b != nil
-	if !p.spare {
-		var err error
-		if b, err = s.blank(); err != nil {
-			p.given.Close()
-			return p, err
-		}
+	b, err := p.become()
+	if err != nil {
+		p.given.Close()
+		return p, err
 	}
-	p.blank = *b
+	b.settle()
+	p.blank = b
+	p.start.Isolation.Room = string(b.room)
+	if err := p.lend(); err != nil {
+		p.unsent = err
+		p.kill() // it is of no use to anybody
+	}
 	resources := p.hold()
-	if err := s.lock.SetWorker(p.pid()); err != nil {
-		p.output.note(p.pid(), err.Error()) // a pid for people, which nothing depends on
+	if err := s.lock.SetWorker(p.outer()); err != nil { // a child of this process: so it is known whose the lock is
+		p.output.note(p.pid(), err.Error())
 	}
 	start := p.start // what was told may change, what is being sent must not
 	start.Resources = resources
@@ -130,13 +132,6 @@ func (p *process) belong() error {
 	}
 	p.given = handoff.Belongings{Lock: lock, Listener: listener, Egress: p.egress}
 	return nil
-}
-
-func (p *process) pid() int {
-	if p.foster != nil {
-		return p.foster.pid
-	}
-	return p.cmd.Process.Pid
 }
 
 // send has m sent to the worker, without waiting for it, and reports whether there
@@ -274,6 +269,9 @@ func (p *process) exit(waitErr, sweepErr error) Exit {
 		exit.Reason = fmt.Sprintf("lost: %v", waitErr)
 	case status.Signaled():
 		exit.Signal = unix.SignalName(status.Signal())
+		exit.Reason = "killed by " + exit.Signal
+	case p.shimmed() && status.ExitStatus() > 128: // a shim tells how its worker ended
+		exit.Signal = unix.SignalName(syscall.Signal(status.ExitStatus() - 128))
 		exit.Reason = "killed by " + exit.Signal
 	default:
 		exit.Code = status.ExitStatus()

@@ -63,7 +63,7 @@ func (s *spares) count() int {
 
 // add makes one more.
 func (s *spares) add(m maker) error {
-	b, err := m.blank()
+	b, err := m.blank(true)
 	if err != nil {
 		return err
 	}

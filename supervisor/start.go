@@ -60,7 +60,7 @@ func newStart(p profiles.Profile, loaded configs.Loaded, generation int, address
 			Deny:          c.Agent.Deny,
 		},
 		Terminal:     handoff.Terminal{Timeout: c.Terminal.Timeout},
-		Isolation:    handoff.Isolation{Tools: c.Isolation.Tools, Network: c.Terminal.Network, Hidden: p.Hidden()},
+		Isolation:    handoff.Isolation{Tools: c.Isolation.Tools, Worker: c.Isolation.Worker, Network: c.Terminal.Network, Hidden: p.Hidden()},
 		Web:          newWeb(loaded),
 		Resources:    handoff.Resources{Memory: c.Limits.Memory, Processes: c.Limits.Processes},
 		Limits:       handoff.Limits{TurnsPerMinute: c.Limits.TurnsPerMinute, TokensPerDay: c.Limits.TokensPerDay},

@@ -68,6 +68,8 @@ type ProfileStatus struct {
 	Keyless bool `json:"keyless,omitempty"`
 	// Walls is what its worker has found around its commands, nil before that.
 	Walls *handoff.Walls `json:"walls,omitempty"`
+	// Room is what stands around its worker itself, nil without one.
+	Room *handoff.Walls `json:"room,omitempty"`
 	// Restarts counts the deaths that nobody asked for.
 	Restarts int   `json:"restarts"`
 	LastExit *Exit `json:"last_exit,omitempty"`
@@ -94,6 +96,7 @@ type ProfileStatus struct {
 	Busy   int     `json:"busy"`
 	Jobs   int     `json:"jobs,omitempty"`
 	Memory *Memory `json:"memory,omitempty"`
+	shim   int     // the process around the worker, which counts with it; 0 without one
 	// Start is when a worker is started: always, on-demand or never.
 	Start string `json:"start"`
 	// Outdated says that the worker is going to be replaced at a quiet moment, because
@@ -123,8 +126,10 @@ type Isolation struct {
 	// Words say the same for people, Why what keeps a better way from being used.
 	Words string `json:"words"`
 	Why   string `json:"why,omitempty"`
-	// Walls is what this machine has for commands. A profile may have less.
+	// Walls is what this machine has for commands, Rooms what it has for workers. A
+	// profile may have less.
 	Walls handoff.Walls `json:"walls,omitzero"`
+	Rooms handoff.Walls `json:"rooms,omitzero"`
 }
 
 // Exit is how a worker ended.
@@ -149,6 +154,18 @@ type Memory struct {
 	RSS int64 `json:"rss"`
 }
 
+// with adds what another process occupies, 0 for none.
+func (m *Memory) with(pid int) *Memory {
+	if m == nil || pid == 0 {
+		return m
+	}
+	if other := memoryOf(pid); other != nil {
+		m.PSS += other.PSS
+		m.RSS += other.RSS
+	}
+	return m
+}
+
 // status asks the loop how the members stand.
 func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status, error) {
 	status := Status{
@@ -158,7 +175,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 	if f.watcher.all {
 		status.Mode = ModeAll
 	}
-	status.Isolation.Walls = f.walls // does not change any more
+	status.Isolation.Walls, status.Isolation.Rooms = f.walls, f.workers // do not change any more
 	answered := make(chan struct{})
 	asked := f.post(func() {
 		defer close(answered)
@@ -166,6 +183,9 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 		status.Profiles = make([]ProfileStatus, len(f.members))
 		for i, m := range f.members {
 			status.Profiles[i] = m.status()
+			if p := m.serving(); p != nil {
+				status.Profiles[i].Room = f.room(p.start.Isolation)
+			}
 		}
 	})
 	if !asked {
@@ -180,7 +200,7 @@ func (s *Supervisor) status(ctx context.Context, f *fleet, u *upgrader) (Status,
 	// them. Whoever asks waits for less than three.
 	for i, until := 0, time.Now().Add(memoryTime); i < len(status.Profiles) && time.Now().Before(until); i++ {
 		if pid := status.Profiles[i].PID; pid != 0 {
-			status.Profiles[i].Memory = memoryOf(pid)
+			status.Profiles[i].Memory = memoryOf(pid).with(status.Profiles[i].shim)
 			status.Profiles[i].CPUSeconds = cpuOf(pid)
 		}
 	}

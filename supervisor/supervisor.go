@@ -30,6 +30,7 @@ import (
 
 	"hermes/configs"
 	"hermes/profiles"
+	"hermes/supervisor/egress/wire"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 )
@@ -76,6 +77,9 @@ type Options struct {
 	// Walls finds out what stands around commands on this machine. Nil is nobody who
 	// could say: no profile is kept from being served beside others then.
 	Walls func(context.Context) handoff.Walls
+	// Rooms puts each worker behind a wall of its own, as far as its settings want that
+	// and this machine gives it.
+	Rooms bool
 	// Signals ask for an end: the first one drains, every further one hurries. Nil
 	// means SIGINT, SIGTERM and SIGHUP; what the last one means, hangup says.
 	Signals <-chan os.Signal
@@ -147,10 +151,8 @@ func (s *Supervisor) Run(ctx context.Context) (err error) {
 	}
 	words := newTeller()
 	defer words.close(time.Second)
-	f := s.fleet(words)
-	if s.opts.Walls != nil {
-		f.walls = s.opts.Walls(ctx)
-	}
+	f := s.fleet(words) //nolint:contextcheck // rooms are tried once, for all who start workers
+	f.survey(ctx, s.opts.Walls)
 	f.manager = findManager(s.opts.Environ, s.opts.Log)
 	defer f.manager.close()
 	if f.waker, err = newWaker(func(m *member) { f.post(m.wake) }); err != nil {
@@ -272,7 +274,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			loaded, err := p.Load(s.opts.Environ, s.opts.Overrides)
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
-		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children},
+		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children, offline: wire.Supported, rooms: s.rooms()},
 		spares: &spares{children: s.children, log: log, most: s.settings.Spares},
 		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
 		events: new(events), neighbours: neighboursOf(s.opts.Home.Dir()),

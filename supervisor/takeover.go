@@ -13,6 +13,7 @@ import (
 	"hermes/profiles"
 	"hermes/supervisor/confine"
 	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox/wall"
 )
 
 // Takeover is what the program left that this process was before.
@@ -180,7 +181,7 @@ func (u unpacker) generation(c *carriedProcess) *generation {
 
 func (u unpacker) process(m *member, c *carriedProcess) error {
 	p := &process{
-		spawn: spawn{maker: u.f.maker}, blank: blank{began: c.Began.at(u.now), group: confine.ResumeGroup(c.Group)},
+		spawn: spawn{maker: u.f.maker}, blank: &blank{began: c.Began.at(u.now), group: confine.ResumeGroup(c.Group), room: wall.Level(c.Start.Isolation.Room)},
 		begun: c.LogRest, revision: c.Revision, applied: c.Applied, walls: c.Walls,
 	}
 	p.output, p.start, p.lock = m.output, c.Start, m.lock

@@ -69,7 +69,7 @@ type Transcript struct {
 	Session
 	// Children are the sessions that it has handed tasks on to.
 	Children []Session `json:"children,omitempty"`
-	// Isolation is the levels of the walls around the commands of its turns, in the order
+	// Isolation is the levels of the walls around its turns, in the order
 	// in which they first were so.
 	Isolation []string `json:"isolation,omitempty"`
 	Entries   []Entry  `json:"entries"`

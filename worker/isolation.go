@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -17,18 +18,18 @@ import (
 func (w *worker) newSandbox() *sandbox.Sandbox {
 	opts := sandbox.Options{Reached: w.limits.reached}
 	if w.opts.Exe != "" { // it is what builds the wall
-		w.wall = newWall(w.opts.Start, w.reach, w.tellWall, w.opts.Log)
+		w.wall = newWall(w.opts.Start, w.reach, w.opts.shim, w.tellWall, w.opts.Log)
 		opts.Wall = w.wall
 	}
 	return sandbox.New(opts)
 }
 
 // newWall is what stands around the commands of a profile.
-func newWall(start handoff.Start, outside reach, found func(wall.Report), log *slog.Logger) *wall.Wall {
+func newWall(start handoff.Start, outside reach, shim *wall.Shim, found func(wall.Report), log *slog.Logger) *wall.Wall {
 	opts := wall.Options{
 		Workspace: start.Paths.Workspace, Home: start.Paths.Home, Skills: start.Paths.Skills,
 		Temp:   filepath.Join(filepath.Dir(start.Paths.Database), "tmp"),
-		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Found: found, Log: log,
+		Hidden: start.Isolation.Hidden, Offline: start.Isolation.Network == "none", Shim: shim, Found: found, Log: log,
 	}
 	if start.Isolation.Network == "proxy" {
 		opts.Proxy = outside.proxy()
@@ -60,12 +61,18 @@ func (w *worker) tryWall() {
 	})
 }
 
-// wallLevel is the level of the wall, or "" as long as nobody has built one.
-func (w *worker) wallLevel() string {
+// levels are what stands around commands, as soon as somebody has built it, and around
+// this worker, for the record.
+func (w *worker) levels() string {
 	if level := w.level.Load(); level != nil {
-		return *level
+		return fmt.Sprintf("commands %s, worker %s", *level, w.roomLevel())
 	}
-	return ""
+	return "worker " + w.roomLevel()
+}
+
+// roomLevel is the level of the wall around this worker.
+func (w *worker) roomLevel() string {
+	return cmp.Or(w.opts.Start.Isolation.Room, string(wall.None))
 }
 
 func (w *worker) wallReport(ctx context.Context) wall.Report {
@@ -75,17 +82,22 @@ func (w *worker) wallReport(ctx context.Context) wall.Report {
 	return w.wall.Report(ctx)
 }
 
-// between is what is said of the walls that do not stand yet.
-const between = "workers of profiles are separate processes without walls between them"
+// between is what is said of the wall around this worker.
+func (w *worker) between() string {
+	if room := w.roomLevel(); room != string(wall.None) {
+		return "worker: " + room
+	}
+	return "worker: NONE, a process without walls around it"
+}
 
 // isolation says what commands are kept by. Of walls that are not there it says so,
 // that nobody relies on them.
 func (w *worker) isolation(ctx context.Context) api.Part {
 	report := w.wallReport(ctx)
-	part := api.Part{Status: api.StatusOK, Detail: fmt.Sprintf("commands: %s; %s", report.Level, between)}
+	part := api.Part{Status: api.StatusOK, Detail: fmt.Sprintf("commands: %s; %s", report.Level, w.between())}
 	if report.Level != wall.Full {
 		part.Status = api.StatusDegraded
-		part.Detail = fmt.Sprintf("commands: %s, because %s; %s", report.Level, report.Why, between)
+		part.Detail = fmt.Sprintf("commands: %s, because %s; %s", report.Level, report.Why, w.between())
 	}
 	if w.opts.Start.Isolation.Network == "proxy" && report.Level != wall.Full && report.Level != wall.Namespaces {
 		part.Detail += "; so commands have the machine's network, not a proxy"

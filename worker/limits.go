@@ -33,7 +33,7 @@ type limits struct {
 var errOutOfMemory = errors.New("the worker is over the profile's memory limit by itself; it has to be started anew")
 
 // newLimits takes what the supervisor says.
-func newLimits(start handoff.Resources, log *slog.Logger) *limits {
+func newLimits(start handoff.Resources, shimmed bool, log *slog.Logger) *limits {
 	l := &limits{
 		over:      make(chan struct{}),
 		Limits:    confine.Limits{Memory: start.Memory, Processes: start.Processes},
@@ -41,7 +41,7 @@ func newLimits(start handoff.Resources, log *slog.Logger) *limits {
 		files: confine.Files{Memory: start.MemoryEvents, Processes: start.ProcessesEvents},
 	}
 	if l.mechanism == confine.Watched {
-		l.watcher = confine.NewWatcher(l.Limits, log, func() { close(l.over) })
+		l.watcher = confine.NewWatcher(l.Limits, log, shimmed, func() { close(l.over) })
 	}
 	if l.Memory > 0 {
 		// Go collects harder from here on, instead of growing into the limit. Its

@@ -27,7 +27,7 @@ func TestLimitsAreCountedByTheKernel(t *testing.T) {
 	var said bytes.Buffer
 	l := newLimits(handoff.Resources{
 		Memory: 512 << 20, Processes: 40, Mechanism: "cgroup2", MemoryEvents: memory, ProcessesEvents: processes,
-	}, slog.New(slog.NewTextHandler(&said, nil)))
+	}, false, slog.New(slog.NewTextHandler(&said, nil)))
 	if got := debug.SetMemoryLimit(-1); got != 384<<20 {
 		t.Errorf("Go may have %d bytes", got)
 	}

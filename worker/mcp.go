@@ -29,14 +29,24 @@ func (w *worker) newMCP(redact func(string) string) *mcp.Servers {
 		Sandbox: w.sandbox, Workspace: start.Paths.Workspace, Environ: tools.Environment(os.Environ(), start.Paths.Home),
 		CachePath: mcpCache(start), Version: w.opts.Version, Redact: redact, Log: w.opts.Log,
 	}
+	opts.Servers = mcpConfigs(start)
+	for i := range opts.Servers {
+		opts.Servers[i].Transport = w.reach.server(opts.Servers[i].Name)
+	}
+	return mcp.New(opts)
+}
+
+// mcpConfigs is the profile's MCP servers, without the way to those by address.
+func mcpConfigs(start handoff.Start) []mcp.Config {
+	var configs []mcp.Config
 	for _, s := range start.MCPServers {
-		opts.Servers = append(opts.Servers, mcp.Config{
-			Transport: w.reach.server(s.Name), Identity: s.Identity,
-			Name: s.Name, Command: s.Command, Args: s.Args, Env: s.Env, Dir: s.Cwd, URL: s.URL, Headers: s.Headers,
+		configs = append(configs, mcp.Config{
+			Identity: s.Identity,
+			Name:     s.Name, Command: s.Command, Args: s.Args, Env: s.Env, Dir: s.Cwd, URL: s.URL, Headers: s.Headers,
 			Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, Include: s.Include, Exclude: s.Exclude,
 		})
 	}
-	return mcp.New(opts)
+	return configs
 }
 
 // mcpCache is the file that keeps what MCP servers have said of their tools.
@@ -190,7 +200,7 @@ func TestMCP(ctx context.Context, start handoff.Start, name, version string, log
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)
 		}
 	}
-	w.wall = newWall(start, w.reach, nil, log) //nolint:contextcheck // connections of commands have limits of their own
+	w.wall = newWall(start, w.reach, nil, nil, log) //nolint:contextcheck // connections of commands have limits of their own
 	w.sandbox = sandbox.New(sandbox.Options{Wall: w.wall})
 	servers := w.newMCP(newRedactor(start.Redact).text) //nolint:contextcheck // it lives until Close
 	if servers == nil {

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
+	"hermes/worker/agent"
 	"hermes/worker/llm"
+	"hermes/worker/memory"
+	"hermes/worker/skills"
 	"hermes/worker/tools"
 )
 
@@ -64,4 +68,18 @@ func NewPrompt(start handoff.Start) (prompt Prompt, err error) {
 	}
 	defer w.tools.Close()
 	return Prompt{System: w.prompt(remembered, library).Text(""), Tools: w.tools.Specs()}, nil
+}
+
+// prompt is the agent's system prompt. An index of skills that no tool can read
+// would be of no use.
+func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *agent.Prompt {
+	paths := w.opts.Start.Paths
+	opts := agent.PromptOptions{SoulPath: paths.Soul, WorkspacePath: paths.Workspace, Memory: remembered.Snapshot, Log: w.opts.Log}
+	if w.opts.shim != nil {
+		opts.OpenSoul = w.opts.shim.OpenSoul
+	}
+	if slices.Contains(toolNames(w.tools), "skill_view") {
+		opts.Skills = library.Index
+	}
+	return agent.NewPrompt(opts)
 }

@@ -17,7 +17,7 @@ import (
 // order (see agent.Recorder); here its words become rows.
 type recorder struct {
 	store *store.Store
-	level func() string // of the walls around commands; nil is not known
+	level func() string // of the walls around commands and worker; nil is not known
 }
 
 var _ agent.Recorder = recorder{}

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,6 +50,8 @@ type Options struct {
 	Version string
 	// onCommit is store.Options.OnCommit, for tests.
 	onCommit func(done bool)
+	// shim starts commands, nil where the worker does that itself.
+	shim *wall.Shim
 }
 
 // ConfigError says that the worker cannot work with the settings that it was
@@ -81,6 +82,13 @@ func ExitCode(err error) int {
 func Run(ctx context.Context, opts Options) error {
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		opts.Log.Warn("stray processes of tools cannot be adopted", "error", err)
+	}
+	var err error
+	if opts.shim, err = enterRoom(opts); err != nil {
+		return err
+	}
+	if opts.shim != nil && opts.Exe != "" {
+		opts.Exe = "/proc/self/exe" // its name may not be visible any more
 	}
 	w, err := build(opts) //nolint:contextcheck // what it makes lives until close
 	if err != nil {
@@ -170,7 +178,7 @@ func build(opts Options) (*worker, error) {
 		OnAdopt: func() { w.adopt(context.Background()) },
 	})
 	w.idle = newIdle(w.store.Checkpoint, opts.Log)
-	w.limits = newLimits(start.Resources, opts.Log)
+	w.limits = newLimits(start.Resources, opts.shim != nil, opts.Log)
 	w.sandbox = w.newSandbox()
 
 	remembered, library := w.kept()
@@ -198,7 +206,7 @@ func (w *worker) agent(prompt *agent.Prompt, redact func(string) string) *agent.
 	return agent.New(agent.Options{
 		Client:        w.models.client,
 		Tools:         w.tools,
-		Recorder:      recorder{store: w.store, level: w.wallLevel},
+		Recorder:      recorder{store: w.store, level: w.levels},
 		Prompt:        prompt,
 		Prompts:       prompts{w.store},
 		Compactions:   compactions{w.store},
@@ -271,17 +279,6 @@ func (w *worker) toolOptions(remembered *memory.Memory, library *skills.Library,
 	}
 	w.addMCP(&opts)
 	return opts
-}
-
-// prompt is the agent's system prompt. An index of skills that no tool can read
-// would be of no use.
-func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *agent.Prompt {
-	paths := w.opts.Start.Paths
-	opts := agent.PromptOptions{SoulPath: paths.Soul, WorkspacePath: paths.Workspace, Memory: remembered.Snapshot, Log: w.opts.Log}
-	if slices.Contains(toolNames(w.tools), "skill_view") {
-		opts.Skills = library.Index
-	}
-	return agent.NewPrompt(opts)
 }
 
 // pdfReader is what reads PDF documents, nil if nothing can.

@@ -41,8 +41,9 @@ func newDoctorCmd(a *app) *cobra.Command {
 		Long: `Look at the home, the programs that tools need, the gateways, and each profile:
 its settings, its files, its port and its model. With -p only that profile.
 
-What keeps commands of agents from what is not theirs is built and attacked:
-more than a hundred attacks are tried from behind it, and those that succeed are named.
+What keeps commands of agents, and the workers of profiles, from what is not theirs
+is built and attacked: more than a hundred attacks are tried from behind each wall,
+and those that succeed are named.
 The exit code is 1 if there is a problem.`,
 		Example: "  hermes doctor\n  hermes -p alice doctor\n  hermes doctor --json",
 		Args:    words(),

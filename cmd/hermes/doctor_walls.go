@@ -20,6 +20,7 @@ const maxNamed = 8
 
 // attacked is what came of attacking the wall.
 type attacked struct {
+	Around       string   `json:"around"` // commands or workers
 	Level        string   `json:"level"`
 	Why          string   `json:"why,omitempty"`
 	Tried        int      `json:"tried"`
@@ -27,17 +28,28 @@ type attacked struct {
 	Milliseconds int64    `json:"milliseconds"`
 }
 
-// isolation builds the wall that stands around commands, has it attacked from behind,
-// and says what came of it.
+// isolation builds the walls that stand around commands and around workers, has them
+// attacked from behind, and says what came of it.
 func (d *doctor) isolation(ctx context.Context) {
+	opts := attack.Options{Home: d.home.Dir()}
 	d.now("the walls around commands")
-	out, err := attack.Run(ctx, attack.Options{Home: d.home.Dir()})
+	out, err := attack.Run(ctx, opts)
 	d.level = handoff.Walls{Level: string(out.Level), Why: out.Why}
-	c := check{Name: "walls", Result: checkNote, Text: "level " + d.level.Level}
+	d.add(wallCheck("commands", out, err))
+	d.now("the walls around workers")
+	room, err := attack.RunWorker(ctx, opts)
+	d.add(wallCheck("workers", room, err))
+	if (out.Level != wall.Full || room.Level != wall.Full) && runtime.GOOS == "linux" {
+		d.add(check{Name: "kernel", Result: checkNote, Text: kernel()})
+	}
+}
+
+// wallCheck is what came of attacking from behind a wall.
+func wallCheck(around string, out attack.Outcome, err error) check {
+	c := check{Name: "walls", Result: checkNote, Text: fmt.Sprintf("level %s for %s", out.Level, around), Mend: mendWalls(out.Report)}
 	if out.Why != "" {
 		c.Text += ", because " + out.Why
 	}
-	c.Mend = mendWalls(out.Report)
 	switch {
 	case err != nil:
 		c.Result, c.Text = checkProblem, c.Text+"; it could not be attacked: "+oneLine(err)
@@ -45,7 +57,7 @@ func (d *doctor) isolation(ctx context.Context) {
 	default:
 		c.Text += fmt.Sprintf("; %d of %d attacks succeed", len(out.Hits), out.Tried)
 		c.Attacks = &attacked{
-			Level: d.level.Level, Why: out.Why, Tried: out.Tried, Succeeded: append([]string{}, out.Hits...), Milliseconds: out.Took.Milliseconds(),
+			Around: around, Level: string(out.Level), Why: out.Why, Tried: out.Tried, Succeeded: append([]string{}, out.Hits...), Milliseconds: out.Took.Milliseconds(),
 		}
 		if len(out.Hits) > 0 {
 			c.Text += ": " + some(out.Hits)
@@ -58,14 +70,7 @@ func (d *doctor) isolation(ctx context.Context) {
 			c.Result = checkOK
 		}
 	}
-	d.add(c)
-	d.add(check{
-		Name: "walls", Result: checkNote, Text: "there is no wall of the kernel between the workers of profiles yet",
-		Mend: "do not give profiles to people who must be kept from each other by more than that",
-	})
-	if out.Level != wall.Full && runtime.GOOS == "linux" {
-		d.add(check{Name: "kernel", Result: checkNote, Text: kernel()})
-	}
+	return c
 }
 
 // some names a few of many.
@@ -129,12 +134,17 @@ func kernel() string {
 	return strings.Join(said, ", ")
 }
 
-// walls says of a profile that its commands run without walls.
+// walls says of a profile that its commands, or its worker, run without walls.
 func (d *doctor) walls(name profiles.Name, loaded configs.Loaded) {
 	if loaded.Config.Isolation.Tools == configs.Off {
 		d.add(check{
-			Profile: name, Name: "walls", Result: checkNote, Text: "level NONE: isolation.tools is off, so commands read and write what your user can",
+			Profile: name, Name: "walls", Result: checkNote, Text: "level NONE: isolation.tools is off, so commands and the worker read and write what your user can",
 			Mend: "build the walls with: " + d.commandFor(name, "config", "unset", "isolation.tools"),
+		})
+	} else if loaded.Config.Isolation.Worker == configs.Off {
+		d.add(check{
+			Profile: name, Name: "walls", Result: checkNote, Text: "level NONE for its worker: isolation.worker is off, so what takes the worker over reads and writes what your user can",
+			Mend: "build the wall with: " + d.commandFor(name, "config", "unset", "isolation.worker"),
 		})
 	}
 }

@@ -42,8 +42,13 @@ func TestLevelIsSaidEverywhere(t *testing.T) {
 	if !strings.HasPrefix(first, "[Isolation] level ") || strings.Index(g.printed(), first) > strings.Index(g.printed(), "[API Server]") {
 		t.Errorf("the gateway begins with\n%s", g.printed())
 	}
+	before, _, said := strings.Cut(g.printed(), " for workers")
+	if !said {
+		t.Fatalf("the level of workers is not said:\n%s", g.printed())
+	}
+	room := before[strings.LastIndexByte(before, ' ')+1:]
 	alice.tool(t, "level", "terminal", map[string]any{"command": "true"})
-	if _, health := alice.get(t, "/health/detailed"); !strings.Contains(health, "commands: "+level) {
+	if _, health := alice.get(t, "/health/detailed"); !strings.Contains(health, "commands: "+level) || !strings.Contains(health, "worker: "+room) {
 		t.Errorf("health says %s, the gateway %s", health, level)
 	}
 	var status supervisor.ProfileStatus
@@ -51,20 +56,23 @@ func TestLevelIsSaidEverywhere(t *testing.T) {
 		status = m.profile("alice")
 		return status.Walls != nil
 	})
-	if status.Walls.Level != level {
-		t.Errorf("the status says %+v, the gateway %s", status.Walls, level)
+	if status.Walls.Level != level || status.Room == nil || status.Room.Level != room {
+		t.Errorf("the status says %+v and %+v, the gateway %s and %s", status.Walls, status.Room, level, room)
+	}
+	if found := m.status().Isolation; found.Walls.Level != level || found.Rooms.Level != room {
+		t.Errorf("of the machine the status says %+v", found)
 	}
 	if out := m.run("gateway", "status"); !strings.Contains(out, "WALLS") || !strings.Contains(out, level) {
 		t.Errorf("the table is\n%s", out)
 	}
-	if out := m.run("gateway", "status", "alice"); !strings.Contains(out, level) {
+	if out := m.run("gateway", "status", "alice"); !strings.Contains(out, "walls of commands  "+level) || !strings.Contains(out, "walls of worker    "+room) {
 		t.Errorf("of alice it says\n%s", out)
 	}
 	var sessions []struct{ ID string }
 	if err := json.Unmarshal([]byte(m.run("-p", "alice", "session", "list", "--json")), &sessions); err != nil || len(sessions) == 0 {
 		t.Fatalf("%d sessions, %v", len(sessions), err)
 	}
-	if out := m.run("-p", "alice", "session", "show", sessions[0].ID); !strings.Contains(out, "Commands ran behind walls of level "+level+".") {
+	if out := m.run("-p", "alice", "session", "show", sessions[0].ID); !strings.Contains(out, "Walls of level: commands "+level+", worker "+room+".") {
 		t.Errorf("the record says\n%s", out)
 	}
 }

@@ -1,11 +1,9 @@
 package main_test
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,21 +14,17 @@ import (
 // are in no profile's directory.
 func (g *gateway) spares() (found []int) {
 	g.t.Helper()
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", g.cmd.Process.Pid))
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	for _, task := range tasks {
-		children, _ := os.ReadFile(task)
-		for child := range strings.FieldsSeq(string(children)) {
-			args, _ := os.ReadFile("/proc/" + child + "/cmdline")
-			if bytes.Contains(args, []byte("\x00egress\x00")) {
-				continue // it is no profile's either
-			}
-			if dir, err := os.Readlink("/proc/" + child + "/cwd"); err == nil && dir == "/" {
-				pid, _ := strconv.Atoi(child)
-				found = append(found, pid)
-			}
+	for _, child := range childrenOf(g.cmd.Process.Pid) {
+		pid := child
+		if inner := childrenOf(child); len(inner) > 0 { // behind a wall it is the child of its shim
+			pid = inner[0]
+		}
+		words, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if !strings.HasSuffix(strings.TrimRight(string(words), "\x00"), "\x00worker") {
+			continue // a shim that has yet to start it, or something else
+		}
+		if dir, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil && dir == "/" {
+			found = append(found, pid)
 		}
 	}
 	return found
@@ -69,7 +63,7 @@ func TestSpareBecomesTheWorkerThatIsWoken(t *testing.T) {
 			t.Errorf("the spare has %s open", target)
 		}
 	}
-	if sockets != 1 {
+	if sockets != 1 && sockets != 2 { // the second one is that to its shim
 		t.Errorf("the spare has %d sockets", sockets)
 	}
 	if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, upstreamHello) {

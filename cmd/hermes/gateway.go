@@ -123,6 +123,7 @@ func gatewayRun(ctx context.Context, opts *gatewayOptions) error {
 		Out:       opts.out,
 		Limits:    opts.limits,
 		Walls:     wallsHere,
+		Rooms:     true,
 	}).Run(run)
 	return opts.refused(home, err)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hermes/supervisor"
+	"hermes/supervisor/handoff"
 )
 
 // stateRetiring is said of a worker whose place another one has taken.
@@ -59,20 +60,26 @@ func turns(busy, jobs int) string {
 }
 
 // level is the level of the walls around a profile's commands, as its worker has
-// found it.
+// found it, and of those around the worker where that is another.
 func level(status supervisor.ProfileStatus) string {
-	if status.Walls == nil {
+	switch walls, room := status.Walls, status.Room; {
+	case walls == nil && room == nil:
 		return ""
+	case walls == nil:
+		return "worker " + room.Level
+	case room == nil || room.Level == walls.Level:
+		return walls.Level
+	default:
+		return walls.Level + ", worker " + room.Level
 	}
-	return status.Walls.Level
 }
 
-// walls says the same with what is missing. Before there is a worker it is what the
+// walls says one of them with what is missing. Before there is a worker it is what the
 // machine has.
-func walls(gateway supervisor.Status, status supervisor.ProfileStatus) string {
-	found := gateway.Isolation.Walls
-	if status.Walls != nil {
-		found = *status.Walls
+func walls(machine handoff.Walls, own *handoff.Walls) string {
+	found := machine
+	if own != nil {
+		found = *own
 	}
 	if found.Why != "" {
 		return fmt.Sprintf("%s, because %s", found.Level, found.Why)
@@ -123,7 +130,8 @@ func details(gateway supervisor.Status, status supervisor.ProfileStatus, now tim
 		"always": "the gateway", "on-demand": "its first connection", "never": "a command only",
 	}[status.Start])
 	add("gateway", fmt.Sprintf("pid %s, %s, since %s", cmp.Or(number(gateway.PID), "unknown"), cmp.Or(gateway.Version, "unknown version"), cmp.Or(since(now, gateway.Since), "unknown")))
-	add("walls", walls(gateway, status))
+	add("walls of commands", walls(gateway.Isolation.Walls, status.Walls))
+	add("walls of worker", walls(gateway.Isolation.Rooms, status.Room))
 	add("limits by", gateway.Isolation.Words)
 	add("url", status.URL)
 	add("port", number(status.Port))

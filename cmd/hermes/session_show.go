@@ -137,7 +137,7 @@ func markdown(t worker.Transcript) []byte {
 		fmt.Fprintf(&b, "A task of session %s.\n", t.Parent)
 	}
 	if len(t.Isolation) > 0 {
-		fmt.Fprintf(&b, "Commands ran behind walls of level %s.\n", strings.Join(t.Isolation, ", then "))
+		fmt.Fprintf(&b, "Walls of level: %s.\n", strings.Join(t.Isolation, "; then "))
 	}
 	for _, child := range t.Children {
 		fmt.Fprintf(&b, "Handed on to session %s: %s\n", child.ID, child.Title)

@@ -56,7 +56,7 @@ func TestWatcherEndsTheLargestCommand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := NewWatcher(test.limits, slog.New(slog.DiscardHandler), nil)
+			w := NewWatcher(test.limits, slog.New(slog.DiscardHandler), false, nil)
 			w.list = func() ([]process, error) { return test.tree, nil }
 			var killed []int
 			w.kill = func(processes []process) {
@@ -76,7 +76,7 @@ func TestWatcherLooksMoreOftenNearTheLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		looks, over := 0, make(chan struct{})
-		w := NewWatcher(Limits{Memory: 100}, slog.New(slog.DiscardHandler), func() { close(over) })
+		w := NewWatcher(Limits{Memory: 100}, slog.New(slog.DiscardHandler), false, func() { close(over) })
 		w.list = func() ([]process, error) {
 			looks++
 			size := int64(10)

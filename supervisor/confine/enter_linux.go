@@ -37,7 +37,7 @@ func (c *Confiner) enterV2() error {
 		}
 	}
 	home := filepath.Join(at, ownGroup)
-	if err := os.Mkdir(home, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // as all of them are
+	if err := makeDir(home); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	leave := leaveV2(at)
@@ -64,7 +64,7 @@ func (c *Confiner) enterV1() error {
 		}
 		sweep(at)
 		made := filepath.Join(at, name)
-		if err := os.Mkdir(made, 0o755); err != nil { //nolint:gosec // as all of them are
+		if err := makeDir(made); err != nil {
 			return err
 		}
 		*dir = made

@@ -107,11 +107,11 @@ func (c *Confiner) Group(name string, l Limits) (g *Group, err error) {
 			g = nil
 		}
 	}()
-	if err := os.Mkdir(g.memory, 0o755); err != nil { //nolint:gosec // as all of them are
+	if err := makeDir(g.memory); err != nil {
 		return g, err
 	}
 	if g.pids != g.memory {
-		if err := os.Mkdir(g.pids, 0o755); err != nil { //nolint:gosec // as all of them are
+		if err := makeDir(g.pids); err != nil {
 			return g, err
 		}
 	}
@@ -180,6 +180,27 @@ func (g *Group) Admit(pid int) error {
 		return nil
 	}
 	return errors.Join(write(g.memory, "cgroup.procs", strconv.Itoa(pid)), write(g.pids, "cgroup.procs", strconv.Itoa(pid)))
+}
+
+// AdmitMissing is Admit for a process that may have been started before its parent was
+// in the group.
+func (g *Group) AdmitMissing(pid int) error {
+	if g == nil || g.dir != nil {
+		return nil
+	}
+	for _, dir := range []string{g.memory, g.pids} {
+		inside, err := members(dir)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(inside, pid) {
+			continue
+		}
+		if err := write(dir, "cgroup.procs", strconv.Itoa(pid)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // OutOfMemory reports whether a process of the group was killed for its memory.
@@ -259,4 +280,13 @@ func write(dir, file, value string) error {
 	}
 	_, err = f.WriteString(value)
 	return errors.Join(err, f.Close())
+}
+
+// makeDir makes a directory of cgroups that all may enter, as all of them are, whatever
+// the umask is: a worker reads its counts, and may be another user.
+func makeDir(path string) error {
+	if err := os.Mkdir(path, 0o755); err != nil { //nolint:gosec // see above
+		return err
+	}
+	return os.Chmod(path, 0o755) //nolint:gosec // see above
 }

@@ -27,13 +27,19 @@ type Watcher struct {
 	over func()
 
 	memory, processes atomic.Uint64
+	self              int                       // this process; its children are commands
 	list              func() ([]process, error) // the tree, this process first
 	kill              func([]process)
 }
 
-// NewWatcher makes a Watcher. over is called at most once.
-func NewWatcher(l Limits, log *slog.Logger, over func()) *Watcher {
-	return &Watcher{limits: l, log: log, over: over, list: func() ([]process, error) { return tree(os.Getpid()) }, kill: killAll}
+// NewWatcher makes a Watcher. over is called at most once. Shimmed says that what this
+// process has started are children of process 1, as it is itself.
+func NewWatcher(l Limits, log *slog.Logger, shimmed bool, over func()) *Watcher {
+	root := os.Getpid()
+	if shimmed {
+		root = 1
+	}
+	return &Watcher{limits: l, log: log, over: over, self: os.Getpid(), list: func() ([]process, error) { return tree(root) }, kill: killAll}
 }
 
 // Counts are how often the Watcher has killed something.
@@ -85,7 +91,7 @@ func (w *Watcher) look() (next time.Duration, gone bool) {
 	if err != nil || len(all) == 0 {
 		return calm, false
 	}
-	commands, total, threads := group(all)
+	commands, total, threads := group(all, w.self)
 	switch {
 	case w.limits.Memory > 0 && total > w.limits.Memory && proportional(all) > w.limits.Memory:
 		largest := pick(commands, func(c command) int64 { return c.resident })
@@ -112,12 +118,12 @@ func (w *Watcher) look() (next time.Duration, gone bool) {
 	}
 }
 
-// group sorts a tree by the children of its first process, and sums it up.
-func group(all []process) (commands []command, total int64, threads int) {
+// group sorts a tree by the children of its first process, and of self, and sums it up.
+func group(all []process, self int) (commands []command, total int64, threads int) {
 	top := map[int]int{} // process to the index of its command
 	for i, p := range all {
 		total += p.resident
-		if i == 0 {
+		if i == 0 || p.pid == self {
 			continue
 		}
 		threads += p.threads

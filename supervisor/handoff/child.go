@@ -44,9 +44,10 @@ type Child struct {
 	listener net.Listener
 	// lock is the descriptor of Belongings.Lock. It must end with this process, so it is
 	// no *os.File, which would be closed when it is collected.
-	lock   int
-	egress int                   // the socket to the egress process, 0 if there is none
-	told   atomic.Pointer[Start] // what the child was told, live settings included
+	lock      int
+	egress    int                   // the socket to the egress process, 0 if there is none
+	tree, run *os.File              // see Belongings; nil once they were taken
+	told      atomic.Pointer[Start] // what the child was told, live settings included
 
 	busy    atomic.Pointer[load]
 	walls   atomic.Pointer[Walls] // nil until they were found
@@ -61,6 +62,8 @@ type Child struct {
 
 	limit atomic.Int64 // of the drain, nanoseconds
 	apply func(Live)
+	// waits is how it listens for another parent, if it cannot by itself.
+	waits Waits
 }
 
 // load is how much work there is.
@@ -91,6 +94,9 @@ func Accept() (*Child, Start, net.Listener, error) {
 	if err != nil {
 		return nil, Start{}, nil, err
 	}
+	if start.Isolation.Room != "" {
+		return c, start, ln, nil // it enters that directory with its room
+	}
 	if err := os.Chdir(start.Paths.Profile); err != nil { //nolint:forbidigo // the process is one profile's from here on
 		return nil, Start{}, nil, errors.Join(fmt.Errorf("enter the profile's directory: %w", err), ln.Close(), c.Close())
 	}
@@ -120,6 +126,11 @@ func accept(conn *net.UnixConn) (*Child, Start, net.Listener, error) {
 	c := newChild(conn, BeatEvery)
 	c.messages, c.listener, c.lock = messages, ln, byName["lock"]
 	c.egress = byName["egress"]
+	for name, to := range map[string]**os.File{"tree": &c.tree, "run": &c.run} {
+		if fd, ok := byName[name]; ok {
+			*to = os.NewFile(uintptr(fd), name)
+		}
+	}
 	c.told.Store(m.Start)
 	return c, *m.Start, ln, nil
 }

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostDescriptors bounds what may come with one message.
-const mostDescriptors = 4
+// mostDescriptors bounds what may come with one message: all Belongings.
+const mostDescriptors = 5
 
 // sendFiles sends a message with descriptors on its first byte.
 func sendFiles(conn *net.UnixConn, m Message, files ...*os.File) error {
@@ -84,6 +84,10 @@ type Belongings struct {
 	// Egress is the socket over which the egress process is reached, see package
 	// supervisor/egress/wire. It goes with a Start whose Egress is set, and no other.
 	Egress *os.File
+	// Tree is the profile's directory, and Run the one of sockets where another gateway
+	// looks, for a worker that runs as nobody else does: mounts in which what belongs to
+	// the owner of the files is the worker's. Nil where it does not.
+	Tree, Run *os.File
 }
 
 // row is one of the Belongings.
@@ -91,19 +95,23 @@ type row struct {
 	name string // in Message.Carries
 	file *os.File
 	is   func(fd int) bool // whether a descriptor can be it
+	may  bool              // it may be missing
 }
 
 func (b Belongings) rows(start *Start) []row {
-	rows := []row{{"lock", b.Lock, isFile}, {"listener", b.Listener, isListener}}
+	rows := []row{
+		{"lock", b.Lock, isFile, false}, {"listener", b.Listener, isListener, false},
+		{"tree", b.Tree, isDirectory, true}, {"run", b.Run, isDirectory, true},
+	}
 	if start.Egress {
-		rows = append(rows, row{"egress", b.Egress, isPacketSocket})
+		rows = append(rows, row{"egress", b.Egress, isPacketSocket, false})
 	}
 	return rows
 }
 
 // Close closes all of them.
 func (b Belongings) Close() {
-	for _, file := range []*os.File{b.Lock, b.Listener, b.Egress} {
+	for _, file := range []*os.File{b.Lock, b.Listener, b.Egress, b.Tree, b.Run} {
 		if file != nil {
 			_ = file.Close()
 		}
@@ -114,7 +122,9 @@ func (b Belongings) Close() {
 func StartMessage(start *Start) Message {
 	m := Message{Kind: KindStart, Start: start}
 	for _, r := range (Belongings{}).rows(start) {
-		m.Carries = append(m.Carries, r.name)
+		if !r.may {
+			m.Carries = append(m.Carries, r.name)
+		}
 	}
 	return m
 }
@@ -130,14 +140,21 @@ func (m Message) sorted(found descriptors) (map[string]int, error) {
 	for i, name := range m.Carries {
 		byName[name] = found[i]
 	}
-	rows := (Belongings{}).rows(m.Start)
-	if len(byName) != len(rows) || len(found) != len(rows) {
-		return nil, errors.New("what should come with it did not, or more did")
-	}
-	for _, r := range rows {
-		if fd, ok := byName[r.name]; !ok || !r.is(fd) {
+	known := 0
+	for _, r := range (Belongings{}).rows(m.Start) {
+		fd, ok := byName[r.name]
+		switch {
+		case !ok && r.may:
+			continue
+		case !ok:
+			return nil, errors.New("what should come with it did not, or more did")
+		case !r.is(fd):
 			return nil, fmt.Errorf("what came as the %s is none", r.name)
 		}
+		known++
+	}
+	if known != len(found) {
+		return nil, errors.New("what should come with it did not, or more did")
 	}
 	return byName, nil
 }
@@ -146,6 +163,12 @@ func (m Message) sorted(found descriptors) (map[string]int, error) {
 func isFile(fd int) bool {
 	var stat unix.Stat_t
 	return unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// isDirectory reports whether a descriptor is a directory.
+func isDirectory(fd int) bool {
+	var stat unix.Stat_t
+	return unix.Fstat(fd, &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFDIR
 }
 
 // isListener reports whether a descriptor is a TCP socket that listens.

@@ -1,12 +1,14 @@
 package handoff
 
 import (
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -97,6 +99,56 @@ func open(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(fds)
+}
+
+// All that there may be fits into one message, and nothing of it stays open on either
+// side.
+func TestAllBelongingsArrive(t *testing.T) {
+	t.Parallel()
+	all := samples(t)
+	copied := func(i int) *os.File {
+		fd, err := unix.FcntlInt(all[i].Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return os.NewFile(uintptr(fd), "copy")
+	}
+	b := Belongings{Lock: copied(0), Listener: copied(1), Egress: copied(6), Tree: copied(2), Run: copied(2)}
+	parent, end, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer parent.Close()
+	conn, err := unixConn(end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := Start{Version: Version, Profile: "alice", Egress: true}
+	if err := parent.Give(StartMessage(&start), b, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	for _, file := range []*os.File{b.Lock, b.Listener, b.Egress, b.Tree, b.Run} {
+		if err := file.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s is still open here: %v", file.Name(), err)
+		}
+	}
+	child, _, ln, err := accept(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer child.Close()
+	defer ln.Close()
+	tree, run := child.Mounts()
+	if tree == nil || run == nil || !isDirectory(int(tree.Fd())) || !isDirectory(int(run.Fd())) || child.Egress() == 0 {
+		t.Errorf("the child has %v, %v and %d", tree, run, child.Egress())
+	}
+	for _, file := range []*os.File{tree, run} {
+		if file != nil {
+			file.Close()
+		}
+	}
+	_, _ = unix.Close(child.lock), unix.Close(child.egress)
 }
 
 // FuzzBelongings sends a child any words with any descriptors: it takes what is

@@ -32,10 +32,15 @@ func PeerOf(conn syscall.Conn) (pid, uid int, err error) {
 	return int(peer.Pid), int(peer.Uid), nil
 }
 
+// unknownUser is what another user is called where this process is the only one known.
+const unknownUser = 65534
+
 // friend reports whether the other side is the same person as this process, or root.
-func friend(conn syscall.Conn) bool {
+// Behind a wall both may have no number; who gets to the socket has passed its
+// directory, and has to know the nonce.
+func (c *Child) friend(conn syscall.Conn) bool {
 	_, uid, err := PeerOf(conn)
-	return err == nil && (uid == os.Getuid() || uid == 0)
+	return err == nil && (uid == os.Getuid() || uid == 0 || c.waits != nil && uid == unknownUser)
 }
 
 // adopter is who has adopted this child.
@@ -51,14 +56,13 @@ func (c *Child) orphaned(ctx context.Context) bool {
 	if start == nil || start.Orphan.Socket == "" || start.OrphanGrace <= 0 {
 		return false
 	}
-	_ = os.Remove(start.Orphan.Socket)
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: start.Orphan.Socket, Net: "unix"})
+	ln, err := c.waiting(start.Orphan.Socket)
 	if err != nil {
 		return false
 	}
 	defer ln.Close() // and removes it
-	if os.Chmod(start.Orphan.Socket, 0o600) != nil {
-		return false
+	if c.waits != nil {
+		defer c.waits.Deaf()
 	}
 	ctx, cancel := context.WithTimeout(ctx, start.OrphanGrace)
 	defer cancel()
@@ -74,6 +78,34 @@ func (c *Child) orphaned(ctx context.Context) bool {
 	}
 }
 
+// waiting is the socket on which another parent finds this child.
+func (c *Child) waiting(path string) (*net.UnixListener, error) {
+	if c.waits == nil {
+		_ = os.Remove(path)
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(path, 0o600); err != nil {
+			return nil, errors.Join(err, ln.Close())
+		}
+		return ln, nil
+	}
+	file, err := c.waits.Listen()
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.FileListener(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	unix, ok := ln.(*net.UnixListener)
+	if !ok {
+		return nil, errors.Join(errors.New("what is listened on is no local socket"), ln.Close())
+	}
+	return unix, nil
+}
+
 // claims listens to those who want the child, until ctx ends.
 func (c *Child) claims(ctx context.Context, ln *net.UnixListener, adopted chan<- adopter) {
 	room := make(chan struct{}, maxClaims)
@@ -82,7 +114,7 @@ func (c *Child) claims(ctx context.Context, ln *net.UnixListener, adopted chan<-
 		if err != nil {
 			return
 		}
-		if !friend(conn) {
+		if !c.friend(conn) {
 			_ = conn.Close()
 			continue
 		}

@@ -86,11 +86,15 @@ func unixConn(file *os.File) (*net.UnixConn, error) {
 // Give sends a StartMessage with what belongs to it, as Send does.
 func (p *Parent) Give(m Message, b Belongings, limit time.Duration) error {
 	var files []*os.File
+	m.Carries = nil
 	for _, r := range b.rows(m.Start) {
+		if r.file == nil && r.may {
+			continue
+		}
 		if r.file == nil {
 			return fmt.Errorf("send %s message: there is no %s to go with it", m.Kind, r.name)
 		}
-		files = append(files, r.file)
+		files, m.Carries = append(files, r.file), append(m.Carries, r.name)
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()

@@ -123,13 +123,17 @@ type Terminal struct {
 	Timeout time.Duration `json:"timeout"`
 }
 
-// Isolation is what stands around commands.
+// Isolation is what stands around commands, and around the worker itself.
 type Isolation struct {
 	Tools   string `json:"tools"`   // auto or off
+	Worker  string `json:"worker"`  // auto or off
 	Network string `json:"network"` // proxy, none or host
 	// Hidden are directories that commands see nothing of but the profile's own
 	// workspace, home and skills.
 	Hidden []string `json:"hidden"`
+	// Room is the level of the wall that the worker has to build around itself before it
+	// does anything, as it was found on this machine; empty is none. It is no setting.
+	Room string `json:"room,omitempty"`
 }
 
 // Web is what the web tools are told.

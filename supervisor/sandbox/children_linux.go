@@ -106,16 +106,19 @@ func bury(pid int) bool {
 
 // childPIDs lists the children of this process. Kernels that are built without
 // CONFIG_PROC_CHILDREN make it look at every process there is.
-func childPIDs() ([]int, error) {
-	tasks, err := os.ReadDir("/proc/self/task")
+func childPIDs() ([]int, error) { return childrenIn("/proc/self/task") }
+
+// childrenIn lists the children of the threads in a directory of them.
+func childrenIn(dir string) ([]int, error) {
+	tasks, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
 	for _, task := range tasks {
-		list, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		list, err := os.ReadFile(dir + "/" + task.Name() + "/children")
 		if errors.Is(err, fs.ErrNotExist) {
-			if _, gone := os.Stat("/proc/self/task/" + task.Name()); gone != nil {
+			if _, gone := os.Stat(dir + "/" + task.Name()); gone != nil {
 				continue // the thread has ended
 			}
 			return scanPIDs()
@@ -130,6 +133,23 @@ func childPIDs() ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// FirstChild is the oldest child of a process, 0 if there is none (yet). The error says
+// that the process is gone.
+func FirstChild(parent int) (first int, err error) {
+	pids, err := childrenIn("/proc/" + strconv.Itoa(parent) + "/task")
+	if err != nil {
+		return 0, err
+	}
+	oldest := uint64(0)
+	for _, pid := range pids {
+		fields := stat(pid)
+		if len(fields) > statBorn && fields[statParent] == strconv.Itoa(parent) && (first == 0 || ticks(fields) < oldest) {
+			first, oldest = pid, ticks(fields)
+		}
+	}
+	return first, nil
 }
 
 // scanPIDs lists all processes, children or not; inspect sorts them out. The

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -16,12 +15,11 @@ type ending struct {
 }
 
 // of takes over how the process ended that was started, unless it is known already
-// how the command behind its wall did. A nil state means that waiting for it failed.
-func (e *ending) of(state *os.ProcessState) {
-	if e.known || state == nil {
-		return
+// how the command behind its wall did.
+func (e *ending) of(last ending) {
+	if !e.known {
+		*e = last
 	}
-	e.status, e.known = state.Sys().(syscall.WaitStatus)
 }
 
 // ending fills in how a process ended.

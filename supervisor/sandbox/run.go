@@ -30,6 +30,10 @@ const (
 	sweepTimeout = 2 * time.Second
 )
 
+// ownProgram is the program of this process, whatever its name is and whether that can
+// be reached.
+const ownProgram = "/proc/self/exe"
+
 // Run runs a command to its end, and with it whatever it has started: when Run
 // returns, no process of the command is left. The end of ctx and of the timeout
 // are SIGTERM to the group and, half a second later, SIGKILL; what came of the
@@ -106,6 +110,7 @@ type call struct {
 	command Command
 	cmd     *exec.Cmd
 	guard   *wall.Guard // of a command behind a wall, else nil
+	process process     // what was started
 	mark    string
 	drain   *drain
 	capture *capture
@@ -123,6 +128,9 @@ func (c *call) start(ctx context.Context) error {
 	defer c.drain.started()
 	// The context ends the command through finish, which ends the group.
 	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), c.command.Argv[0], c.command.Argv[1:]...)
+	if c.command.Argv[0] == ownProgram {
+		c.cmd.Args[0] = "hermes" // by the other name it would not know itself
+	}
 	if err := c.connect(); err != nil {
 		return err
 	}
@@ -137,16 +145,15 @@ func (c *call) start(ctx context.Context) error {
 		c.sandbox.end(c.mark)
 		return err
 	}
-	if err := c.sandbox.children.Start(c.cmd); err != nil {
+	if err := c.fork(); err != nil {
 		c.sandbox.end(c.mark)
 		c.letOut()
 		return err
 	}
-	pid := c.cmd.Process.Pid
-	offer(pid)
 	if err := c.walled(ctx); err != nil {
 		return err
 	}
+	pid := c.process.pid()
 	c.born = born(pid)
 	c.sandbox.mu.Lock()
 	c.pgid = pid
@@ -220,7 +227,7 @@ func (c *call) finish(ctx context.Context) Output {
 	case <-c.drain.broken:
 		c.stop(exited)
 	}
-	_ = c.sandbox.children.reap(c.cmd) // how it ended stands in cmd.ProcessState
+	last := c.process.reap()
 	c.letOut()
 	<-exited
 	c.sweep(ctx)
@@ -228,7 +235,7 @@ func (c *call) finish(ctx context.Context) Output {
 		c.drain.close()
 		<-c.drain.ended
 	}
-	end.of(c.cmd.ProcessState)
+	end.of(last)
 	out.ending(end)
 	if times, which := c.sandbox.reached(); times > c.reached && out.ExitCode != 0 {
 		out.Limit = which
@@ -242,15 +249,14 @@ func (c *call) finish(ctx context.Context) Output {
 // stop ends the group: SIGTERM, and SIGKILL to those who are left after the
 // grace. Whoever holds the output open is left.
 func (c *call) stop(exited <-chan struct{}) {
-	children := c.sandbox.children
-	_ = children.Signal(c.cmd, syscall.SIGTERM)
+	_ = c.process.signal(syscall.SIGTERM)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	for _, done := range []<-chan struct{}{exited, c.drain.ended} {
 		select {
 		case <-done:
 		case <-timer.C:
-			_ = children.Signal(c.cmd, syscall.SIGKILL)
+			_ = c.process.signal(syscall.SIGKILL)
 			<-exited
 			return
 		}

@@ -30,8 +30,8 @@ func (c *call) walled(ctx context.Context) error {
 	}
 	err := c.guard.Started(context.WithoutCancel(ctx))
 	if err != nil {
-		_ = c.sandbox.children.Signal(c.cmd, syscall.SIGKILL)
-		_ = c.sandbox.children.reap(c.cmd) // what went wrong is known
+		_ = c.process.signal(syscall.SIGKILL)
+		_ = c.process.reap() // what went wrong is known
 		c.sandbox.end(c.mark)
 		c.letOut()
 	}
@@ -46,7 +46,7 @@ func (c *call) awaitEnd() (e ending) {
 			return e
 		}
 	}
-	c.sandbox.children.awaitExit(c.cmd)
+	c.process.awaitExit()
 	return e
 }
 

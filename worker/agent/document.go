@@ -18,6 +18,8 @@ type document struct {
 	dir  string
 	name string
 	log  *slog.Logger
+	// open opens the file where this process cannot reach it; nil: it can.
+	open func() (*os.File, error)
 
 	seen    fs.FileInfo // of the file that text was read from
 	text    string
@@ -48,27 +50,11 @@ func (d *document) read() string {
 // root: what runs in the workspace may write there, and a link put in place of
 // AGENTS.md must not carry another file into the prompt.
 func (d *document) refresh() error {
-	root, err := os.OpenRoot(d.dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	info, err := root.Stat(d.name)
-	if err != nil {
-		return err
-	}
-	if d.seen != nil && os.SameFile(info, d.seen) && info.ModTime().Equal(d.seen.ModTime()) && info.Size() == d.seen.Size() {
-		return nil
-	}
-	// Not to block, should the file be a pipe by now.
-	file, err := root.OpenFile(d.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
+	file, info, err := d.look()
+	if err != nil || file == nil {
 		return err
 	}
 	defer file.Close()
-	if info, err = file.Stat(); err != nil {
-		return err
-	}
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", d.name)
 	}
@@ -78,6 +64,44 @@ func (d *document) refresh() error {
 	}
 	d.seen, d.text = info, strings.TrimSpace(shorten(text, longestDocument, d.name))
 	return nil
+}
+
+// look opens the file if it is another than the one that was read.
+func (d *document) look() (*os.File, fs.FileInfo, error) {
+	if d.open != nil {
+		file, err := d.open()
+		if err != nil {
+			return nil, nil, err
+		}
+		info, err := file.Stat()
+		if err != nil || d.same(info) {
+			return nil, nil, errors.Join(err, file.Close())
+		}
+		return file, info, nil
+	}
+	root, err := os.OpenRoot(d.dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(d.name)
+	if err != nil || d.same(info) {
+		return nil, nil, err
+	}
+	// Not to block, should the file be a pipe by now.
+	file, err := root.OpenFile(d.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if info, err = file.Stat(); err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return file, info, nil
+}
+
+// same reports whether that is the file which was read.
+func (d *document) same(info fs.FileInfo) bool {
+	return d.seen != nil && os.SameFile(info, d.seen) && info.ModTime().Equal(d.seen.ModTime()) && info.Size() == d.seen.Size()
 }
 
 // readBounded reads a text of which only the first and the last part will be

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -28,6 +29,8 @@ type PromptOptions struct {
 	// SoulPath is the file that says who the agent is. Without it, or when it
 	// is empty, a short identity of our own is used.
 	SoulPath string
+	// OpenSoul opens it, where this process cannot reach the path; nil: it can.
+	OpenSoul func() (*os.File, error)
 	// WorkspacePath is the directory that tools work in. Its AGENTS.md holds
 	// the instructions of the project there.
 	WorkspacePath string
@@ -82,7 +85,7 @@ func NewPrompt(opts PromptOptions) *Prompt {
 	}
 	p := &Prompt{os: opts.OS, workspace: opts.WorkspacePath, now: opts.Now, skills: opts.Skills, memory: opts.Memory, log: opts.Log}
 	if opts.SoulPath != "" {
-		p.soul = document{dir: filepath.Dir(opts.SoulPath), name: filepath.Base(opts.SoulPath), log: opts.Log}
+		p.soul = document{dir: filepath.Dir(opts.SoulPath), name: filepath.Base(opts.SoulPath), log: opts.Log, open: opts.OpenSoul}
 	}
 	if opts.WorkspacePath != "" {
 		p.agents = document{dir: opts.WorkspacePath, name: "AGENTS.md", log: opts.Log}

@@ -7,6 +7,28 @@ import (
 	"strings"
 )
 
+// Places are what a server that is a command sees of the machine beside what commands
+// see, for who has to make that visible before anything is started. Of one whose
+// program is not there it is nothing.
+func (c Config) Places(workspace string, environ []string) (reads, writes []string) {
+	if c.Command == "" {
+		return nil, nil
+	}
+	program, err := lookUp(c.Command, environment(environ, c.Env))
+	if err != nil {
+		return nil, nil
+	}
+	return places(program, c.Args, c.directory(workspace))
+}
+
+// directory is where the server runs.
+func (c Config) directory(workspace string) string {
+	if filepath.IsAbs(c.Dir) {
+		return c.Dir
+	}
+	return filepath.Join(workspace, c.Dir)
+}
+
 // places are what a server sees of the machine beside what commands see: whatever
 // its settings name. Directories among its arguments, and the one it runs in, are to
 // be written to; of programs and scripts it sees what they are a part of.

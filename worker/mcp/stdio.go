@@ -41,10 +41,7 @@ func (s *server) start(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := s.config.Dir
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(s.owner.opts.Workspace, dir)
-	}
+	dir := s.config.directory(s.owner.opts.Workspace)
 	input, stdin, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("make pipe: %w", err)

@@ -24,6 +24,8 @@ type Guard struct {
 	plan  plan
 	ours  *os.File
 	stage *os.File // the other end, until it has it
+	shim  *Shim    // what starts the stage, nil if that is done with exec.Cmd
+	mark  string
 
 	proxy   func(*os.File) (func(), error)
 	unproxy func() // ends what the proxy has begun, nil without one
@@ -33,6 +35,10 @@ type Guard struct {
 // wall. It returns nil where there is no wall to stand behind.
 func (w *Wall) Prepare(cmd *exec.Cmd, s Subject) (*Guard, error) {
 	f := w.find()
+	if f.Level == None && w.opts.Shim != nil {
+		// In a worker that has a wall, a command without one would be the worker's equal.
+		return nil, fmt.Errorf("%w: %s", errRefused, f.Why)
+	}
 	if f.Level == None {
 		return nil, nil
 	}
@@ -64,7 +70,13 @@ func (w *Wall) guard(cmd *exec.Cmd, s Subject, f found, probe bool) (*Guard, err
 	if err := unix.SetNonblock(ends[0], true); err != nil {
 		return nil, errors.Join(err, unix.Close(ends[0]), unix.Close(ends[1]))
 	}
-	g := &Guard{plan: p, ours: os.NewFile(uintptr(ends[0]), "wall"), stage: os.NewFile(uintptr(ends[1]), "wall"), proxy: w.opts.Proxy}
+	g := &Guard{plan: p, ours: os.NewFile(uintptr(ends[0]), "wall"), stage: os.NewFile(uintptr(ends[1]), "wall"), shim: w.opts.Shim, proxy: w.opts.Proxy}
+	if len(mark) > 0 {
+		g.mark = mark[0]
+	}
+	if g.shim != nil {
+		return g, nil
+	}
 	cmd.Path, cmd.Args, cmd.Err = cmp.Or(w.opts.Exe, "/proc/self/exe"), []string{"hermes", Subcommand}, nil
 	// What is known of the command from outside (its mark) is known of its stage.
 	cmd.Env = append(mark, "GOMAXPROCS=2", "GOGC=off", "GOTRACEBACK=none")
@@ -91,19 +103,29 @@ func (w *Wall) attributes(p plan) *syscall.SysProcAttr {
 		}
 		return attr
 	}
-	attr.Cloneflags = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWUTS
-	if p.Layers.Processes {
-		attr.Cloneflags |= unix.CLONE_NEWPID | unix.CLONE_NEWIPC
+	attr = stageAttributes(w.uid, w.gid, p.Offline || p.Proxy)
+	if !p.Layers.Processes {
+		attr.Cloneflags &^= unix.CLONE_NEWPID | unix.CLONE_NEWIPC
 	}
-	if p.Offline || p.Proxy {
-		attr.Cloneflags |= unix.CLONE_NEWNET
-	}
-	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: w.uid, HostID: w.uid, Size: 1}}
-	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: w.gid, HostID: w.gid, Size: 1}}
-	attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN}
 	if w.asRoot {
 		attr.GidMappingsEnableSetgroups = true
 		attr.Credential = &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.gid)} //nolint:gosec // they came from the kernel
+	}
+	return attr
+}
+
+// stageAttributes start a stage in namespaces of its own, in which one user is known
+// and has the capabilities to build a wall.
+func stageAttributes(uid, gid int, offline bool) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{
+		Setsid:      true,
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN},
+	}
+	if offline {
+		attr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	return attr
 }

@@ -40,8 +40,8 @@ type landlock struct {
 }
 
 // newLandlock begins a set of all that a version of Landlock can forbid of files,
-// and of signals and abstract sockets to processes outside.
-func newLandlock(abi int) (*landlock, error) {
+// and of abstract sockets and, with signals, of signals to processes outside.
+func newLandlock(abi int, signals bool) (*landlock, error) {
 	attr := unix.LandlockRulesetAttr{Handled_access_fs: unix.LANDLOCK_ACCESS_FS_MAKE_SYM<<1 - 1}
 	for version, access := range map[int]uint64{
 		2: unix.LANDLOCK_ACCESS_FS_REFER, 3: unix.LANDLOCK_ACCESS_FS_TRUNCATE,
@@ -52,7 +52,10 @@ func newLandlock(abi int) (*landlock, error) {
 		}
 	}
 	if abi >= signalABI {
-		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL
+		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
+		if signals {
+			attr.Scoped |= unix.LANDLOCK_SCOPE_SIGNAL
+		}
 	}
 	// An older kernel takes the longer struct as long as the rest of it is zero.
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0) //nolint:gosec // the kernel reads the address
@@ -110,7 +113,9 @@ func devices() []string {
 
 // rules are what the plan lets a command do with files.
 func (s *stage) rules() (*landlock, error) {
-	l, err := newLandlock(s.Layers.Landlock)
+	// A worker ends the stages that its shim has started; in its process namespace there
+	// is nobody else.
+	l, err := newLandlock(s.Layers.Landlock, !s.worker || !s.Layers.Processes)
 	if err != nil {
 		return nil, err
 	}
@@ -128,10 +133,16 @@ func (s *stage) rules() (*landlock, error) {
 	for _, device := range devices() {
 		rules = append(rules, rule{"/dev/" + device, accessDevice})
 	}
+	if s.worker {
+		rules = append(rules, rule{"/proc/self/exe", accessRead}) // it starts itself to read documents
+	}
 	if s.Layers.Mounts {
 		// The root holds what was put there, and nothing else.
 		rules = append(rules, rule{"/", unix.LANDLOCK_ACCESS_FS_READ_DIR}, rule{"/tmp", accessWrite},
 			rule{"/dev/shm", accessWrite}, rule{"/dev/pts", accessDevice | accessRead}, rule{"/dev/console", accessDevice})
+	} else if s.worker {
+		// It makes the terminals of its commands. The true /tmp is everybody's.
+		rules = append(rules, rule{"/dev/ptmx", accessDevice}, rule{"/dev/pts", accessDevice | accessRead})
 	} else {
 		rules = append(rules, rule{s.Temp, accessWrite})
 	}

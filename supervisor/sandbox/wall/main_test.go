@@ -16,6 +16,12 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case wall.Subcommand:
 			os.Exit(wall.Main())
+		case wall.ShimSubcommand:
+			os.Exit(wall.ShimMain())
+		case "faulty":
+			os.Exit(faultyMain())
+		case "outside":
+			os.Exit(outsideMain())
 		case "worker":
 			os.Exit(workerMain())
 		case "victim":

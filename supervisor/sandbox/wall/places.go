@@ -1,7 +1,6 @@
 package wall
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -144,7 +143,7 @@ func (w *Wall) covers(path string) bool {
 			continue
 		}
 		target, err := filepath.EvalSymlinks(other)
-		if errors.Is(err, fs.ErrNotExist) {
+		if err != nil { // it is not there, or cannot be reached
 			target = other
 		}
 		for _, o := range []string{other, target} {

@@ -31,6 +31,15 @@ type layers struct {
 	Limits     bool `json:"limits"`
 }
 
+// with returns all the parts of both.
+func (l layers) with(least layers) layers {
+	return layers{
+		Namespaces: l.Namespaces || least.Namespaces, Mounts: l.Mounts || least.Mounts, Processes: l.Processes || least.Processes,
+		Landlock: max(l.Landlock, least.Landlock), Seccomp: l.Seccomp || least.Seccomp, Drop: l.Drop || least.Drop,
+		Close: l.Close || least.Close, Limits: l.Limits || least.Limits,
+	}
+}
+
 // plan is what the stage is told: a command, and what is to stand around it.
 type plan struct {
 	Layers layers `json:"layers"`
@@ -65,6 +74,8 @@ type place struct {
 	Path   string `json:"path"`
 	// Link, if set, is what a symbolic link at Path says; there is no Source then.
 	Link string `json:"link,omitempty"`
+	// within is what Source is a path in, if not the root of the machine.
+	within string
 }
 
 // answer is what the stage says, once when the command has started or cannot be

@@ -95,3 +95,36 @@ func TestWithoutSplitsWhatHoldsSomethingHidden(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// What a worker sends its shim may be anything: what passes has as many descriptors as
+// it needs, and names clean places only.
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte(`{"kind":"room","room":{"layers":{"mounts":true},"system":[],"writes":[{"source":"/a","path":"/b"}],"soul":"/c/SOUL.md"}}`), 0)
+	f.Add([]byte(`{"kind":"stage","stage":{"dir":"/a","mark":"X=1","files":[true,false]}}`), 5)
+	f.Add([]byte(`{"kind":"soul"}`), 0)
+	f.Add([]byte(`{"kind":"listen","stage":{}}`), 250)
+	f.Fuzz(func(t *testing.T, data []byte, carried int) {
+		r, err := decodeRequest(data, carried)
+		if err != nil {
+			return
+		}
+		switch r.Kind {
+		case askRoom:
+			for _, seen := range slices.Concat(r.Room.System, r.Room.Reads, r.Room.Writes) {
+				if !clean(seen.Path) {
+					t.Errorf("the room shows %q", seen.Path)
+				}
+			}
+		case askStage:
+			if carried != r.Stage.carried() || carried > maxCarried || bytes.ContainsRune([]byte(r.Stage.Mark), 0) || r.Stage.Dir != "/" && !clean(r.Stage.Dir) {
+				t.Errorf("%d descriptors came with %+v", carried, r.Stage)
+			}
+		case askSoul, askListen, askDeaf:
+			if carried != 0 {
+				t.Errorf("%d descriptors came with %q", carried, r.Kind)
+			}
+		default:
+			t.Errorf("a request of the kind %q passes", r.Kind)
+		}
+	})
+}

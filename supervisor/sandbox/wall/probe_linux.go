@@ -50,6 +50,9 @@ func (w *Wall) probe() found {
 	if !w.leaves(LayerNamespaces) {
 		refused = w.try(f)
 	}
+	if refused != nil && w.opts.Shim != nil { // it builds the whole of it or nothing
+		return found{Report: Report{Level: None, Why: "the wall around commands cannot be built: " + refused.Error(), Mend: mendNamespaces}}
+	}
 	if refused != nil {
 		f.layers.Namespaces, f.layers.Mounts, f.layers.Processes = false, false, false
 		if err := w.try(f); err != nil {
@@ -150,6 +153,9 @@ func (w *Wall) try(f found) error {
 		return err
 	}
 	defer guard.Close()
+	if guard.Remote() {
+		return guard.tryRemote(ctx, cmd.Dir)
+	}
 	if err := cmd.Start(); err != nil {
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("clone: %w", errors.Unwrap(err))
@@ -161,6 +167,26 @@ func (w *Wall) try(f found) error {
 	if told == nil && ended != nil {
 		told = ended
 	}
+	return told
+}
+
+// tryRemote is the rest of try where a shim starts the stage.
+func (g *Guard) tryRemote(ctx context.Context, dir string) error {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	stage, err := g.Fork(dir, [3]*os.File{null, null, null}, nil)
+	if err != nil {
+		return err
+	}
+	defer stage.Close()
+	told := g.Started(ctx)
+	if told != nil {
+		_ = stage.Signal(syscall.SIGKILL)
+	}
+	stage.Await()
 	return told
 }
 

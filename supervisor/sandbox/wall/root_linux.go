@@ -1,6 +1,7 @@
 package wall
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,9 @@ const oldRoot = "/old"
 // sharedMemory is how much of memory the files in /dev/shm may take.
 const sharedMemory = "size=256m,mode=1777"
 
+// tempMemory is how much of memory files in a fresh /tmp may take.
+const tempMemory = "size=64m,mode=0700"
+
 // root makes a root of what the plan lists, and moves there. It is built from an
 // empty one, since whatever is forgotten is then hidden, not shown.
 func (s *stage) root() error {
@@ -24,6 +28,11 @@ func (s *stage) root() error {
 	}
 	if err := enterEmpty(); err != nil {
 		return err
+	}
+	if s.tree > 0 {
+		if err := s.mountTree(); err != nil {
+			return err
+		}
 	}
 	for _, seen := range s.System {
 		if err := seen.show(true); err != nil {
@@ -41,6 +50,12 @@ func (s *stage) root() error {
 	}
 	var hidden []string
 	for _, mask := range s.Masks {
+		if s.Temp == freshTemp && within(mask, "/tmp") {
+			// What is shown in there is not to be beside what the worker makes.
+			if err := mountPoint(mask, true); err != nil {
+				return err
+			}
+		}
 		covered, err := hide(mask)
 		if err != nil {
 			return err
@@ -65,7 +80,14 @@ func (s *stage) root() error {
 
 // temp makes /tmp.
 func (s *stage) temp() error {
-	if err := (place{Source: s.Temp, Path: "/tmp"}).show(false); err != nil {
+	if s.Temp == freshTemp {
+		if err := mountPoint("/tmp", true); err != nil {
+			return err
+		}
+		if err := unix.Mount("tmp", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, tempMemory); err != nil {
+			return fmt.Errorf("make /tmp: %w", err)
+		}
+	} else if err := (place{Source: s.Temp, Path: "/tmp"}).show(false); err != nil {
 		return err
 	}
 	if err := os.MkdirAll("/var", 0o755); err != nil { //nolint:gosec // as /var is
@@ -104,10 +126,29 @@ func seal(hidden []string) error {
 	if err := os.Remove(oldRoot); err != nil {
 		return err
 	}
+	if err := unix.Unmount(treeRoot, unix.MNT_DETACH); err == nil {
+		if err := os.Remove(treeRoot); err != nil {
+			return err
+		}
+	}
 	for _, path := range append(hidden, "/dev", "/") {
 		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
 			return fmt.Errorf("close %s: %w", path, err)
 		}
+	}
+	return nil
+}
+
+// treeRoot is where the mount of a profile's directory is meanwhile.
+const treeRoot = "/tree"
+
+// mountTree mounts what came with the request.
+func (s *stage) mountTree() error {
+	if err := os.Mkdir(treeRoot, 0o700); err != nil {
+		return err
+	}
+	if err := unix.MoveMount(s.tree, "", unix.AT_FDCWD, treeRoot, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("mount the profile's directory: %w", err)
 	}
 	return nil
 }
@@ -123,7 +164,7 @@ func (p place) show(readOnly bool) error {
 		}
 		return nil
 	}
-	source := oldRoot + p.Source
+	source := cmp.Or(p.within, oldRoot) + p.Source
 	info, err := os.Stat(source)
 	if err != nil {
 		return err
@@ -252,6 +293,11 @@ func (s *stage) processes() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
+	if s.Temp == freshTemp {
+		if err := wholeProc(); err != nil {
+			return err
+		}
+	}
 	for _, name := range []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr"} {
 		path := "/proc/" + name
 		if _, err := os.Lstat(path); err != nil {
@@ -263,6 +309,22 @@ func (s *stage) processes() error {
 		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 			return fmt.Errorf("close %s: %w", path, err)
 		}
+	}
+	return nil
+}
+
+// wholeProc mounts /proc once more where nobody can get: the kernel lets a stage in here
+// mount its own only if there is one of which no part is covered.
+func wholeProc() error {
+	const cover = "/mnt"
+	if err := os.MkdirAll(cover+"/proc", 0o755); err != nil { //nolint:gosec // only its name is to be seen
+		return err
+	}
+	if err := unix.Mount("proc", cover+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("make /proc: %w", err)
+	}
+	if err := unix.Mount("hidden", cover, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RDONLY, "size=64k,mode=0755"); err != nil {
+		return fmt.Errorf("cover /proc: %w", err)
 	}
 	return nil
 }

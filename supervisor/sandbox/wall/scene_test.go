@@ -7,15 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"hermes/supervisor/sandbox"
@@ -34,10 +37,12 @@ type scene struct {
 	Dir      string // all of it
 	Home     string // of the profiles
 	Exe      string // the test binary, where commands see it
+	Own      string // the same, where the worker has it
 	Worker   int    // its process
 	Victim   int    // a process beside it
 	Abstract string // an abstract socket of the worker
 	Socket   string // and one by path
+	Port     string // and one of the network
 	HostTmp  string // a file in the machine's /tmp
 	HostShm  string
 	Leaked   int // a descriptor that the worker forgot to close
@@ -71,7 +76,7 @@ func newScene(t *testing.T, uid int) *scene {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"workspace", "home"} {
+	for _, name := range []string{"workspace", "home", "run"} {
 		if err := os.MkdirAll(s.at(name), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -82,6 +87,10 @@ func newScene(t *testing.T, uid int) *scene {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(s.Exe, binary, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.Own = filepath.Join(dir, "bin", "hermes")
+	if err := errors.Join(os.Mkdir(filepath.Dir(s.Own), 0o755), os.Link(s.Exe, s.Own)); err != nil {
 		t.Fatal(err)
 	}
 	if err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
@@ -107,6 +116,12 @@ type job struct {
 	Proxy   bool // answers "proxied" to whoever connects
 	Argv    []string
 	PTY     bool
+	// Room puts the worker into a room at that level, without its own layers, of which
+	// Left are left out. Attack has it attacked by itself, instead of by a command.
+	Room   wall.Level
+	Left   []wall.Layer
+	NoNet  bool
+	Attack bool
 }
 
 // outcome is what came of it, told on its standard output.
@@ -116,79 +131,112 @@ type outcome struct {
 	Err    string
 }
 
-// workerMain is a worker: it holds secrets in memory, in descriptors and behind
-// sockets, and runs one command.
-func workerMain() int {
+// outsideMain is what is around a worker: it holds secrets in memory, in descriptors
+// and behind sockets. It is the worker too, unless that has a room.
+func outsideMain() int {
 	var j job
 	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	out, err := work(j)
-	if err != nil {
-		out.Err = err.Error()
+	leave, err := j.Scene.surround()
+	defer leave()
+	var out outcome
+	switch {
+	case err != nil:
+	case j.Room != "":
+		return startRoom(j)
+	default:
+		out, err = work(j, nil)
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+	return out.tell(os.Stdout, err)
+}
+
+// tell writes what came of a job.
+func (o outcome) tell(to io.Writer, err error) int {
+	if err != nil {
+		o.Err = err.Error()
+	}
+	if err := json.NewEncoder(to).Encode(o); err != nil {
 		return 1
 	}
 	return 0
 }
 
-func work(j job) (outcome, error) {
-	if err := sandbox.BecomeSubreaper(); err != nil {
-		return outcome{}, err
+// surround makes what attackers look for.
+func (s *scene) surround() (leave func(), err error) {
+	var undo []func()
+	leave = func() {
+		for _, u := range slices.Backward(undo) {
+			u()
+		}
 	}
-	s := j.Scene
+	if err := sandbox.BecomeSubreaper(); err != nil {
+		return leave, err
+	}
 	victim := exec.Command("/proc/self/exe", "victim", canary)
 	victim.Env = []string{"SECRET=" + canary}
 	keep, err := victim.StdinPipe()
 	if err != nil {
-		return outcome{}, err
+		return leave, err
 	}
-	children := new(sandbox.Children)
-	if err := children.Start(victim); err != nil {
-		return outcome{}, err
+	if err := victim.Start(); err != nil {
+		return leave, err
 	}
-	defer func() {
-		_ = keep.Close()
-		_ = children.Wait(victim)
-	}()
+	undo = append(undo, func() {
+		_, _ = keep.Close(), victim.Process.Kill() // an attacker may have stopped it
+		_ = victim.Wait()
+	})
 	s.Worker, s.Victim, s.Abstract, s.Socket = os.Getpid(), victim.Process.Pid, "@hermes-test-"+filepath.Base(s.Dir)+fmt.Sprint(os.Getpid()), s.at("control.sock")
-	for _, address := range []string{s.Abstract, s.Socket} {
-		listener, err := net.Listen("unix", address)
+	for at, address := range map[*string][2]string{
+		&s.Abstract: {"unix", s.Abstract}, &s.Socket: {"unix", s.Socket}, &s.Port: {"tcp", "127.0.0.1:0"},
+	} {
+		listener, err := net.Listen(address[0], address[1])
 		if err != nil {
-			return outcome{}, err
+			return leave, err
 		}
-		defer listener.Close()
+		undo = append(undo, func() { _ = listener.Close() })
+		if address[0] == "tcp" {
+			*at = listener.Addr().String()
+		}
 		go answerAll(listener)
 	}
 	for at, name := range map[*string]string{&s.HostTmp: "/tmp", &s.HostShm: "/dev/shm"} {
 		file, err := os.CreateTemp(name, "hermes-wall-test-")
 		if err != nil {
-			return outcome{}, err
+			return leave, err
 		}
 		_, _ = file.WriteString(canary)
 		*at = file.Name()
-		defer os.Remove(file.Name())
-		defer file.Close()
+		undo = append(undo, func() { _ = os.Remove(file.Name()) }, func() { _ = file.Close() })
 	}
+	ours, theirs, err := pty.Open() // a terminal of the machine
+	if err != nil {
+		return leave, err
+	}
+	undo = append(undo, func() { _, _ = ours.Close(), theirs.Close() })
 	// A descriptor that goes to every child.
 	if s.Leaked, err = syscall.Open(s.at(".env"), syscall.O_RDONLY, 0); err != nil {
-		return outcome{}, err
+		return leave, err
 	}
-	id, err := unix.SysvShmGet(0x68000000|os.Getpid()&0xffffff, 4096, unix.IPC_CREAT|0o600)
+	s.ShmKey = 0x68000000 | rand.IntN(1<<24) // one that was killed may have left the last
+	id, err := unix.SysvShmGet(s.ShmKey, 4096, unix.IPC_CREAT|0o600)
 	if err != nil {
-		return outcome{}, err
+		return leave, err
 	}
-	defer func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) }()
-	s.ShmKey = 0x68000000 | os.Getpid()&0xffffff
+	undo = append(undo, func() { _, _ = unix.SysvShmCtl(id, unix.IPC_RMID, nil) })
+	return leave, nil
+}
 
+// work runs one command as a worker does.
+func work(j job, shim *wall.Shim) (outcome, error) {
+	s := j.Scene
 	told, err := json.Marshal(s)
 	if err != nil {
 		return outcome{}, err
 	}
 	opts := s.options()
-	opts.Without, opts.Offline = j.Without, j.Offline
+	opts.Without, opts.Offline, opts.Shim = j.Without, j.Offline, shim
 	if j.Proxy {
 		opts.Proxy = func(listener *os.File) (func(), error) {
 			ln, err := net.FileListener(listener)
@@ -209,7 +257,7 @@ func work(j job) (outcome, error) {
 		}
 	}
 	w := wall.New(opts)
-	box := sandbox.New(sandbox.Options{Children: children, Wall: w})
+	box := sandbox.New(sandbox.Options{Wall: w})
 	out := outcome{Report: w.Report(context.Background())}
 	if safe := out.Report.Level == wall.Full || out.Report.Level == wall.Namespaces || out.Report.Level == wall.Reduced && len(j.Without) < 2; os.Getuid() == 0 && !safe {
 		return out, errors.New("root without these walls is root: it would truly attack the machine")
@@ -239,7 +287,7 @@ func (j job) run(t *testing.T, uid int) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), j.Scene.Exe, "worker")
+	cmd := exec.CommandContext(t.Context(), j.Scene.Exe, "outside")
 	cmd.Stdin = bytes.NewReader(input)
 	cmd.Env = append(os.Environ(), "WORKER_SECRET="+canary)
 	if uid != os.Getuid() {

@@ -77,9 +77,19 @@ func (p *program) unless(test uint16, k uint32, steps func(*program)) {
 	*p = append(*p, inner...)
 }
 
-// filter is the list of what is refused. Without network there is none, where a
-// namespace could not be had for that.
-func filter(offline bool) program {
+// who is behind a filter.
+type who int
+
+const (
+	command        who = iota
+	offlineCommand     // without network, where a namespace could not be had for that
+	worker
+	offlineWorker // it gets its connections from others and makes none
+	localWorker   // the same, where what it starts needs local sockets
+)
+
+// filter is the list of what is refused.
+func filter(behind who) program {
 	var p program
 	p.load(offsetArch)
 	p.unless(unix.BPF_JEQ, seccompArch, func(p *program) { p.answer(unix.SECCOMP_RET_KILL_PROCESS) })
@@ -101,9 +111,33 @@ func filter(offline bool) program {
 		p.when(unix.BPF_JEQ, tiocLinux, func(p *program) { p.refuse(unix.EPERM) })
 		p.answer(unix.SECCOMP_RET_ALLOW)
 	})
-	p.when(unix.BPF_JEQ, unix.SYS_SOCKET, func(p *program) { p.sockets(offline) })
+	switch behind {
+	case offlineWorker:
+		p.when(unix.BPF_JEQ, unix.SYS_SOCKET, func(p *program) { p.refuse(unix.EACCES) })
+	case command, offlineCommand, worker, localWorker:
+		p.when(unix.BPF_JEQ, unix.SYS_SOCKET, func(p *program) { p.sockets(behind == offlineCommand || behind == localWorker) })
+	}
+	if behind == worker || behind == offlineWorker || behind == localWorker {
+		p.alone()
+	}
 	p.answer(unix.SECCOMP_RET_ALLOW)
 	return p
+}
+
+// alone refuses what changes how another process runs: for that the kernel asks for the
+// same user and nothing else, which the shim is. Commands may do so among themselves.
+func (p *program) alone() {
+	for _, call := range []uint32{
+		unix.SYS_SETPRIORITY, unix.SYS_IOPRIO_SET, unix.SYS_SCHED_SETAFFINITY, unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETATTR,
+		unix.SYS_MIGRATE_PAGES, unix.SYS_MOVE_PAGES, unix.SYS_PROCESS_MRELEASE,
+	} {
+		p.when(unix.BPF_JEQ, call, func(p *program) { p.refuse(unix.EPERM) })
+	}
+	p.when(unix.BPF_JEQ, unix.SYS_PRLIMIT64, func(p *program) {
+		p.load(offsetArgument)
+		p.unless(unix.BPF_JEQ, 0, func(p *program) { p.refuse(unix.EPERM) })
+		p.answer(unix.SECCOMP_RET_ALLOW)
+	})
 }
 
 // flags refuses a call whose first argument has one of them.

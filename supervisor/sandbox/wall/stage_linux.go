@@ -1,6 +1,7 @@
 package wall
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,6 +19,8 @@ type stage struct {
 	control *os.File
 	dir     string
 	handed  bool // the listener of the proxy
+	worker  bool // it is a worker that stands behind the wall
+	tree    int  // a mount of the profile's directory, 0 without one
 }
 
 // failure is a step that went wrong.
@@ -46,6 +49,14 @@ func Main() int {
 	}
 	if err := s.check(); err != nil {
 		return s.fail(&failure{stepPlan, err})
+	}
+	// A shim does not leave it to the worker how much of the wall there is.
+	if len(os.Args) > 2 {
+		var least layers
+		if err := json.Unmarshal([]byte(os.Args[2]), &least); err != nil {
+			return s.fail(&failure{stepPlan, err})
+		}
+		s.Layers = s.Layers.with(least)
 	}
 	if err := s.build(); err != nil {
 		return s.fail(err)
@@ -151,7 +162,11 @@ func (s *stage) giveUp() error {
 		}
 	}
 	if s.Layers.Seccomp {
-		if err := applySeccomp(filter(s.Offline && !s.Layers.Namespaces), s.Layers.Processes); err != nil {
+		behind := command
+		if s.Offline && !s.Layers.Namespaces {
+			behind = offlineCommand
+		}
+		if err := applySeccomp(filter(behind), s.Layers.Processes); err != nil {
 			return &failure{stepSeccomp, err}
 		}
 	}

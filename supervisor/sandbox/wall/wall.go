@@ -38,6 +38,9 @@ const (
 	None Level = "NONE"
 )
 
+// Spaces reports whether the level has namespaces.
+func (l Level) Spaces() bool { return l == Full || l == Namespaces }
+
 // Layer is a part of the wall.
 type Layer string
 
@@ -73,6 +76,8 @@ type Options struct {
 	Proxy func(listener *os.File) (stop func(), err error)
 	// Off builds no walls, because Why.
 	Off string
+	// Shim starts the stages, where this process may not any more; nil if it may.
+	Shim *Shim
 	// Without leaves layers out.
 	Without []Layer
 	// Exe is the program that builds the wall, as this one does if it is empty.

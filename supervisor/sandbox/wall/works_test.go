@@ -38,24 +38,45 @@ X`, "served"},
 	}
 }
 
+// variant is a way in which a command gets its wall: from its worker, or, where that
+// has a wall of its own, from the shim or within the worker's.
+type variant struct {
+	level   wall.Level
+	room    wall.Level
+	without []wall.Layer
+}
+
+func variants(t *testing.T) map[string]variant {
+	t.Helper()
+	without := []wall.Layer{wall.LayerNamespaces}
+	all := map[string]variant{"FULL": {level: wall.Full}, "REDUCED": {level: wall.Reduced, without: without}}
+	if roomLevel(t) == wall.Full {
+		all["FULL in a room"] = variant{level: wall.Full, room: wall.Full}
+		all["REDUCED in a room"] = variant{level: wall.Reduced, room: wall.Reduced, without: without}
+	}
+	return all
+}
+
 func TestWorkGoesOnBehindTheWall(t *testing.T) {
 	t.Parallel()
 	needs(t, wall.Full)
-	for level, without := range map[wall.Level][]wall.Layer{wall.Full: nil, wall.Reduced: {wall.LayerNamespaces}} {
+	all := variants(t)
+	for where, v := range all {
 		for user, uid := range users() {
 			for name, work := range works() {
-				if user == "root" && name != "sh" && name != "git" {
+				// The rest is the same for root, and outside of rooms where there are any.
+				if (user == "root" || len(all) > 2 && v.room == "") && name != "sh" && name != "git" {
 					continue
 				}
-				t.Run(string(level)+"/"+user+"/"+name, func(t *testing.T) {
+				t.Run(where+"/"+user+"/"+name, func(t *testing.T) {
 					t.Parallel()
 					if _, err := exec.LookPath(work[0]); err != nil {
 						t.Skip(err)
 					}
 					s := newScene(t, uid)
-					out := job{Scene: s, Argv: []string{"/bin/bash", "-c", work[1]}, Without: without}.run(t, uid)
+					out := job{Scene: s, Argv: []string{"/bin/bash", "-c", work[1]}, Without: v.without, Room: v.room}.run(t, uid)
 					lines := strings.Split(strings.TrimSpace(out.Output.Text), "\n")
-					if last := lines[len(lines)-1]; out.Output.ExitCode != 0 || last != work[2] || out.Report.Level != level {
+					if last := lines[len(lines)-1]; out.Output.ExitCode != 0 || last != work[2] || out.Report.Level != v.level {
 						t.Errorf("at level %s: %s, %q, want %q", out.Report.Level, out.Output.Ending(), out.Output.Text, work[2])
 					}
 				})
@@ -67,12 +88,12 @@ func TestWorkGoesOnBehindTheWall(t *testing.T) {
 func TestTerminalBehindTheWall(t *testing.T) {
 	t.Parallel()
 	needs(t, wall.Full)
-	for level, without := range map[wall.Level][]wall.Layer{wall.Full: nil, wall.Reduced: {wall.LayerNamespaces}} {
+	for where, v := range variants(t) {
 		for user, uid := range users() {
-			t.Run(string(level)+"/"+user, func(t *testing.T) {
+			t.Run(where+"/"+user, func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t, uid)
-				out := job{Scene: s, PTY: true, Without: without, Argv: sh(`test -t 0 && test -t 1 && stty size && echo typed > /dev/tty && (trap 'echo got it; exit 5' INT; kill -INT 0; exit 6)`)}.run(t, uid)
+				out := job{Scene: s, PTY: true, Without: v.without, Room: v.room, Argv: sh(`test -t 0 && test -t 1 && stty size && echo typed > /dev/tty && (trap 'echo got it; exit 5' INT; kill -INT 0; exit 6)`)}.run(t, uid)
 				got := strings.ReplaceAll(out.Output.Text, "\r", "")
 				if want := "40 160\ntyped\ngot it\n"; got != want || out.Output.Signal != "SIGINT" {
 					t.Errorf("%q %s, want %q", got, out.Output.Ending(), want)

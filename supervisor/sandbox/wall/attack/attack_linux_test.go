@@ -1,6 +1,7 @@
 package attack_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,8 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case wall.Subcommand:
 			os.Exit(wall.Main())
+		case wall.ShimSubcommand:
+			os.Exit(wall.ShimMain())
 		case attack.Subcommand:
 			os.Exit(attack.Main(os.Args[2:]))
 		}
@@ -101,4 +104,58 @@ func TestAttacksSucceedWhereLayersAreMissing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// runWorker attacks the wall of a worker. A test binary with cgo gets no Landlock.
+func runWorker(t *testing.T, without ...wall.Layer) attack.Outcome {
+	t.Helper()
+	home := t.TempDir()
+	out, err := attack.RunWorker(t.Context(), attack.Options{Home: home, Without: without})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(home); err != nil || len(entries) != 0 {
+		t.Errorf("the attackers leave %v in the home, %v", entries, err)
+	}
+	return out
+}
+
+func TestNoAttackFromAWorkerSucceeds(t *testing.T) {
+	t.Parallel()
+	out := runWorker(t)
+	switch {
+	case out.Level == wall.Namespaces && landlocked() && len(out.Hits) == 0: // with cgo
+	case out.Level != wall.Full:
+		t.Skipf("this machine has level %s, because %s; these succeed: %q", out.Level, out.Why, out.Hits)
+	}
+	if len(out.Hits) > 0 || out.Tried < 160 {
+		t.Errorf("%d of %d attacks succeed: %q", len(out.Hits), out.Tried, out.Hits)
+	}
+}
+
+// What a layer is for is seen when it is left out.
+func TestAttacksFromAWorkerSucceedWhereLayersAreMissing(t *testing.T) {
+	t.Parallel()
+	if out := runWorker(t); !out.Level.Spaces() {
+		t.Skipf("this machine has level %s", out.Level)
+	}
+	for layer, witness := range map[wall.Layer]string{
+		wall.LayerMounts: "stat a file of another profile", wall.LayerSeccomp: "io_uring", wall.LayerLimits: "write cores",
+		wall.LayerCapabilities: "keep a bounding set", wall.LayerMasks: "make a file beside config.yaml",
+	} {
+		t.Run(string(layer), func(t *testing.T) {
+			t.Parallel()
+			if layer == wall.LayerMounts && os.Getuid() == 0 {
+				t.Skip("root's worker has its files by way of mounts")
+			}
+			if out := runWorker(t, layer); !slices.Contains(out.Hits, witness) {
+				t.Errorf("%q does not succeed; these do: %q", witness, out.Hits)
+			}
+		})
+	}
+}
+
+// landlocked reports whether this machine gives commands Landlock.
+func landlocked() bool {
+	return wall.New(wall.Options{Workspace: os.TempDir(), Temp: os.TempDir()}).Report(context.Background()).Level == wall.Full
 }

@@ -174,31 +174,36 @@ func onMachine() []attack {
 	}
 }
 
+// opensSocket succeeds if there can be such a socket.
+func opensSocket(domain, kind, protocol int) error {
+	fd, err := unix.Socket(domain, kind|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// dials succeeds if somebody there tells the secret.
+func (s *scene) dials(network, address string) error {
+	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), network, address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	data, err := io.ReadAll(io.LimitReader(conn, 1024))
+	if !strings.Contains(string(data), s.Canary) {
+		return errors.Join(err, io.EOF)
+	}
+	return nil
+}
+
 func onSockets() []attack {
 	open := func(name string, domain, kind, protocol int) attack {
-		return at(name, func() error {
-			fd, err := unix.Socket(domain, kind, protocol)
-			if err != nil {
-				return err
-			}
-			return unix.Close(fd)
-		})
-	}
-	dial := func(s *scene, address string) error {
-		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", address)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		data, err := io.ReadAll(io.LimitReader(conn, 1024))
-		if !strings.Contains(string(data), s.Canary) {
-			return errors.Join(err, io.EOF)
-		}
-		return nil
+		return at(name, func() error { return opensSocket(domain, kind, protocol) })
 	}
 	return []attack{
-		{name: "speak to the control socket", try: func(s *scene) error { return dial(s, s.Socket) }},
-		{name: "speak to an abstract socket", try: func(s *scene) error { return dial(s, s.Abstract) }},
+		{name: "speak to the control socket", try: func(s *scene) error { return s.dials("unix", s.Socket) }},
+		{name: "speak to an abstract socket", try: func(s *scene) error { return s.dials("unix", s.Abstract) }},
 		open("a socket of the virtual machine", unix.AF_VSOCK, unix.SOCK_STREAM, 0),
 		open("a socket of packets", unix.AF_PACKET, unix.SOCK_DGRAM, 0),
 		open("a raw socket", unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP),

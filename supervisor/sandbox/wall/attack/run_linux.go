@@ -99,6 +99,9 @@ func hits(said []byte, want int) ([]string, error) {
 		if err := lines.Decode(&r); err != nil {
 			return nil, errors.New("the attackers did not come to their end")
 		}
+		if r.Name == "" {
+			return nil, fmt.Errorf("the attackers are not where they should be: %s", r.Why)
+		}
 		if r.Hit {
 			found = append(found, r.Name)
 		}
@@ -126,6 +129,8 @@ func Main(args []string) int {
 		return 0
 	case len(args) == 1 && args[0] == nothing:
 		return 0
+	case len(args) == 1 && args[0] == inRoom:
+		return roomMain()
 	}
 	told, err := io.ReadAll(io.LimitReader(os.Stdin, maxReport))
 	var s scene
@@ -136,8 +141,8 @@ func Main(args []string) int {
 		fmt.Fprintln(os.Stderr, "This is started by hermes doctor and by nothing else.")
 		return 2
 	}
-	all := attacks()
 	if len(args) == 1 {
+		all := slices.Concat(attacks(), ofWorkers(wall.Full))
 		i := slices.IndexFunc(all, func(a attack) bool { return a.name == args[0] })
 		if i < 0 {
 			return 2
@@ -148,13 +153,18 @@ func Main(args []string) int {
 		}
 		return 0
 	}
-	report := json.NewEncoder(os.Stdout)
+	return try(attacks(), &s, told, json.NewEncoder(os.Stdout))
+}
+
+// try tries one after the other, and reports each.
+func try(all []attack, s *scene, told []byte, report *json.Encoder) int {
 	for _, a := range all {
+		var err error
 		r := result{Name: a.name}
 		if a.apart {
 			err = a.beside(told)
 		} else {
-			err = a.within(&s)
+			err = a.within(s)
 		}
 		if r.Hit = err == nil; err != nil {
 			r.Why = err.Error()

@@ -37,6 +37,7 @@ type scene struct {
 	Victim   int    // a process beside it
 	Abstract string // an abstract socket of the worker
 	Socket   string // and one by path
+	Port     string // and one of the network
 	Temp     string // a file in the machine's /tmp
 	Shared   string // and one in its shared memory
 	Leaked   int    // a descriptor that the worker forgot to close
@@ -121,7 +122,7 @@ func (s *scene) files(context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(os.MkdirAll(s.at("workspace"), 0o700), os.MkdirAll(s.at("home"), 0o700))
+	return errors.Join(os.MkdirAll(s.at("workspace"), 0o700), os.MkdirAll(s.at("home"), 0o700), os.MkdirAll(s.at("run"), 0o700))
 }
 
 // descriptor opens a secret so that every child would have it.
@@ -164,11 +165,16 @@ func (s *scene) sockets(ctx context.Context) error {
 	if s.Socket = s.at("run.sock"); len(s.Socket) > maxSocketPath {
 		s.Socket = filepath.Join(os.TempDir(), "hermes-doctor-"+rand.Text()[:8]+".sock")
 	}
-	for _, address := range []string{s.Abstract, s.Socket} {
-		listener, err := new(net.ListenConfig).Listen(ctx, "unix", address)
+	for at, network := range map[*string]string{&s.Abstract: "unix", &s.Socket: "unix", &s.Port: "tcp"} {
+		address := *at
+		if network == "tcp" {
+			address = "127.0.0.1:0"
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, network, address)
 		if err != nil {
 			return err
 		}
+		*at = listener.Addr().String()
 		s.later(listener.Close)
 		s.serving.Go(func() {
 			for {

@@ -1,0 +1,94 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"hermes/supervisor/egress/wire"
+	"hermes/supervisor/sandbox/wall"
+)
+
+// rooms are what there can be around a worker on this machine.
+type rooms struct {
+	wall.Report
+	owner   wall.Identity // of the home's files
+	strange bool          // a worker can have a number of its own
+}
+
+// identity is as whom the next worker runs: as the owner of the home, or, if root has
+// started it, as somebody whom the machine does not know, another one each time.
+func (w rooms) identity() wall.Identity {
+	if !w.strange {
+		return w.owner
+	}
+	return wall.Stranger()
+}
+
+// rooms is what finds that out: once, when the first worker is started.
+func (s *Supervisor) rooms() func() rooms {
+	if !s.opts.Rooms {
+		return nil
+	}
+	return sync.OnceValue(func() rooms {
+		home := s.opts.Home.Dir()
+		var apart error
+		root := os.Geteuid() == 0
+		w := rooms{owner: ownerOf(home), strange: root}
+		if root {
+			owner := w.owner
+			owner.Outside = w.identity().Outside
+			mounts, err := wall.Idmap(s.opts.Exe, owner, s.children, home)
+			if err != nil {
+				w.strange = false
+				apart = err
+			}
+			closeAll(mounts)
+		}
+		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
+		if root && !w.strange && w.Level != wall.None {
+			w.share(home, apart)
+		}
+		return w
+	})
+}
+
+// share says of workers that root runs that they are no users of their own, as whom
+// they run, and why.
+func (w *rooms) share(home string, because error) {
+	who := "the owner of their profile"
+	if w.owner.UID == 0 {
+		who = "root without its rights over others, since root owns the home"
+		w.Mend = strings.TrimPrefix(w.Mend+"; give the home to a user of its own, who can reach it: chown -R hermes: "+home, "; ")
+	}
+	w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		_ = file.Close()
+	}
+}
+
+// lend makes the mounts in which the profile's files are the worker's, if it runs as
+// somebody else.
+func (p *process) lend() error {
+	if p.as.Outside == 0 || !p.shimmed() {
+		return nil
+	}
+	run := p.start.Paths.Profile // one who has no socket needs no other directory
+	if p.start.Orphan.Socket != "" {
+		run = filepath.Dir(p.start.Orphan.Socket)
+	}
+	owner := ownerOf(p.start.Paths.Profile)
+	owner.Outside = p.as.Outside
+	mounts, err := wall.Idmap(p.exe, owner, p.children, p.start.Paths.Profile, run)
+	if err != nil {
+		return err
+	}
+	p.given.Tree, p.given.Run = mounts[0], mounts[1]
+	return nil
+}

@@ -1,0 +1,88 @@
+package wall
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// confine takes from this process, all of its threads, what a worker must not do. It
+// was born without capabilities if it has a shim. The order matters: each step would
+// forbid the one before.
+func confine(s *stage, offline bool) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l := s.Layers
+	if !l.Namespaces {
+		if err := layDownAlone(l); err != nil {
+			return fmt.Errorf("%s: %w", stepDrop, err)
+		}
+	}
+	if l.Landlock > 0 {
+		rules, err := s.rules()
+		if err != nil {
+			return fmt.Errorf("%s: %w", stepLandlock, err)
+		}
+		err = allThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(rules.fd), 0, 0)
+		if err := errors.Join(err, unix.Close(rules.fd)); err != nil {
+			return fmt.Errorf("%s: %w", stepLandlock, err)
+		}
+	}
+	if l.Limits {
+		if err := limitWorker(); err != nil {
+			return fmt.Errorf("%s: %w", stepDrop, err)
+		}
+	}
+	if l.Namespaces && l.Drop {
+		// Where there are none, its supervisor could not look at it any more.
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+			return fmt.Errorf("%s: %w", stepDrop, err)
+		}
+	}
+	if l.Seccomp {
+		behind := worker
+		switch {
+		case offline && l.Namespaces:
+			behind = offlineWorker
+		case offline:
+			behind = localWorker
+		}
+		if err := applySeccomp(filter(behind), true); err != nil {
+			return fmt.Errorf("%s: %w", stepSeccomp, err)
+		}
+	}
+	return nil
+}
+
+// layDownAlone is layDown for a worker without a shim.
+func layDownAlone(l layers) error {
+	err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	if errors.Is(err, errCgo) && l.Landlock == 0 {
+		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // seccomp tells the other threads
+	}
+	if err != nil || !l.Drop {
+		return err
+	}
+	// Root must not be root; for others there is nothing to give up.
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	return allThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0) //nolint:gosec // the kernel reads the addresses
+}
+
+var errCgo = errors.New("this program was built with cgo, where not all threads can be reached")
+
+// allThreads makes a system call on every thread of this process.
+func allThreads(call, a, b, c uintptr) error {
+	_, _, errno := syscall.AllThreadsSyscall(call, a, b, c) // without cgo there is no other way
+	if errno == unix.ENOTSUP {
+		return errCgo
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package wall
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Idmap makes mounts of directories in which owner.Outside stands for the owner of the
+// files, who is owner.UID and owner.GID. It needs root, and file systems that can do
+// it. The program exe, which is started for that, does not come to run.
+func Idmap(exe string, owner Identity, by Starter, dirs ...string) (mounts []*os.File, err error) {
+	runtime.LockOSThread() // the one that traces
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(exe, ShimSubcommand) //nolint:noctx // it is this program, and stopped before it begins
+	cmd.Dir, cmd.Env = "/", []string{}
+	// The kernel knows a mapping of users only as that of a process.
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER, Ptrace: true,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: owner.UID, HostID: owner.Outside, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: owner.GID, HostID: owner.Outside, Size: 1}},
+	}
+	if err := by.Start(cmd); err != nil {
+		return nil, fmt.Errorf("map owner of files: %w", bareError(err))
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = by.Wait(cmd)
+		if err != nil {
+			for _, mount := range mounts {
+				_ = mount.Close()
+			}
+			mounts = nil
+		}
+	}()
+	users, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
+	if err != nil {
+		return nil, err
+	}
+	defer users.Close()
+	for _, dir := range dirs {
+		mount, err := idmap(dir, int(users.Fd()))
+		if err != nil {
+			return mounts, fmt.Errorf("map owner of %s: %w", dir, err)
+		}
+		mounts = append(mounts, mount)
+	}
+	return mounts, nil
+}
+
+func idmap(dir string, users int) (*os.File, error) {
+	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("open_tree", err)
+	}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users)} //nolint:gosec // a descriptor is small
+	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		return nil, errors.Join(os.NewSyscallError("mount_setattr", err), unix.Close(tree))
+	}
+	return os.NewFile(uintptr(tree), "tree"), nil
+}
