@@ -3,15 +3,17 @@ package wall
 import (
 	"os"
 	"os/exec"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // ShimSubcommand is the first argument of process 1 of a worker's namespaces, and
 // ControlFD the one descriptor that it hands on to the worker: the supervisor's.
 const (
-	ShimSubcommand = "shim"
-	ControlFD      = 3
+	ShimSubcommand = inside.ShimSubcommand
+	ControlFD      = inside.ControlFD
 	// ShimFD is the worker's end of a socket to its shim.
-	ShimFD = 4
+	ShimFD = inside.ShimFD
 )
 
 // Identity is as whom a worker runs. To itself and its files it is UID and GID; for the

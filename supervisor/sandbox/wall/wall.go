@@ -15,10 +15,15 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // Subcommand is the first argument of the process that becomes a command.
-const Subcommand = "wall"
+const Subcommand = inside.Subcommand
+
+// Main is the stage.
+func Main() int { return inside.Main() }
 
 // Level says how much of the wall the kernel gives.
 type Level string
@@ -102,7 +107,7 @@ type Wall struct {
 // found is what probing found.
 type found struct {
 	Report
-	layers layers
+	layers inside.Layers
 	hidden []string // files and directories of the system that are secret
 }
 

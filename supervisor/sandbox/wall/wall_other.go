@@ -32,9 +32,6 @@ func (g *Guard) Stays() bool { return false }
 // Close does nothing here.
 func (g *Guard) Close() {}
 
-// Main is the stage, which there is on Linux only.
-func Main() int { return 1 }
-
 // Try says that there is nothing to try.
 func (w *Wall) Try() error { return errNone }
 

@@ -1,4 +1,4 @@
-package wall
+package inside
 
 import (
 	"errors"
@@ -6,15 +6,15 @@ import (
 	"os/signal"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"hermes/supervisor/sandbox/wall/inside/unix"
 )
 
 // watch starts the command and stays as process 1 of all that it starts: it reaps
 // whatever loses its parent, passes signals on, and ends when the worker says so,
 // kills it, or is gone. Its end is the end of all others.
 func (s *stage) watch() int {
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return s.fail(&failure{stepDrop, err})
+	if err := unix.Prctl(syscall.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return s.fail(&failure{StepDrop, err})
 	}
 	if err := s.giveUp(); err != nil {
 		return s.fail(err)
@@ -28,8 +28,8 @@ func (s *stage) watch() int {
 	// The runtime would end the process at some of them. Nobody sends any before the
 	// command is known to run.
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2)
-	if err := writeMessage(s.control, answer{}, maxAnswer); err != nil {
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	if err := WriteMessage(s.control, &Answer{}, MaxAnswer); err != nil {
 		return 1
 	}
 	go forward(signals, pid)
@@ -45,23 +45,23 @@ func (s *stage) watch() int {
 func (s *stage) letGo() {
 	for _, fd := range s.descriptors()[3:] {
 		if fd != ^uintptr(0) {
-			_ = unix.Close(int(fd))
+			_ = syscall.Close(int(fd))
 		}
 	}
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	null, err := syscall.Open("/dev/null", syscall.O_RDWR|syscall.O_CLOEXEC, 0)
 	for fd := range 3 {
-		if err != nil || unix.Dup3(null, fd, unix.O_CLOEXEC) != nil {
-			_ = unix.Close(fd)
+		if err != nil || syscall.Dup3(null, fd, syscall.O_CLOEXEC) != nil {
+			_ = syscall.Close(fd)
 		}
 	}
-	_ = unix.Close(null)
+	_ = syscall.Close(null)
 }
 
 // forward passes on to the command, and to its group, the signals that people send.
 func forward(signals <-chan os.Signal, pid int) {
 	for sig := range signals {
 		if number, ok := sig.(syscall.Signal); ok {
-			_ = unix.Kill(-pid, number)
+			_ = syscall.Kill(-pid, number)
 		}
 	}
 }
@@ -69,14 +69,14 @@ func forward(signals <-chan os.Signal, pid int) {
 // reap reaps all there is, and tells how the command ended.
 func (s *stage) reap(command int) {
 	for {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, unix.WALL, nil)
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WALL, nil)
 		switch {
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, syscall.EINTR):
 		case err != nil:
 			return // no child is left, and no further one can come
 		case pid == command:
-			_ = writeMessage(s.control, answer{Ended: true, Status: uint32(status)}, maxAnswer)
+			_ = WriteMessage(s.control, &Answer{Ended: true, Status: uint32(status)}, MaxAnswer)
 		}
 	}
 }
