@@ -82,7 +82,7 @@ func (w *Wall) guard(cmd *exec.Cmd, s Subject, f found, probe bool) (*Guard, err
 	}
 	cmd.Path, cmd.Args, cmd.Err = cmp.Or(w.opts.Exe, "/proc/self/exe"), []string{"hermes", Subcommand}, nil
 	// What is known of the command from outside (its mark) is known of its stage.
-	cmd.Env = append(mark, "GOMAXPROCS=2", "GOGC=off", "GOTRACEBACK=none")
+	cmd.Env = append(mark, "GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=none")
 	cmd.ExtraFiles = append([]*os.File{g.stage}, cmd.ExtraFiles...)
 	cmd.SysProcAttr = w.attributes(p)
 	return g, nil
@@ -155,6 +155,12 @@ func (g *Guard) Started(ctx context.Context) error {
 	default:
 		return fmt.Errorf("%w: %s: %s", errRefused, said.Step, said.Error)
 	}
+}
+
+// Signal has the stage, if it stays, send the command and its group a signal.
+func (g *Guard) Signal(sig syscall.Signal) error {
+	_, err := g.ours.Write([]byte{byte(sig)}) //nolint:gosec // there are 64
+	return err
 }
 
 // Ended waits until the command has ended, and says how. It returns false for the

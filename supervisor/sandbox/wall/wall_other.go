@@ -26,6 +26,9 @@ func (g *Guard) Started(context.Context) error { return nil }
 // Ended does nothing here.
 func (g *Guard) Ended() (status syscall.WaitStatus, ok bool) { return 0, false }
 
+// Signal fails here.
+func (g *Guard) Signal(syscall.Signal) error { return errNone }
+
 // Stays is false here.
 func (g *Guard) Stays() bool { return false }
 

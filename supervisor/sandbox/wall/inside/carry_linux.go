@@ -29,7 +29,12 @@ func Send(conn int, m message, limit int, fds []int, flags int) error {
 
 // Receive waits for a packet. The descriptors are the caller's, also with an error.
 func Receive(conn, limit, most int) (data []byte, fds []int, err error) {
-	data, rights := make([]byte, limit), make([]byte, syscall.CmsgSpace(4*most))
+	// Most messages are far below the limit, and a shim keeps what it has once taken.
+	size, err := await(conn)
+	if err != nil {
+		return nil, nil, errors.Join(errEnded, err)
+	}
+	data, rights := make([]byte, max(1, min(size, limit))), make([]byte, syscall.CmsgSpace(4*most))
 	var n, m, flags int
 	for {
 		n, m, flags, _, err = syscall.Recvmsg(conn, data, rights, syscall.MSG_CMSG_CLOEXEC)
@@ -64,5 +69,15 @@ func Receive(conn, limit, most int) (data []byte, fds []int, err error) {
 func CloseAll(fds []int) {
 	for _, fd := range fds {
 		_ = syscall.Close(fd)
+	}
+}
+
+// await returns when there is a packet, and how long it is.
+func await(conn int) (int, error) {
+	for {
+		n, _, err := syscall.Recvfrom(conn, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_TRUNC)
+		if !errors.Is(err, syscall.EINTR) {
+			return n, os.NewSyscallError("recv", err)
+		}
 	}
 }

@@ -2,16 +2,18 @@ package inside
 
 import (
 	"errors"
-	"os"
-	"os/signal"
 	"syscall"
 
 	"hermes/supervisor/sandbox/wall/inside/unix"
 )
 
 // watch starts the command and stays as process 1 of all that it starts: it reaps
-// whatever loses its parent, passes signals on, and ends when the worker says so,
-// kills it, or is gone. Its end is the end of all others.
+// whatever loses its parent, passes on the signals that the worker asks for, and ends
+// when nothing is left, or when the worker kills it or is gone. Its end is the end of
+// all others.
+//
+// It asks the runtime for no signal itself: from a locked thread that takes half a
+// millisecond.
 func (s *stage) watch() int {
 	if err := unix.Prctl(syscall.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return s.fail(&failure{StepDrop, err})
@@ -25,18 +27,11 @@ func (s *stage) watch() int {
 		return s.fail(explain(err))
 	}
 	s.letGo()
-	// The runtime would end the process at some of them. Nobody sends any before the
-	// command is known to run.
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	if err := WriteMessage(s.control, &Answer{}, MaxAnswer); err != nil {
 		return 1
 	}
-	go forward(signals, pid)
-	go s.reap(pid)
-	// The other end says nothing more. When it is closed, nobody waits for the
-	// command any longer.
-	_, _ = s.control.Read(make([]byte, 1))
+	go s.obey(pid)
+	s.reap(pid)
 	return 0
 }
 
@@ -57,16 +52,20 @@ func (s *stage) letGo() {
 	_ = syscall.Close(null)
 }
 
-// forward passes on to the command, and to its group, the signals that people send.
-func forward(signals <-chan os.Signal, pid int) {
-	for sig := range signals {
-		if number, ok := sig.(syscall.Signal); ok {
-			_ = syscall.Kill(-pid, number)
+// obey sends the command, and its group, the signals whose numbers arrive. When the
+// other end is closed nobody waits for the command any longer.
+func (s *stage) obey(command int) {
+	said := make([]byte, 1)
+	for {
+		if n, err := s.control.Read(said); n == 0 || err != nil {
+			syscall.Exit(0)
 		}
+		_ = syscall.Kill(-command, syscall.Signal(said[0]))
 	}
 }
 
-// reap reaps all there is, and tells how the command ended.
+// reap reaps all there is, tells how the command ended, and returns when no process is
+// left and none can come.
 func (s *stage) reap(command int) {
 	for {
 		var status syscall.WaitStatus
@@ -74,7 +73,7 @@ func (s *stage) reap(command int) {
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
-			return // no child is left, and no further one can come
+			return
 		case pid == command:
 			_ = WriteMessage(s.control, &Answer{Ended: true, Status: uint32(status)}, MaxAnswer)
 		}

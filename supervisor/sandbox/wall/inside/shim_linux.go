@@ -35,14 +35,12 @@ type shim struct {
 // all the others then.
 func ShimMain() int {
 	runtime.LockOSThread() // the thread that forks is the one without capabilities to pass on
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	s := &shim{exit: make(chan int, 1), environ: os.Environ()}
 	if err := s.begin(); err != nil {
 		_, _ = os.Stderr.WriteString("start worker: " + err.Error() + "\n")
 		return 1
 	}
-	go s.forward(signals)
+	go s.forward()
 	go s.reap()
 	s.serve()
 	return <-s.exit // the worker may have closed its end, and not be dead yet
@@ -115,7 +113,9 @@ func LayDown() error {
 }
 
 // forward passes signals on: a SIGQUIT, above all, makes the worker say what it does.
-func (s *shim) forward(signals <-chan os.Signal) {
+func (s *shim) forward() {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	for sig := range signals {
 		if number, ok := sig.(syscall.Signal); ok {
 			_ = syscall.Kill(s.worker, number)
@@ -146,9 +146,16 @@ func (s *shim) reap() {
 	}
 }
 
+// restAfter is after how many requests a shim, of which there is one for each profile,
+// clears up.
+const restAfter = 64
+
 // serve answers the worker, one request after the other, until it closes its end.
 func (s *shim) serve() {
-	for {
+	for n := 1; ; n++ {
+		if n%restAfter == 0 {
+			runtime.GC() // left alone it waits until 4 MB are garbage
+		}
 		data, files, err := Receive(s.conn, MaxRequest, maxCarried)
 		if errors.Is(err, errEnded) {
 			return
@@ -244,7 +251,7 @@ func outside(dir, file string) (*os.Root, string, error) {
 // itself. Whatever that says, it has all the layers that the room has.
 func (s *shim) stage(wanted *Start, files []int) (Reply, []int, error) {
 	attr := &syscall.ProcAttr{
-		Dir: wanted.Dir, Env: []string{"GOMAXPROCS=2", "GOGC=off", "GOTRACEBACK=none"},
+		Dir: wanted.Dir, Env: []string{"GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=none"},
 		Files: []uintptr{uintptr(files[1]), uintptr(files[2]), uintptr(files[3]), uintptr(files[0])},
 	}
 	if wanted.Mark != "" {
