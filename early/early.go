@@ -3,7 +3,8 @@
 // command of an agent does not wait for parsers of HTML and tables of a command line.
 //
 // It has the one init of this repository. Nothing else runs before other packages are
-// initialised; what it calls may start goroutines and lock its thread, as in main.
+// initialised; what it calls may start goroutines, and is locked to its thread, as all
+// initialisers are.
 package early
 
 import (

@@ -147,8 +147,8 @@ func rehearse(opts RoomOptions) error {
 
 // ShimMain is what the process does whose first argument is ShimSubcommand.
 func ShimMain() int {
+	runtime.LockOSThread()
 	if len(os.Args) > 2 && os.Args[2] == inside.ProbeArgument {
-		runtime.LockOSThread()
 		return probeMain()
 	}
 	return inside.ShimMain()

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 
 	"hermes/supervisor/sandbox/wall/inside"
@@ -22,8 +23,11 @@ import (
 // Subcommand is the first argument of the process that becomes a command.
 const Subcommand = inside.Subcommand
 
-// Main is the stage.
-func Main() int { return inside.Main() }
+// Main is the stage, where it does not begin early.
+func Main() int {
+	runtime.LockOSThread()
+	return inside.Main()
+}
 
 // Level says how much of the wall the kernel gives.
 type Level string

@@ -19,6 +19,7 @@ type shim struct {
 	conn    int // ours of the socket to the worker
 	worker  int
 	exit    chan int
+	thread  int // that forks: the one without capabilities to pass on
 	environ []string
 
 	least  string   // the layers that every stage builds, once there is a room
@@ -32,16 +33,14 @@ type shim struct {
 // the namespaces of a worker. It starts the worker at once, which does not belong to
 // anybody yet, with ShimFD and the descriptors that it was given itself, and returns
 // the worker's exit code: 128 and the signal's number after a signal. The kernel ends
-// all the others then.
+// all the others then. Its goroutine has to be locked as that of Main.
 func ShimMain() int {
-	runtime.LockOSThread() // the thread that forks is the one without capabilities to pass on
-	s := &shim{exit: make(chan int, 1), environ: os.Environ()}
+	s := &shim{exit: make(chan int, 1), environ: os.Environ(), thread: syscall.Gettid()}
 	if err := s.begin(); err != nil {
 		_, _ = os.Stderr.WriteString("start worker: " + err.Error() + "\n")
 		return 1
 	}
-	go s.forward()
-	go s.reap()
+	go s.attend()
 	s.serve()
 	return <-s.exit // the worker may have closed its end, and not be dead yet
 }
@@ -112,36 +111,43 @@ func LayDown() error {
 	return keepCapabilities()
 }
 
-// forward passes signals on: a SIGQUIT, above all, makes the worker say what it does.
-func (s *shim) forward() {
+// attend passes signals on (a SIGQUIT, above all, makes the worker say what it does),
+// and reaps all there is, until the worker has ended. A thread that waits for children
+// would take more memory than to be told of them.
+func (s *shim) attend() {
+	// Whoever else has the worker's end does not keep the shim.
+	defer func() { _ = syscall.Shutdown(s.conn, syscall.SHUT_RDWR) }()
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	for sig := range signals {
-		if number, ok := sig.(syscall.Signal); ok {
+	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
+	for {
+		// Also before the first signal, which may have come before it was asked for.
+		if code, ended := s.reap(); ended {
+			s.exit <- code
+			return
+		}
+		if number, ok := (<-signals).(syscall.Signal); ok && number != syscall.SIGCHLD {
 			_ = syscall.Kill(s.worker, number)
 		}
 	}
 }
 
-// reap reaps all there is, until the worker has ended.
-func (s *shim) reap() {
-	// Whoever else has the worker's end does not keep the shim.
-	defer func() { _ = syscall.Shutdown(s.conn, syscall.SHUT_RDWR) }()
+// reap reaps who has ended. If the worker is among them that is the end, with its exit
+// code.
+func (s *shim) reap() (code int, ended bool) {
 	for {
 		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &status, syscall.WALL, nil)
+		pid, err := syscall.Wait4(-1, &status, syscall.WALL|syscall.WNOHANG, nil)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
-			s.exit <- 1
-			return
+			return 1, true
+		case pid == 0:
+			return 0, false
 		case pid != s.worker:
 		case status.Signaled():
-			s.exit <- 128 + int(status.Signal())
-			return
+			return 128 + int(status.Signal()), true
 		default:
-			s.exit <- status.ExitStatus()
-			return
+			return status.ExitStatus(), true
 		}
 	}
 }
@@ -264,6 +270,9 @@ func (s *shim) stage(wanted *Start, files []int) (Reply, []int, error) {
 			continue
 		}
 		attr.Files, rest = append(attr.Files, uintptr(rest[0])), rest[1:]
+	}
+	if syscall.Gettid() != s.thread {
+		return Reply{}, nil, errors.New("the thread is another one")
 	}
 	pidfd := -1
 	attr.Sys = StageAttributes(os.Geteuid(), os.Getegid(), wanted.Offline)

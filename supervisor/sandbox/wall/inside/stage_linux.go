@@ -3,7 +3,6 @@ package inside
 import (
 	"errors"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 
@@ -17,21 +16,22 @@ type stage struct {
 	control *os.File
 	dir     string
 	handed  bool // the listener of the proxy
+	thread  int
 	worker  bool // it is a worker that stands behind the wall
 	tree    int  // a mount of the profile's directory, 0 without one
 }
 
 // Main is what the process does whose first argument is Subcommand. It returns the
-// exit code, unless it has become the command.
+// exit code, unless it has become the command. Its goroutine has to be locked to its
+// thread, as it is in an init: to lock it takes one more thread.
 func Main() int {
-	runtime.LockOSThread()
 	fd, err := unix.FcntlInt(PlanFD, syscall.F_DUPFD_CLOEXEC, MaxFiles+PlanFD+1)
 	if err != nil {
 		_, _ = os.Stderr.WriteString("This is started by a worker and by nothing else.\n")
 		return 2
 	}
 	_ = syscall.Close(PlanFD)
-	s := &stage{control: os.NewFile(uintptr(fd), "wall")}
+	s := &stage{control: os.NewFile(uintptr(fd), "wall"), thread: syscall.Gettid()}
 	if err := ReadMessage(s.control, &s.Plan, MaxPlan); err != nil {
 		return s.fail(&failure{StepPlan, err})
 	}
@@ -112,6 +112,9 @@ func (s *stage) build() error {
 // giveUp gives up, for this thread and what it starts, all that the command must not
 // do. The order matters: each step would forbid the one before.
 func (s *stage) giveUp() error {
+	if syscall.Gettid() != s.thread {
+		return &failure{StepDrop, errors.New("the thread is another one")}
+	}
 	if s.Layers.Limits {
 		if err := limit(); err != nil {
 			return &failure{StepDrop, err}
