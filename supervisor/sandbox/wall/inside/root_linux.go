@@ -131,7 +131,7 @@ func seal(hidden []string) error {
 			return err
 		}
 	}
-	for _, path := range append(hidden, "/dev", "/") {
+	for _, path := range append(hidden, "/") {
 		if err := syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, ""); err != nil {
 			return &failure{"close " + path, err}
 		}
@@ -222,13 +222,11 @@ func hide(path string) (covered bool, err error) {
 	return true, nil
 }
 
-// devices makes /dev.
+// devices makes /dev, a directory of the root as any other: each file system more takes
+// its time to begin and to end.
 func (s *stage) devices() error {
 	if err := os.MkdirAll("/dev", 0o755); err != nil { //nolint:gosec // as /dev is
 		return err
-	}
-	if err := syscall.Mount("dev", "/dev", "tmpfs", syscall.MS_NOSUID|syscall.MS_NOEXEC, "size=64k,mode=0755"); err != nil {
-		return &failure{"make /dev", err}
 	}
 	for _, name := range devices() {
 		if err := showDevice(oldRoot+"/dev/"+name, "/dev/"+name); err != nil {
