@@ -55,6 +55,9 @@ func ByDescriptor(cmd *exec.Cmd, exe string) (*os.File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	cmd.Path = "/proc/self/fd/" + strconv.Itoa(fd)
+	cmd.Path = number(fd)
 	return os.NewFile(uintptr(fd), exe), nil
 }
+
+// number is a path of a descriptor of this process.
+func number(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
