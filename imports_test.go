@@ -16,14 +16,16 @@ type room struct {
 // rooms is the table behind DESIGN.md section 2: a package imports only what
 // stands below it. A new package needs a row here, and its reason.
 var rooms = map[string]room{
-	"configs":                 {nil, "what can be told to a profile is the lowest layer; everybody may know it"},
-	"profiles/archive":        {nil, "it reads a format that anybody may have written; what a profile means is for others"},
-	"profiles":                {[]string{"configs", "profiles/archive"}, "what lies on disk does not know who serves it"},
-	"supervisor/handoff":      {nil, "the contract between parent and child must not pull in either side"},
-	"supervisor/confine":      {nil, "parent and child both hold a profile to its limits; whose, is nobody else's business"},
-	"supervisor/sandbox":      {[]string{"supervisor/sandbox/wall"}, "parent and child both run commands; how, is nobody else's business"},
-	"supervisor/sandbox/wall": {nil, "what stands around a command is built before anything else of ours runs in it"},
-	"early":                   {[]string{"supervisor/sandbox/wall"}, "whatever it imports is initialised before a command of an agent begins"},
+	"configs":                             {nil, "what can be told to a profile is the lowest layer; everybody may know it"},
+	"profiles/archive":                    {nil, "it reads a format that anybody may have written; what a profile means is for others"},
+	"profiles":                            {[]string{"configs", "profiles/archive"}, "what lies on disk does not know who serves it"},
+	"supervisor/handoff":                  {nil, "the contract between parent and child must not pull in either side"},
+	"supervisor/confine":                  {nil, "parent and child both hold a profile to its limits; whose, is nobody else's business"},
+	"supervisor/sandbox":                  {[]string{"supervisor/sandbox/wall"}, "parent and child both run commands; how, is nobody else's business"},
+	"supervisor/sandbox/wall":             {[]string{"supervisor/sandbox/wall/inside"}, "what stands around a command is built before anything else of ours runs in it"},
+	"supervisor/sandbox/wall/inside":      {[]string{"supervisor/sandbox/wall/inside/unix"}, "whatever it imports is initialised before a command of an agent begins"},
+	"supervisor/sandbox/wall/inside/unix": {nil, "the kernel as the wall needs it, and nothing else"},
+	"early":                               {[]string{"supervisor/sandbox/wall/inside"}, "whatever it imports is initialised before a command of an agent begins"},
 	"supervisor/sandbox/wall/attack": {
 		[]string{"supervisor/sandbox", "supervisor/sandbox/wall"}, "it stands where a command does, and knows of the wall only how commands get behind it",
 	},

@@ -249,7 +249,7 @@ func (c *call) finish(ctx context.Context) Output {
 // stop ends the group: SIGTERM, and SIGKILL to those who are left after the
 // grace. Whoever holds the output open is left.
 func (c *call) stop(exited <-chan struct{}) {
-	_ = c.process.signal(syscall.SIGTERM)
+	_ = c.terminate()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	for _, done := range []<-chan struct{}{exited, c.drain.ended} {

@@ -50,6 +50,14 @@ func (c *call) awaitEnd() (e ending) {
 	return e
 }
 
+// terminate asks the command to end. Behind a wall what was started is not the command.
+func (c *call) terminate() error {
+	if c.guard != nil && c.guard.Stays() {
+		return c.guard.Signal(syscall.SIGTERM)
+	}
+	return c.process.signal(syscall.SIGTERM)
+}
+
 // letOut gives back what holds the wall.
 func (c *call) letOut() {
 	if c.guard != nil {

@@ -8,58 +8,60 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // confine takes from this process, all of its threads, what a worker must not do. It
 // was born without capabilities if it has a shim. The order matters: each step would
 // forbid the one before.
-func confine(s *stage, offline bool) error {
+func confine(p inside.Plan, offline bool) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	l := s.Layers
+	l := p.Layers
 	if !l.Namespaces {
 		if err := layDownAlone(l); err != nil {
-			return fmt.Errorf("%s: %w", stepDrop, err)
+			return fmt.Errorf("%s: %w", inside.StepDrop, err)
 		}
 	}
 	if l.Landlock > 0 {
-		rules, err := s.rules()
+		rules, err := inside.WorkerRules(p)
 		if err != nil {
-			return fmt.Errorf("%s: %w", stepLandlock, err)
+			return fmt.Errorf("%s: %w", inside.StepLandlock, err)
 		}
-		err = allThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(rules.fd), 0, 0)
-		if err := errors.Join(err, unix.Close(rules.fd)); err != nil {
-			return fmt.Errorf("%s: %w", stepLandlock, err)
+		err = allThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(rules), 0, 0)
+		if err := errors.Join(err, unix.Close(rules)); err != nil {
+			return fmt.Errorf("%s: %w", inside.StepLandlock, err)
 		}
 	}
 	if l.Limits {
-		if err := limitWorker(); err != nil {
-			return fmt.Errorf("%s: %w", stepDrop, err)
+		if err := inside.LimitWorker(); err != nil {
+			return fmt.Errorf("%s: %w", inside.StepDrop, err)
 		}
 	}
 	if l.Namespaces && l.Drop {
 		// Where there are none, its supervisor could not look at it any more.
 		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-			return fmt.Errorf("%s: %w", stepDrop, err)
+			return fmt.Errorf("%s: %w", inside.StepDrop, err)
 		}
 	}
 	if l.Seccomp {
-		behind := worker
+		behind := inside.Worker
 		switch {
 		case offline && l.Namespaces:
-			behind = offlineWorker
+			behind = inside.OfflineWorker
 		case offline:
-			behind = localWorker
+			behind = inside.LocalWorker
 		}
-		if err := applySeccomp(filter(behind), true); err != nil {
-			return fmt.Errorf("%s: %w", stepSeccomp, err)
+		if err := inside.ApplySeccomp(inside.Filter(behind), true); err != nil {
+			return fmt.Errorf("%s: %w", inside.StepSeccomp, err)
 		}
 	}
 	return nil
 }
 
 // layDownAlone is layDown for a worker without a shim.
-func layDownAlone(l layers) error {
+func layDownAlone(l inside.Layers) error {
 	err := allThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
 	if errors.Is(err, errCgo) && l.Landlock == 0 {
 		return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) // seccomp tells the other threads

@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // Stage is the process of a command's wall that a shim has started. It is no child of
@@ -29,19 +31,19 @@ func (g *Guard) Fork(dir string, first [3]*os.File, files []*os.File) (*Stage, e
 	if err != nil {
 		return nil, err
 	}
-	wanted := start{Dir: dir, Mark: g.mark, Offline: g.plan.Offline || g.plan.Proxy, Files: g.plan.Files}
+	wanted := inside.Start{Dir: dir, Mark: g.mark, Offline: g.plan.Offline || g.plan.Proxy, Files: g.plan.Files}
 	var carried []int
 	for _, file := range append([]*os.File{g.stage, first[0], first[1], first[2]}, files...) {
 		if file != nil {
 			carried = append(carried, int(file.Fd())) // a program expects what blocks, as exec.Cmd gives it
 		}
 	}
-	said, fds, err := g.shim.ask(request{Kind: askStage, Stage: &wanted}, carried...)
+	said, fds, err := g.shim.ask(inside.Request{Kind: inside.AskStage, Stage: &wanted}, carried...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
 	if len(fds) != 1 {
-		closeAll(fds)
+		inside.CloseAll(fds)
 		return nil, fmt.Errorf("%w: the shim has started nothing", errRefused)
 	}
 	if err := unix.SetNonblock(fds[0], true); err != nil { // or the runtime would not wait for it

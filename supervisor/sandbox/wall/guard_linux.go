@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // startTimeout is how long a stage may take on a busy machine.
@@ -21,7 +23,7 @@ const startTimeout = 30 * time.Second
 // Guard is a command behind a wall. It is started with its exec.Cmd, and needs a
 // call of Started then. It must be closed.
 type Guard struct {
-	plan  plan
+	plan  inside.Plan
 	ours  *os.File
 	stage *os.File // the other end, until it has it
 	shim  *Shim    // what starts the stage, nil if that is done with exec.Cmd
@@ -79,7 +81,7 @@ func (w *Wall) guard(cmd *exec.Cmd, s Subject, f found, probe bool) (*Guard, err
 	}
 	cmd.Path, cmd.Args, cmd.Err = cmp.Or(w.opts.Exe, "/proc/self/exe"), []string{"hermes", Subcommand}, nil
 	// What is known of the command from outside (its mark) is known of its stage.
-	cmd.Env = append(mark, "GOMAXPROCS=2", "GOGC=off", "GOTRACEBACK=none")
+	cmd.Env = append(mark, "GOMAXPROCS=1", "GOGC=off", "GOTRACEBACK=none")
 	cmd.ExtraFiles = append([]*os.File{g.stage}, cmd.ExtraFiles...)
 	cmd.SysProcAttr = w.attributes(p)
 	return g, nil
@@ -94,7 +96,7 @@ func markOf(env []string) []string {
 }
 
 // attributes are how the stage is started.
-func (w *Wall) attributes(p plan) *syscall.SysProcAttr {
+func (w *Wall) attributes(p inside.Plan) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setsid: true}
 	if !p.Layers.Namespaces {
 		attr.Setctty = p.Terminal // it becomes the command
@@ -103,29 +105,13 @@ func (w *Wall) attributes(p plan) *syscall.SysProcAttr {
 		}
 		return attr
 	}
-	attr = stageAttributes(w.uid, w.gid, p.Offline || p.Proxy)
+	attr = inside.StageAttributes(w.uid, w.gid, p.Offline || p.Proxy)
 	if !p.Layers.Processes {
 		attr.Cloneflags &^= unix.CLONE_NEWPID | unix.CLONE_NEWIPC
 	}
 	if w.asRoot {
 		attr.GidMappingsEnableSetgroups = true
 		attr.Credential = &syscall.Credential{Uid: uint32(w.uid), Gid: uint32(w.gid)} //nolint:gosec // they came from the kernel
-	}
-	return attr
-}
-
-// stageAttributes start a stage in namespaces of its own, in which one user is known
-// and has the capabilities to build a wall.
-func stageAttributes(uid, gid int, offline bool) *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{
-		Setsid:      true,
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
-		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN},
-	}
-	if offline {
-		attr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	return attr
 }
@@ -145,7 +131,7 @@ func (g *Guard) Started(ctx context.Context) error {
 	if err := g.ours.SetDeadline(deadline); err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
-	if err := writeMessage(g.ours, g.plan, maxPlan); err != nil {
+	if err := inside.WriteMessage(g.ours, &g.plan, inside.MaxPlan); err != nil {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	}
 	if g.plan.Proxy && !g.plan.Probe {
@@ -153,8 +139,8 @@ func (g *Guard) Started(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", errRefused, err)
 		}
 	}
-	var said answer
-	err := readMessage(g.ours, &said, maxAnswer)
+	var said inside.Answer
+	err := inside.ReadMessage(g.ours, &said, inside.MaxAnswer)
 	_ = g.ours.SetDeadline(time.Time{})
 	switch {
 	case errors.Is(err, io.EOF) && !g.Stays() && !g.plan.Probe:
@@ -163,11 +149,17 @@ func (g *Guard) Started(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", errRefused, err)
 	case said.Error == "":
 		return nil
-	case said.Step == stepCommand:
+	case said.Step == inside.StepCommand:
 		return fmt.Errorf("%s: %s", g.plan.Path, said.Error)
 	default:
 		return fmt.Errorf("%w: %s: %s", errRefused, said.Step, said.Error)
 	}
+}
+
+// Signal has the stage, if it stays, send the command and its group a signal.
+func (g *Guard) Signal(sig syscall.Signal) error {
+	_, err := g.ours.Write([]byte{byte(sig)}) //nolint:gosec // there are 64
+	return err
 }
 
 // Ended waits until the command has ended, and says how. It returns false for the
@@ -176,8 +168,8 @@ func (g *Guard) Ended() (status syscall.WaitStatus, ok bool) {
 	if !g.Stays() {
 		return 0, false
 	}
-	var said answer
-	if err := readMessage(g.ours, &said, maxAnswer); err != nil || !said.Ended {
+	var said inside.Answer
+	if err := inside.ReadMessage(g.ours, &said, inside.MaxAnswer); err != nil || !said.Ended {
 		return 0, false
 	}
 	return syscall.WaitStatus(said.Status), true

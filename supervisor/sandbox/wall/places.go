@@ -5,7 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // systemPlaces are what commands see of the machine, to read.
@@ -16,51 +17,40 @@ func systemPlaces() []string {
 	}
 }
 
-// clean reports whether path is absolute and as filepath.Clean would have it, and
-// not the root.
-func clean(path string) bool {
-	return filepath.IsAbs(path) && filepath.Clean(path) == path && path != "/"
-}
-
-// within reports whether path is dir or lies in it.
-func within(path, dir string) bool {
-	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
-}
-
 // placesOf is where a path is to be seen: under its name, and, if a symbolic link
 // is a part of the name, where that leads to.
-func placesOf(path string) ([]place, error) {
+func placesOf(path string) ([]inside.Place, error) {
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
 	}
-	places := []place{{Source: target, Path: target}}
+	places := []inside.Place{{Source: target, Path: target}}
 	if target != path {
-		places = append(places, place{Source: target, Path: path})
+		places = append(places, inside.Place{Source: target, Path: path})
 	}
 	return places, nil
 }
 
 // system is what there is of systemPlaces. A link such as /bin stays a link.
-func system() []place {
-	var places []place
+func system() []inside.Place {
+	var places []inside.Place
 	for _, path := range systemPlaces() {
 		info, err := os.Lstat(path)
 		if err != nil {
 			continue
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
-			places = append(places, place{Source: path, Path: path})
+			places = append(places, inside.Place{Source: path, Path: path})
 			continue
 		}
 		if says, err := os.Readlink(path); err == nil {
-			places = append(places, place{Path: path, Link: says})
+			places = append(places, inside.Place{Path: path, Link: says})
 		}
 	}
 	// What names are resolved by may be kept in /run.
 	const resolver = "/etc/resolv.conf"
-	if target, err := filepath.EvalSymlinks(resolver); err == nil && target != resolver && !within(target, "/etc") {
-		places = append(places, place{Source: target, Path: target})
+	if target, err := filepath.EvalSymlinks(resolver); err == nil && target != resolver && !inside.Within(target, "/etc") {
+		places = append(places, inside.Place{Source: target, Path: target})
 	}
 	return places
 }
@@ -93,10 +83,10 @@ func secrets(dir string) []string {
 // without splits dir into what it holds beside the hidden, for walls that can only
 // add. It is dir itself where nothing in it is hidden.
 func without(dir string, hidden []string) []string {
-	if slices.ContainsFunc(hidden, func(h string) bool { return within(dir, h) }) {
+	if slices.ContainsFunc(hidden, func(h string) bool { return inside.Within(dir, h) }) {
 		return nil
 	}
-	if !slices.ContainsFunc(hidden, func(h string) bool { return within(h, dir) }) {
+	if !slices.ContainsFunc(hidden, func(h string) bool { return inside.Within(h, dir) }) {
 		return []string{dir}
 	}
 	entries, err := os.ReadDir(dir)
@@ -114,11 +104,11 @@ func without(dir string, hidden []string) []string {
 
 // extra are further places, but for those that are hidden or hold what is, and those
 // that are seen anyway.
-func (w *Wall) extra(paths []string) []place {
-	var places []place
+func (w *Wall) extra(paths []string) []inside.Place {
+	var places []inside.Place
 	for _, path := range paths {
 		path = filepath.Clean(path)
-		if !clean(path) {
+		if !inside.Clean(path) {
 			continue
 		}
 		found, err := placesOf(path)
@@ -147,10 +137,10 @@ func (w *Wall) covers(path string) bool {
 			target = other
 		}
 		for _, o := range []string{other, target} {
-			if within(o, path) {
+			if inside.Within(o, path) {
 				return true
 			}
-			if within(path, o) && o != "/tmp" {
+			if inside.Within(path, o) && o != "/tmp" {
 				return true
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 const (
@@ -35,13 +37,13 @@ func (w *Wall) probe() found {
 	if err := w.prepare(); err != nil {
 		return found{Report: Report{Level: None, Why: "the places of the profile are not as they should be: " + err.Error()}}
 	}
-	f := found{layers: layers{
+	f := found{layers: inside.Layers{
 		Namespaces: true, Mounts: !w.leaves(LayerMounts), Processes: !w.leaves(LayerProcesses),
-		Seccomp: seccompArch != 0 && !w.leaves(LayerSeccomp),
+		Seccomp: inside.SeccompArch != 0 && !w.leaves(LayerSeccomp),
 		Drop:    !w.leaves(LayerCapabilities), Close: !w.leaves(LayerDescriptors), Limits: !w.leaves(LayerLimits),
 	}}
 	if !w.leaves(LayerLandlock) {
-		f.layers.Landlock = landlockABI()
+		f.layers.Landlock = inside.LandlockABI()
 	}
 	if w.asRoot && !w.leaves(LayerMasks) {
 		f.hidden = secrets("/etc")
@@ -70,7 +72,7 @@ const (
 )
 
 // report is what is said of those layers.
-func report(l layers, refused error) Report {
+func report(l inside.Layers, refused error) Report {
 	var why, mend []string
 	if refused != nil {
 		why, mend = append(why, "namespaces are refused ("+refused.Error()+")"), append(mend, mendNamespaces)
@@ -78,7 +80,7 @@ func report(l layers, refused error) Report {
 	switch {
 	case l.Landlock == 0:
 		why, mend = append(why, "the kernel has no Landlock"), append(mend, mendLandlock)
-	case l.Landlock < signalABI && !l.Namespaces:
+	case l.Landlock < inside.SignalABI && !l.Namespaces:
 		why, mend = append(why, "its Landlock does not keep commands from ending other processes"), append(mend, mendLandlock)
 	}
 	if !l.Seccomp {
@@ -191,14 +193,14 @@ func (g *Guard) tryRemote(ctx context.Context, dir string) error {
 }
 
 // plan is what the stage of a command is told.
-func (w *Wall) plan(s Subject, f found) (plan, error) {
-	p := plan{Layers: f.layers, Terminal: s.Terminal, Offline: w.opts.Offline && !s.Online, Temp: w.opts.Temp}
+func (w *Wall) plan(s Subject, f found) (inside.Plan, error) {
+	p := inside.Plan{Layers: f.layers, Terminal: s.Terminal, Offline: w.opts.Offline && !s.Online, Temp: w.opts.Temp}
 	p.Proxy = w.opts.Proxy != nil && !w.opts.Offline && !s.Online && f.layers.Namespaces && f.layers.Processes
 	own := []struct {
 		path     string
 		writable bool
 	}{{w.opts.Skills, false}, {w.opts.Workspace, true}, {w.opts.Home, true}}
-	var reads []place
+	var reads []inside.Place
 	for _, o := range own {
 		if o.path == "" {
 			continue
@@ -207,7 +209,7 @@ func (w *Wall) plan(s Subject, f found) (plan, error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && !o.writable:
 		case err != nil:
-			return plan{}, err
+			return inside.Plan{}, err
 		case o.writable:
 			p.Writes = append(p.Writes, places...)
 		default:
@@ -216,7 +218,7 @@ func (w *Wall) plan(s Subject, f found) (plan, error) {
 	}
 	target, err := filepath.EvalSymlinks(w.opts.Temp)
 	if err != nil {
-		return plan{}, err
+		return inside.Plan{}, err
 	}
 	p.Temp = target
 	p.System, p.Reads = system(), append(w.extra(s.Reads), reads...)
@@ -226,23 +228,23 @@ func (w *Wall) plan(s Subject, f found) (plan, error) {
 	}
 	p.Masks = slices.Clone(f.hidden)
 	for _, hidden := range w.opts.Hidden {
-		if target, err := filepath.EvalSymlinks(hidden); err == nil && clean(target) {
+		if target, err := filepath.EvalSymlinks(hidden); err == nil && inside.Clean(target) {
 			p.Masks = append(p.Masks, target)
 		}
 	}
 	if !p.Layers.Mounts {
-		p.open()
+		open(&p)
 	}
 	return p, nil
 }
 
 // open puts what is around the masks into the plan, for a stage that cannot hide a
 // part of what it shows.
-func (p *plan) open() {
-	var seen []place
+func open(p *inside.Plan) {
+	var seen []inside.Place
 	for _, at := range p.System {
 		for _, path := range without(at.Path, p.Masks) {
-			seen = append(seen, place{Source: path, Path: path})
+			seen = append(seen, inside.Place{Source: path, Path: path})
 		}
 	}
 	p.System = seen

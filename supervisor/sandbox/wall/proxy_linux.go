@@ -7,43 +7,18 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-)
 
-// proxyPort is where a command finds its proxy, in a network in which nothing else
-// is.
-const proxyPort = 3128
+	"hermes/supervisor/sandbox/wall/inside"
+)
 
 // proxyEnv tells programs of the proxy, in the spellings that they look for.
 func proxyEnv() []string {
-	address := fmt.Sprintf("http://127.0.0.1:%d", proxyPort)
+	address := fmt.Sprintf("http://127.0.0.1:%d", inside.ProxyPort)
 	const own = "localhost,127.0.0.1,::1"
 	return []string{
 		"http_proxy=" + address, "https_proxy=" + address, "all_proxy=" + address, "no_proxy=" + own,
 		"HTTP_PROXY=" + address, "HTTPS_PROXY=" + address, "ALL_PROXY=" + address, "NO_PROXY=" + own,
 	}
-}
-
-// listen opens the listener of the proxy in the network of the command, which is
-// empty.
-func listen() (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0, fmt.Errorf("open socket: %w", err)
-	}
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: proxyPort, Addr: [4]byte{127, 0, 0, 1}})
-	if err == nil {
-		err = unix.Listen(fd, unix.SOMAXCONN)
-	}
-	if err != nil {
-		return 0, errors.Join(fmt.Errorf("listen for the proxy: %w", err), unix.Close(fd))
-	}
-	return fd, nil
-}
-
-// hand gives the listener away on a byte of its own, before the first answer.
-func (s *stage) hand(listener int) error {
-	err := unix.Sendmsg(int(s.control.Fd()), []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
-	return errors.Join(err, unix.Close(listener))
 }
 
 // takeProxy takes the listener from the stage, and has its connections served.

@@ -1,7 +1,6 @@
 package wall
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // Shim is the worker's end of the socket to its shim. Its methods may be called from
@@ -52,13 +53,13 @@ func Enter(opts RoomOptions) (*Shim, Socket, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("enter the room: %w", err)
 	}
-	return shim, socket, confine(&stage{plan: r.plan(), worker: true}, opts.Offline)
+	return shim, socket, confine(r.Plan(), opts.Offline)
 }
 
 // enter has the shim build the room.
-func (s *Shim) enter(opts RoomOptions, r *room) error {
+func (s *Shim) enter(opts RoomOptions, r *inside.Room) error {
 	unix.CloseOnExec(ShimFD)
-	if _, _, err := s.ask(request{Kind: askRoom, Room: r}, opts.mounts()...); err != nil {
+	if _, _, err := s.ask(inside.Request{Kind: inside.AskRoom, Room: r}, opts.mounts()...); err != nil {
 		return fmt.Errorf("build it: %w", err)
 	}
 	if opts.Tree != nil {
@@ -76,40 +77,40 @@ func (o RoomOptions) mounts() []int {
 }
 
 // placesOf are placesOf, also of what this process cannot reach.
-func (o RoomOptions) placesOf(path string) ([]place, error) {
-	if o.Tree == nil || !within(path, o.Dir) {
+func (o RoomOptions) placesOf(path string) ([]inside.Place, error) {
+	if o.Tree == nil || !inside.Within(path, o.Dir) {
 		return placesOf(path)
 	}
 	var info unix.Stat_t
 	if err := unix.Fstatat(int(o.Tree.Fd()), "."+strings.TrimPrefix(path, o.Dir), &info, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	return []place{{Source: path, Path: path}}, nil
+	return []inside.Place{{Source: path, Path: path}}, nil
 }
 
 // layers are those that the level stands for.
-func (o RoomOptions) layers() layers {
+func (o RoomOptions) layers() inside.Layers {
 	without := func(l Layer) bool { return slices.Contains(o.Without, l) }
 	spaces := o.Level.Spaces()
-	l := layers{
+	l := inside.Layers{
 		Namespaces: spaces, Mounts: spaces && !without(LayerMounts), Processes: spaces,
-		Seccomp: seccompArch != 0 && !without(LayerSeccomp), Drop: !without(LayerCapabilities), Close: true, Limits: !without(LayerLimits),
+		Seccomp: inside.SeccompArch != 0 && !without(LayerSeccomp), Drop: !without(LayerCapabilities), Close: true, Limits: !without(LayerLimits),
 	}
 	if (o.Level == Full || o.Level == Reduced) && !without(LayerLandlock) {
-		l.Landlock = landlockABI()
+		l.Landlock = inside.LandlockABI()
 	}
 	return l
 }
 
 // room is what the shim is told.
-func (o RoomOptions) room(l layers) (*room, error) {
-	r := &room{Layers: l, System: system(), Soul: o.Soul, Socket: o.Socket}
+func (o RoomOptions) room(l inside.Layers) (*inside.Room, error) {
+	r := &inside.Room{Layers: l, System: system(), Soul: o.Soul, Socket: o.Socket}
 	if len(o.mounts()) > 0 {
 		r.Tree = o.Dir
 	}
 	for _, show := range []struct {
 		paths []string
-		to    *[]place
+		to    *[]inside.Place
 	}{{o.Reads, &r.Reads}, {o.Writes, &r.Writes}} {
 		for _, path := range show.paths {
 			places, err := o.placesOf(path)
@@ -135,13 +136,13 @@ func (o RoomOptions) room(l layers) (*room, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			target, err = hidden, nil
 		}
-		if err == nil && clean(target) {
+		if err == nil && inside.Clean(target) {
 			r.Masks = append(r.Masks, target)
 		}
 	}
 	if !l.Mounts {
-		p := r.plan()
-		p.open()
+		p := r.Plan()
+		open(&p)
 		r.System = p.System
 	}
 	return r, nil
@@ -177,51 +178,51 @@ func leaveOutside(moved bool) error {
 }
 
 // ask asks the shim, and returns the descriptors of its answer.
-func (s *Shim) ask(r request, carried ...int) (reply, []int, error) {
+func (s *Shim) ask(r inside.Request, carried ...int) (inside.Reply, []int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := send(s.conn, r, maxRequest, carried, 0); err != nil {
-		return reply{}, nil, err
+	if err := inside.Send(s.conn, &r, inside.MaxRequest, carried, 0); err != nil {
+		return inside.Reply{}, nil, err
 	}
-	data, fds, err := receive(s.conn, maxReply, 1)
+	data, fds, err := inside.Receive(s.conn, inside.MaxReply, 1)
 	if err != nil {
-		closeAll(fds)
-		return reply{}, nil, err
+		inside.CloseAll(fds)
+		return inside.Reply{}, nil, err
 	}
-	var said reply
-	if err := json.Unmarshal(data, &said); err != nil {
-		closeAll(fds)
-		return reply{}, nil, fmt.Errorf("decode answer: %w", err)
+	said, err := inside.DecodeReply(data)
+	if err != nil {
+		inside.CloseAll(fds)
+		return inside.Reply{}, nil, err
 	}
 	if said.Error != "" {
-		closeAll(fds)
+		inside.CloseAll(fds)
 		err := errors.New(said.Error)
 		if said.Missing {
 			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 		}
-		return reply{}, nil, err
+		return inside.Reply{}, nil, err
 	}
 	return said, fds, nil
 }
 
 // one is ask for what answers with a descriptor.
 func (s *Shim) one(kind string) (*os.File, error) {
-	_, fds, err := s.ask(request{Kind: kind})
+	_, fds, err := s.ask(inside.Request{Kind: kind})
 	if err != nil {
 		return nil, err
 	}
 	if len(fds) != 1 {
-		closeAll(fds)
+		inside.CloseAll(fds)
 		return nil, errors.New("the shim has sent nothing")
 	}
 	return os.NewFile(uintptr(fds[0]), kind), nil
 }
 
 // OpenSoul opens RoomOptions.Soul as it is now.
-func (s *Shim) OpenSoul() (*os.File, error) { return s.one(askSoul) }
+func (s *Shim) OpenSoul() (*os.File, error) { return s.one(inside.AskSoul) }
 
 // Listen listens at RoomOptions.Socket. Deaf removes it.
-func (s *Shim) Listen() (*os.File, error) { return s.one(askListen) }
+func (s *Shim) Listen() (*os.File, error) { return s.one(inside.AskListen) }
 
 // Deaf removes the socket of Listen.
-func (s *Shim) Deaf() { _, _, _ = s.ask(request{Kind: askDeaf}) }
+func (s *Shim) Deaf() { _, _, _ = s.ask(inside.Request{Kind: inside.AskDeaf}) }

@@ -4,20 +4,22 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // ShimSubcommand is the first argument of process 1 of a worker's namespaces, and
 // ControlFD the one descriptor that it hands on to the worker: the supervisor's.
 const (
-	ShimSubcommand = "shim"
-	ControlFD      = 3
+	ShimSubcommand = inside.ShimSubcommand
+	ControlFD      = inside.ControlFD
 	// ShimFD is the worker's end of a socket to its shim.
-	ShimFD = 4
+	ShimFD = inside.ShimFD
 )
 
 // AttackerArgument is an argument of a shim that has it start, in place of a worker, what
 // attacks the wall around one: package attack.
-const AttackerArgument = "=room"
+const AttackerArgument = inside.AttackerArgument
 
 // Where root runs workers, each has a number that no other process has: from
 // firstOutside on, so many. Neither people nor containers are given such numbers.

@@ -2,19 +2,20 @@ package wall
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// probeArgument is the second argument of a shim that only tries whether the wall
-// around a worker can be built.
-const probeArgument = "probe"
+	"hermes/supervisor/sandbox/wall/inside"
+)
 
 // ProbeRoom finds out how much of a worker's wall stands, by building it around a
 // process of the program exe that sees dir, and runs as it says where there are
@@ -33,7 +34,7 @@ func ProbeRoom(ctx context.Context, exe, dir string, as Identity, offline bool, 
 		missing = append(missing, fmt.Sprintf("%s cannot be had (%v)", level, err))
 		if level == Namespaces {
 			mend = append(mend, mendNamespaces)
-		} else if level == Full && landlockABI() == 0 {
+		} else if level == Full && inside.LandlockABI() == 0 {
 			mend = append(mend, mendLandlock)
 		}
 	}
@@ -65,7 +66,7 @@ func tryRoom(ctx context.Context, exe string, opts RoomOptions, as Identity, by 
 	if opts.Level.Spaces() {
 		Enclose(cmd, as, false)
 	}
-	cmd.Args = []string{exe, ShimSubcommand, probeArgument}
+	cmd.Args = []string{exe, ShimSubcommand, inside.ProbeArgument}
 	if as.Outside != 0 {
 		program, err := ByDescriptor(cmd, exe)
 		if err != nil {
@@ -78,10 +79,10 @@ func tryRoom(ctx context.Context, exe string, opts RoomOptions, as Identity, by 
 	if err != nil {
 		return fmt.Errorf("clone: %w", bareError(err))
 	}
-	var said reply
-	err = writeMessage(ours, opts, maxRequest)
+	var said tried
+	err = json.NewEncoder(ours).Encode(opts)
 	if err == nil {
-		err = readMessage(ours, &said, maxReply)
+		err = json.NewDecoder(io.LimitReader(ours, inside.MaxReply)).Decode(&said)
 	}
 	_ = ours.Close() // for one that has not answered in time
 	ended := by.Wait(cmd)
@@ -102,19 +103,22 @@ func bareError(err error) error {
 	return err
 }
 
+// tried is what came of it.
+type tried struct{ Error string }
+
 // probeMain is a shim and a worker in one, which end when the wall stands.
 func probeMain() int {
 	control := os.NewFile(ControlFD, "probe")
 	var opts RoomOptions
-	if err := readMessage(control, &opts, maxRequest); err != nil {
+	if err := json.NewDecoder(control).Decode(&opts); err != nil {
 		return 1
 	}
 	unix.CloseOnExec(ControlFD)
-	var said reply
+	var said tried
 	if err := rehearse(opts); err != nil {
 		said.Error = err.Error()
 	}
-	if err := writeMessage(control, said, maxReply); err != nil {
+	if err := json.NewEncoder(control).Encode(said); err != nil {
 		return 1
 	}
 	return 0
@@ -130,18 +134,27 @@ func rehearse(opts RoomOptions) error {
 	if l.Namespaces {
 		if opts.Offline {
 			if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("%s: %w", stepNetwork, err)
+				return fmt.Errorf("%s: %w", inside.StepNetwork, err)
 			}
 		}
-		if err := (&shim{}).build(r, nil); err != nil {
-			return fmt.Errorf("%s: %w", stepRoot, err)
+		if err := inside.BuildRoom(r); err != nil {
+			return fmt.Errorf("%s: %w", inside.StepRoot, err)
 		}
-		if err := layDown(); err != nil {
-			return fmt.Errorf("%s: %w", stepDrop, err)
+		if err := inside.LayDown(); err != nil {
+			return fmt.Errorf("%s: %w", inside.StepDrop, err)
 		}
 		if err := leaveOutside(l.Mounts); err != nil {
 			return err
 		}
 	}
-	return confine(&stage{plan: r.plan(), worker: true}, opts.Offline)
+	return confine(r.Plan(), opts.Offline)
+}
+
+// ShimMain is what the process does whose first argument is ShimSubcommand.
+func ShimMain() int {
+	runtime.LockOSThread()
+	if len(os.Args) > 2 && os.Args[2] == inside.ProbeArgument {
+		return probeMain()
+	}
+	return inside.ShimMain()
 }

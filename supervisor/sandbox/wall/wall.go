@@ -14,11 +14,20 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
+
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // Subcommand is the first argument of the process that becomes a command.
-const Subcommand = "wall"
+const Subcommand = inside.Subcommand
+
+// Main is the stage, where it does not begin early.
+func Main() int {
+	runtime.LockOSThread()
+	return inside.Main()
+}
 
 // Level says how much of the wall the kernel gives.
 type Level string
@@ -106,7 +115,7 @@ type Wall struct {
 // found is what probing found.
 type found struct {
 	Report
-	layers layers
+	layers inside.Layers
 	hidden []string // files and directories of the system that are secret
 }
 

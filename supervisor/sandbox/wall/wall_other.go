@@ -26,14 +26,14 @@ func (g *Guard) Started(context.Context) error { return nil }
 // Ended does nothing here.
 func (g *Guard) Ended() (status syscall.WaitStatus, ok bool) { return 0, false }
 
+// Signal fails here.
+func (g *Guard) Signal(syscall.Signal) error { return errNone }
+
 // Stays is false here.
 func (g *Guard) Stays() bool { return false }
 
 // Close does nothing here.
 func (g *Guard) Close() {}
-
-// Main is the stage, which there is on Linux only.
-func Main() int { return 1 }
 
 // Try says that there is nothing to try.
 func (w *Wall) Try() error { return errNone }

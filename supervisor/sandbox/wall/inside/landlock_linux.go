@@ -1,18 +1,18 @@
-package wall
+package inside
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"slices"
+	"syscall"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
+	"hermes/supervisor/sandbox/wall/inside/unix"
 )
 
-// signalABI is the version of Landlock that knows scopes of signals and of abstract
+// SignalABI is the version of Landlock that knows scopes of signals and of abstract
 // sockets.
-const signalABI = 6
+const SignalABI = 6
 
 // What may be done below a place, and what with a single file.
 const (
@@ -24,9 +24,9 @@ const (
 	accessFile   = accessDevice | unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 )
 
-// landlockABI is the version of Landlock that the kernel has, 0 for none.
-func landlockABI() int {
-	abi, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
+// LandlockABI is the version of Landlock that the kernel has, 0 for none.
+func LandlockABI() int {
+	abi, _, errno := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0
 	}
@@ -51,57 +51,57 @@ func newLandlock(abi int, signals bool) (*landlock, error) {
 			attr.Handled_access_fs |= access
 		}
 	}
-	if abi >= signalABI {
+	if abi >= SignalABI {
 		attr.Scoped = unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET
 		if signals {
 			attr.Scoped |= unix.LANDLOCK_SCOPE_SIGNAL
 		}
 	}
 	// An older kernel takes the longer struct as long as the rest of it is zero.
-	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0) //nolint:gosec // the kernel reads the address
+	fd, _, errno := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0) //nolint:gosec // the kernel reads the address
 	if errno != 0 {
-		return nil, fmt.Errorf("make rules: %w", errno)
+		return nil, &failure{"make rules", errno}
 	}
 	return &landlock{fd: int(fd), handled: attr.Handled_access_fs}, nil
 }
 
 // allow allows what is at a path, and below it. What is not there is passed over.
 func (l *landlock) allow(path string, access uint64) error {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EACCES) {
+	fd, err := syscall.Open(path, unix.O_PATH|syscall.O_CLOEXEC, 0)
+	if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.EACCES) {
 		return nil
 	}
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer unix.Close(fd)
+	defer syscall.Close(fd)
 	return l.allowOpen(fd, access)
 }
 
 func (l *landlock) allowOpen(fd int, access uint64) error {
-	var info unix.Stat_t
-	if err := unix.Fstat(fd, &info); err != nil {
-		return fmt.Errorf("look at place: %w", err)
+	var info syscall.Stat_t
+	if err := syscall.Fstat(fd, &info); err != nil {
+		return &failure{"look at place", err}
 	}
-	if info.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if info.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		access &= accessFile
 	}
 	attr := unix.LandlockPathBeneathAttr{Allowed_access: access & l.handled, Parent_fd: int32(fd)} //nolint:gosec // small
 	if attr.Allowed_access == 0 {
 		return nil
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(l.fd), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0) //nolint:gosec // the kernel reads the address
+	_, _, errno := syscall.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(l.fd), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&attr)), 0, 0, 0) //nolint:gosec // the kernel reads the address
 	if errno != 0 {
-		return fmt.Errorf("add rule: %w", errno)
+		return &failure{"add rule", errno}
 	}
 	return nil
 }
 
 // apply makes the rules hold for this thread and all that it starts.
 func (l *landlock) apply() error {
-	defer unix.Close(l.fd)
-	if _, _, errno := unix.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(l.fd), 0, 0); errno != 0 {
-		return fmt.Errorf("restrict self: %w", errno)
+	defer syscall.Close(l.fd)
+	if _, _, errno := syscall.Syscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(l.fd), 0, 0); errno != 0 {
+		return &failure{"restrict self", errno}
 	}
 	return nil
 }
@@ -148,14 +148,24 @@ func (s *stage) rules() (*landlock, error) {
 	}
 	for _, r := range rules {
 		if err := l.allow(r.path, r.access); err != nil {
-			return nil, errors.Join(err, unix.Close(l.fd))
+			return nil, errors.Join(err, syscall.Close(l.fd))
 		}
 	}
 	if s.Terminal {
 		// So that /dev/stderr can be opened.
 		if err := l.allowOpen(0, accessDevice); err != nil {
-			return nil, errors.Join(err, unix.Close(l.fd))
+			return nil, errors.Join(err, syscall.Close(l.fd))
 		}
 	}
 	return l, nil
+}
+
+// WorkerRules are what a room lets the worker do with files, as a descriptor for
+// landlock_restrict_self.
+func WorkerRules(p Plan) (int, error) {
+	rules, err := (&stage{Plan: p, worker: true}).rules()
+	if err != nil {
+		return 0, err
+	}
+	return rules.fd, nil
 }

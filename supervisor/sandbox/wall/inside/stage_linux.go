@@ -1,60 +1,48 @@
-package wall
+package inside
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"syscall"
 
-	"golang.org/x/sys/unix"
+	"hermes/supervisor/sandbox/wall/inside/unix"
 )
 
 // stage is the process that builds a wall around itself. All of it happens on one
 // thread: what a thread gives up, the command that it starts does not have.
 type stage struct {
-	plan
+	Plan
 	control *os.File
 	dir     string
 	handed  bool // the listener of the proxy
+	thread  int
 	worker  bool // it is a worker that stands behind the wall
 	tree    int  // a mount of the profile's directory, 0 without one
 }
 
-// failure is a step that went wrong.
-type failure struct {
-	step string
-	err  error
-}
-
-func (f *failure) Error() string { return f.step + ": " + f.err.Error() }
-
-func (f *failure) Unwrap() error { return f.err }
-
 // Main is what the process does whose first argument is Subcommand. It returns the
-// exit code, unless it has become the command.
+// exit code, unless it has become the command. Its goroutine has to be locked to its
+// thread, as it is in an init: to lock it takes one more thread.
 func Main() int {
-	runtime.LockOSThread()
-	fd, err := unix.FcntlInt(planFD, unix.F_DUPFD_CLOEXEC, maxFiles+planFD+1)
+	fd, err := unix.FcntlInt(PlanFD, syscall.F_DUPFD_CLOEXEC, MaxFiles+PlanFD+1)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "This is started by a worker and by nothing else.")
+		_, _ = os.Stderr.WriteString("This is started by a worker and by nothing else.\n")
 		return 2
 	}
-	_ = unix.Close(planFD)
-	s := &stage{control: os.NewFile(uintptr(fd), "wall")}
-	if err := readMessage(s.control, &s.plan, maxPlan); err != nil {
-		return s.fail(&failure{stepPlan, err})
+	_ = syscall.Close(PlanFD)
+	s := &stage{control: os.NewFile(uintptr(fd), "wall"), thread: syscall.Gettid()}
+	if err := ReadMessage(s.control, &s.Plan, MaxPlan); err != nil {
+		return s.fail(&failure{StepPlan, err})
 	}
 	if err := s.check(); err != nil {
-		return s.fail(&failure{stepPlan, err})
+		return s.fail(&failure{StepPlan, err})
 	}
 	// A shim does not leave it to the worker how much of the wall there is.
 	if len(os.Args) > 2 {
-		var least layers
-		if err := json.Unmarshal([]byte(os.Args[2]), &least); err != nil {
-			return s.fail(&failure{stepPlan, err})
+		least, err := parseLayers(os.Args[2])
+		if err != nil {
+			return s.fail(&failure{StepPlan, err})
 		}
 		s.Layers = s.Layers.with(least)
 	}
@@ -66,7 +54,7 @@ func Main() int {
 		if err := s.giveUp(); err != nil {
 			return s.fail(err)
 		}
-		_ = writeMessage(s.control, answer{}, maxAnswer)
+		_ = WriteMessage(s.control, &Answer{}, MaxAnswer)
 		return 0
 	case s.Layers.Processes:
 		return s.watch()
@@ -77,35 +65,35 @@ func Main() int {
 
 // fail tells why there will be no command.
 func (s *stage) fail(err error) int {
-	said := answer{Step: stepCommand, Error: err.Error()}
+	said := Answer{Step: StepCommand, Error: err.Error()}
 	if failed, ok := errors.AsType[*failure](err); ok {
-		said = answer{Step: failed.step, Error: failed.err.Error()}
+		said = Answer{Step: failed.step, Error: failed.err.Error()}
 	}
 	if s.Proxy && !s.Probe && !s.handed {
 		_, _ = s.control.Write([]byte{0}) // in its place
 	}
-	_ = writeMessage(s.control, said, maxAnswer)
+	_ = WriteMessage(s.control, &said, MaxAnswer)
 	return 1
 }
 
 // build builds what needs capabilities.
 func (s *stage) build() error {
 	var err error
-	if s.dir, err = unix.Getwd(); err != nil {
-		return &failure{stepCommand, err}
+	if s.dir, err = syscall.Getwd(); err != nil {
+		return &failure{StepCommand, err}
 	}
 	if s.Layers.Mounts {
 		if err := s.root(); err != nil {
-			return &failure{stepRoot, err}
+			return &failure{StepRoot, err}
 		}
 		// What the directory was called, it is called behind the wall too.
-		if err := unix.Chdir(s.dir); err != nil {
-			return &failure{stepCommand, fmt.Errorf("the directory %s cannot be seen by commands", s.dir)}
+		if err := syscall.Chdir(s.dir); err != nil {
+			return &failure{StepCommand, errors.New("the directory " + s.dir + " cannot be seen by commands")}
 		}
 	}
 	if (s.Offline || s.Proxy) && s.Layers.Namespaces {
 		if err := raiseLoopback(); err != nil {
-			return &failure{stepNetwork, err}
+			return &failure{StepNetwork, err}
 		}
 	}
 	if s.Proxy && !s.Probe {
@@ -114,7 +102,7 @@ func (s *stage) build() error {
 			err = s.hand(listener)
 		}
 		if err != nil {
-			return &failure{stepNetwork, err}
+			return &failure{StepNetwork, err}
 		}
 		s.handed = true
 	}
@@ -124,50 +112,53 @@ func (s *stage) build() error {
 // giveUp gives up, for this thread and what it starts, all that the command must not
 // do. The order matters: each step would forbid the one before.
 func (s *stage) giveUp() error {
+	if syscall.Gettid() != s.thread {
+		return &failure{StepDrop, errors.New("the thread is another one")}
+	}
 	if s.Layers.Limits {
 		if err := limit(); err != nil {
-			return &failure{stepDrop, err}
+			return &failure{StepDrop, err}
 		}
 	}
 	if s.Layers.Close {
 		// Those of the command are given to it beside this.
-		first := uint(planFD)
+		first := uint(PlanFD)
 		if !s.Layers.Processes {
 			first += uint(len(s.Files))
 		}
 		if err := unix.CloseRange(first, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-			return &failure{stepDrop, err}
+			return &failure{StepDrop, err}
 		}
 	}
 	if s.Layers.Landlock > 0 || s.Layers.Seccomp || s.Layers.Drop {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-			return &failure{stepDrop, err}
+			return &failure{StepDrop, err}
 		}
 	}
 	var rules *landlock
 	if s.Layers.Landlock > 0 {
 		var err error
 		if rules, err = s.rules(); err != nil {
-			return &failure{stepLandlock, err}
+			return &failure{StepLandlock, err}
 		}
 	}
 	if s.Layers.Drop {
 		if err := dropCapabilities(); err != nil {
-			return &failure{stepDrop, err}
+			return &failure{StepDrop, err}
 		}
 	}
 	if rules != nil {
 		if err := rules.apply(); err != nil {
-			return &failure{stepLandlock, err}
+			return &failure{StepLandlock, err}
 		}
 	}
 	if s.Layers.Seccomp {
-		behind := command
+		behind := Command
 		if s.Offline && !s.Layers.Namespaces {
-			behind = offlineCommand
+			behind = OfflineCommand
 		}
-		if err := applySeccomp(filter(behind), s.Layers.Processes); err != nil {
-			return &failure{stepSeccomp, err}
+		if err := ApplySeccomp(Filter(behind), s.Layers.Processes); err != nil {
+			return &failure{StepSeccomp, err}
 		}
 	}
 	return nil
@@ -180,10 +171,10 @@ func (s *stage) become() error {
 		if !given {
 			continue
 		}
-		if err := unix.Dup3(planFD+1+i, planFD+i, 0); err != nil {
-			return &failure{stepCommand, err}
+		if err := syscall.Dup3(PlanFD+1+i, PlanFD+i, 0); err != nil {
+			return &failure{StepCommand, err}
 		}
-		_ = unix.Close(planFD + 1 + i)
+		_ = syscall.Close(PlanFD + 1 + i)
 	}
 	if err := s.giveUp(); err != nil {
 		return err
@@ -193,10 +184,26 @@ func (s *stage) become() error {
 
 // explain is a failure to start as exec.Cmd has it.
 func explain(err error) error {
-	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno == unix.ENOENT {
-		return &failure{stepCommand, errors.New("no such file or directory, or commands cannot see it behind their wall")}
+	if errno, ok := errors.AsType[syscall.Errno](err); ok && errno == syscall.ENOENT {
+		return &failure{StepCommand, errors.New("no such file or directory, or commands cannot see it behind their wall")}
 	}
-	return &failure{stepCommand, err}
+	return &failure{StepCommand, err}
+}
+
+// StageAttributes start a stage in namespaces of its own, in which one user is known
+// and has the capabilities to build a wall.
+func StageAttributes(uid, gid int, offline bool) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{
+		Setsid:      true,
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWPID | syscall.CLONE_NEWIPC,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN},
+	}
+	if offline {
+		attr.Cloneflags |= syscall.CLONE_NEWNET
+	}
+	return attr
 }
 
 // descriptors are those of the command, as numbers of the stage.
@@ -204,7 +211,7 @@ func (s *stage) descriptors() []uintptr {
 	files := []uintptr{0, 1, 2}
 	for i, given := range s.Files {
 		if given {
-			files = append(files, uintptr(planFD+1+i))
+			files = append(files, uintptr(PlanFD+1+i))
 		} else {
 			files = append(files, ^uintptr(0))
 		}

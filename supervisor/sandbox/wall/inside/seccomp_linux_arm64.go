@@ -1,10 +1,10 @@
-package wall
+package inside
 
-import "golang.org/x/sys/unix"
+import "hermes/supervisor/sandbox/wall/inside/unix"
 
 const (
-	// seccompArch is the processor whose system calls are known.
-	seccompArch = unix.AUDIT_ARCH_AARCH64
+	// SeccompArch is the processor whose system calls are known.
+	SeccompArch = unix.AUDIT_ARCH_AARCH64
 	// foreignBit is for processors that have two sets of numbers.
 	foreignBit = 0
 )

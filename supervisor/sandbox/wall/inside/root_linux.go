@@ -1,14 +1,14 @@
-package wall
+package inside
 
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
+	"syscall"
 
-	"golang.org/x/sys/unix"
+	"hermes/supervisor/sandbox/wall/inside/unix"
 )
 
 // oldRoot is where the root of the machine is while the new one is built.
@@ -23,8 +23,8 @@ const tempMemory = "size=64m,mode=0700"
 // root makes a root of what the plan lists, and moves there. It is built from an
 // empty one, since whatever is forgotten is then hidden, not shown.
 func (s *stage) root() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("part from the mounts of the machine: %w", err)
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return &failure{"part from the mounts of the machine", err}
 	}
 	if err := enterEmpty(); err != nil {
 		return err
@@ -50,7 +50,7 @@ func (s *stage) root() error {
 	}
 	var hidden []string
 	for _, mask := range s.Masks {
-		if s.Temp == freshTemp && within(mask, "/tmp") {
+		if s.Temp == freshTemp && Within(mask, "/tmp") {
 			// What is shown in there is not to be beside what the worker makes.
 			if err := mountPoint(mask, true); err != nil {
 				return err
@@ -84,10 +84,10 @@ func (s *stage) temp() error {
 		if err := mountPoint("/tmp", true); err != nil {
 			return err
 		}
-		if err := unix.Mount("tmp", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, tempMemory); err != nil {
-			return fmt.Errorf("make /tmp: %w", err)
+		if err := syscall.Mount("tmp", "/tmp", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, tempMemory); err != nil {
+			return &failure{"make /tmp", err}
 		}
-	} else if err := (place{Source: s.Temp, Path: "/tmp"}).show(false); err != nil {
+	} else if err := (Place{Source: s.Temp, Path: "/tmp"}).show(false); err != nil {
 		return err
 	}
 	if err := os.MkdirAll("/var", 0o755); err != nil { //nolint:gosec // as /var is
@@ -105,35 +105,35 @@ func enterEmpty() error {
 			break
 		}
 	}
-	if err := unix.Mount("root", base, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=1m,mode=0755"); err != nil {
-		return fmt.Errorf("make empty root: %w", err)
+	if err := syscall.Mount("root", base, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "size=1m,mode=0755"); err != nil {
+		return &failure{"make empty root", err}
 	}
 	if err := os.Mkdir(base+oldRoot, 0o700); err != nil {
 		return err
 	}
-	if err := unix.PivotRoot(base, base+oldRoot); err != nil {
-		return fmt.Errorf("change root: %w", err)
+	if err := syscall.PivotRoot(base, base+oldRoot); err != nil {
+		return &failure{"change root", err}
 	}
-	return unix.Chdir("/")
+	return syscall.Chdir("/")
 }
 
 // seal takes away the old root, and makes the new one read-only, with the empty
 // directories in it.
 func seal(hidden []string) error {
-	if err := unix.Unmount(oldRoot, unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("take away the old root: %w", err)
+	if err := syscall.Unmount(oldRoot, syscall.MNT_DETACH); err != nil {
+		return &failure{"take away the old root", err}
 	}
 	if err := os.Remove(oldRoot); err != nil {
 		return err
 	}
-	if err := unix.Unmount(treeRoot, unix.MNT_DETACH); err == nil {
+	if err := syscall.Unmount(treeRoot, syscall.MNT_DETACH); err == nil {
 		if err := os.Remove(treeRoot); err != nil {
 			return err
 		}
 	}
-	for _, path := range append(hidden, "/dev", "/") {
-		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, ""); err != nil {
-			return fmt.Errorf("close %s: %w", path, err)
+	for _, path := range append(hidden, "/") {
+		if err := syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV, ""); err != nil {
+			return &failure{"close " + path, err}
 		}
 	}
 	return nil
@@ -148,15 +148,15 @@ func (s *stage) mountTree() error {
 		return err
 	}
 	if err := unix.MoveMount(s.tree, "", unix.AT_FDCWD, treeRoot, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("mount the profile's directory: %w", err)
+		return &failure{"mount the profile's directory", err}
 	}
 	return nil
 }
 
 // show makes a place appear under its name.
-func (p place) show(readOnly bool) error {
+func (p Place) show(readOnly bool) error {
 	if p.Link != "" {
-		if err := os.MkdirAll(filepath.Dir(p.Path), 0o755); err != nil { //nolint:gosec // directories of the system are open
+		if err := os.MkdirAll(path.Dir(p.Path), 0o755); err != nil { //nolint:gosec // directories of the system are open
 			return err
 		}
 		if err := os.Symlink(p.Link, p.Path); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -172,29 +172,29 @@ func (p place) show(readOnly bool) error {
 	if err := mountPoint(p.Path, info.IsDir()); err != nil {
 		return err
 	}
-	if err := unix.Mount(source, p.Path, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("show %s: %w", p.Path, err)
+	if err := syscall.Mount(source, p.Path, "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+		return &failure{"show " + p.Path, err}
 	}
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
 	if readOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}
 	if err := unix.MountSetattr(unix.AT_FDCWD, p.Path, unix.AT_RECURSIVE, &attr); err != nil {
-		return fmt.Errorf("close %s: %w", p.Path, err)
+		return &failure{"close " + p.Path, err}
 	}
 	return nil
 }
 
 // mountPoint makes something to mount on, unless it is there.
-func mountPoint(path string, dir bool) error {
+func mountPoint(name string, dir bool) error {
 	if dir {
-		return os.MkdirAll(path, 0o755) //nolint:gosec // only its name is to be seen
+		return os.MkdirAll(name, 0o755) //nolint:gosec // only its name is to be seen
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { //nolint:gosec // see above
+	if err := os.MkdirAll(path.Dir(name), 0o755); err != nil { //nolint:gosec // see above
 		return err
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
-	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) {
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) {
 		return err
 	}
 	if file != nil {
@@ -211,24 +211,22 @@ func hide(path string) (covered bool, err error) {
 		return false, nil //nolint:nilerr // then it is not seen
 	}
 	if !info.IsDir() {
-		if err := unix.Mount(oldRoot+"/dev/null", path, "", unix.MS_BIND, ""); err != nil {
-			return false, fmt.Errorf("hide %s: %w", path, err)
+		if err := syscall.Mount(oldRoot+"/dev/null", path, "", syscall.MS_BIND, ""); err != nil {
+			return false, &failure{"hide " + path, err}
 		}
 		return false, nil
 	}
-	if err := unix.Mount("hidden", path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=64k,mode=0755"); err != nil {
-		return false, fmt.Errorf("hide %s: %w", path, err)
+	if err := syscall.Mount("hidden", path, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "size=64k,mode=0755"); err != nil {
+		return false, &failure{"hide " + path, err}
 	}
 	return true, nil
 }
 
-// devices makes /dev.
+// devices makes /dev, a directory of the root as any other: each file system more takes
+// its time to begin and to end.
 func (s *stage) devices() error {
 	if err := os.MkdirAll("/dev", 0o755); err != nil { //nolint:gosec // as /dev is
 		return err
-	}
-	if err := unix.Mount("dev", "/dev", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "size=64k,mode=0755"); err != nil {
-		return fmt.Errorf("make /dev: %w", err)
 	}
 	for _, name := range devices() {
 		if err := showDevice(oldRoot+"/dev/"+name, "/dev/"+name); err != nil {
@@ -240,11 +238,11 @@ func (s *stage) devices() error {
 			return err
 		}
 	}
-	if err := unix.Mount("devpts", "/dev/pts", "devpts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"); err != nil {
-		return fmt.Errorf("make terminals: %w", err)
+	if err := syscall.Mount("devpts", "/dev/pts", "devpts", syscall.MS_NOSUID|syscall.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"); err != nil {
+		return &failure{"make terminals", err}
 	}
-	if err := unix.Mount("shm", "/dev/shm", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, sharedMemory); err != nil {
-		return fmt.Errorf("make shared memory: %w", err)
+	if err := syscall.Mount("shm", "/dev/shm", "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, sharedMemory); err != nil {
+		return &failure{"make shared memory", err}
 	}
 	if s.Terminal {
 		// Programs ask for the name of their terminal; its true one is not here.
@@ -268,8 +266,8 @@ func showDevice(source, path string) error {
 	if err := mountPoint(path, false); err != nil {
 		return err
 	}
-	if err := unix.Mount(source, path, "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("show %s: %w", path, err)
+	if err := syscall.Mount(source, path, "", syscall.MS_BIND, ""); err != nil && !errors.Is(err, syscall.ENOENT) {
+		return &failure{"show " + path, err}
 	}
 	return nil
 }
@@ -282,13 +280,13 @@ func (s *stage) processes() error {
 		return err
 	}
 	if !s.Layers.Processes {
-		if err := unix.Mount(oldRoot+"/proc", "/proc", "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return fmt.Errorf("show /proc: %w", err)
+		if err := syscall.Mount(oldRoot+"/proc", "/proc", "", syscall.MS_BIND|syscall.MS_REC, ""); err != nil {
+			return &failure{"show /proc", err}
 		}
 		return nil
 	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("make /proc: %w", err)
+	if err := syscall.Mount("proc", "/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return &failure{"make /proc", err}
 	}
 	if os.Geteuid() != 0 {
 		return nil
@@ -303,11 +301,11 @@ func (s *stage) processes() error {
 		if _, err := os.Lstat(path); err != nil {
 			continue
 		}
-		if err := unix.Mount(path, path, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("close %s: %w", path, err)
+		if err := syscall.Mount(path, path, "", syscall.MS_BIND, ""); err != nil {
+			return &failure{"close " + path, err}
 		}
-		if err := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-			return fmt.Errorf("close %s: %w", path, err)
+		if err := syscall.Mount("", path, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_RDONLY|syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+			return &failure{"close " + path, err}
 		}
 	}
 	return nil
@@ -320,11 +318,11 @@ func wholeProc() error {
 	if err := os.MkdirAll(cover+"/proc", 0o755); err != nil { //nolint:gosec // only its name is to be seen
 		return err
 	}
-	if err := unix.Mount("proc", cover+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("make /proc: %w", err)
+	if err := syscall.Mount("proc", cover+"/proc", "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""); err != nil {
+		return &failure{"make /proc", err}
 	}
-	if err := unix.Mount("hidden", cover, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_RDONLY, "size=64k,mode=0755"); err != nil {
-		return fmt.Errorf("cover /proc: %w", err)
+	if err := syscall.Mount("hidden", cover, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_RDONLY, "size=64k,mode=0755"); err != nil {
+		return &failure{"cover /proc", err}
 	}
 	return nil
 }
