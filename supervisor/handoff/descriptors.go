@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostDescriptors bounds what may come with one message.
-const mostDescriptors = 4
+// mostDescriptors bounds what may come with one message: as many as Belongings has.
+const mostDescriptors = 5
 
 // sendFiles sends a message with descriptors on its first byte.
 func sendFiles(conn *net.UnixConn, m Message, files ...*os.File) error {
@@ -111,7 +111,7 @@ func (b Belongings) rows(start *Start) []row {
 
 // Close closes all of them.
 func (b Belongings) Close() {
-	for _, file := range []*os.File{b.Lock, b.Listener, b.Egress} {
+	for _, file := range []*os.File{b.Lock, b.Listener, b.Egress, b.Tree, b.Run} {
 		if file != nil {
 			_ = file.Close()
 		}
