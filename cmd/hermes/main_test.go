@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		},
 		// A hermes on a machine that has namespaces and Landlock for nobody.
 		"hermes-without-walls": func() { loseWalls(); main() },
+		// A hermes on a machine that has namespaces for nobody, and Landlock.
+		"hermes-without-namespaces": func() { loseNamespaces(); main() },
 	})
 }
 
