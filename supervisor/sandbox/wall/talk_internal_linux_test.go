@@ -63,3 +63,23 @@ func openDescriptors(t *testing.T) int {
 	}
 	return len(entries)
 }
+
+// What makes no sense is refused, each thing for itself.
+func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
+	t.Parallel()
+	for request, carried := range map[string]int{
+		`{"kind":"run"}`: 0, `{"kind":"soul","stage":{"dir":"/"}}`: 4, `{"kind":"stage"}`: 4, `{"kind":"stage","room":{}}`: 4, `[]`: 0, `{`: 0,
+		`{"kind":"stage","stage":{"dir":"/","mark":"X=1\u0000LD_PRELOAD=/x"}}`: 4, `{"kind":"stage","stage":{"dir":"/","mark":"` + strings.Repeat("x", maxMark+1) + `"}}`: 4,
+		`{"kind":"stage","stage":{"dir":"/a/../b"}}`: 4, `{"kind":"stage","stage":{"dir":"relative"}}`: 4, `{"kind":"stage","stage":{"dir":""}}`: 4,
+		`{"kind":"stage","stage":{"dir":"/"}}`: 5, `{"kind":"stage","stage":{"dir":"/","files":[true]}}`: 4, `{"kind":"soul"}`: 1, `{"kind":"listen"} `: 2,
+		`{"kind":"room","room":{"layers":{},"soul":"/a/../b"}}`: 0, `{"kind":"room","room":{"layers":{},"socket":"run/x"}}`: 0, `{"kind":"room","room":{"layers":{},"tree":"/a"}}`: 0,
+		`{"kind":"room","room":{"layers":{},"writes":[{"source":"/a","path":"/../b"}]}}`: 0,
+	} {
+		if r, err := decodeRequest([]byte(request), carried); err == nil {
+			t.Errorf("%.80s with %d descriptors passes as %+v", request, carried, r)
+		}
+	}
+	if _, err := decodeRequest([]byte(`{"kind":"stage","stage":{"dir":"/","files":[true]}}`), 5); err != nil {
+		t.Errorf("what makes sense: %v", err)
+	}
+}
