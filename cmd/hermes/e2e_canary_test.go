@@ -142,6 +142,52 @@ func thefts(home string, alice, bob person) []string {
 	return scripts
 }
 
+// looksInto has a tool of the profile look into processes that have secrets, none of
+// which it may reach.
+func (p person) looksInto(t *testing.T, pids ...int) string {
+	t.Helper()
+	script := "echo looking; for p in " + strings.Trim(fmt.Sprint(pids), "[]") + `; do
+for f in environ mem maps auxv fd/0 root/etc/passwd cwd/.env; do head -c 1 /proc/$p/$f > /dev/null 2>&1 && echo "REACHED $f of $p"; done
+ls /proc/$p/fd /proc/$p/task/$p/fd 2> /dev/null | grep -q . && echo "REACHED descriptors of $p"
+cat /proc/$p/environ /proc/$p/cmdline 2> /dev/null
+kill -QUIT $p 2> /dev/null && echo "REACHED $p"
+done; echo tried`
+	got := p.tool(t, "look", "terminal", map[string]any{"command": script})
+	if strings.Contains(got, `\nREACHED `) || !strings.Contains(got, `\ntried\n`) {
+		t.Errorf("a tool reaches %v: %s", pids, got)
+	}
+	return got
+}
+
+// crash ends what is found in every way in which a process can end that might leave
+// something, and waits for the next.
+func (g *gateway) crash(what string, find func() int) {
+	g.t.Helper()
+	for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGKILL} {
+		pid := find()
+		limits, _ := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), "Max core file size 0 0") {
+			g.t.Errorf("a %s may leave a core: %s", what, limits)
+		}
+		if err := syscall.Kill(pid, signal); err != nil {
+			g.t.Fatal(err)
+		}
+		eventually(g.t, patience, "there is another "+what, func() bool { return find() != pid })
+	}
+}
+
+// rooms are the workers of profiles, and what stands around them.
+func (g *gateway) rooms(people ...person) (pids []int) {
+	for _, p := range people {
+		worker := g.worker(p)
+		pids = append(pids, worker)
+		if shim := g.behindShim(p); shim != 0 {
+			pids = append(pids, shim)
+		}
+	}
+	return pids
+}
+
 // At the end of two hundred thefts, crashes of every kind and upstreams that repeat
 // what they were sent, no secret is anywhere but where it was put.
 func TestSecretsStayWhereTheyAre(t *testing.T) {
@@ -164,7 +210,7 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			return llmtest.Reply{Raw: "data: {\"error\": \"" + sent + "\"\n\n"}
 		default:
 			if _, err := fmt.Sscanf(said, "steal %d", &n); err != nil {
-				return llmtest.Text("hello")
+				return llmtest.Tiny(call)
 			}
 			var calls []llmtest.ToolCall
 			for i, script := range scripts[n:min(n+each, len(scripts))] {
@@ -234,28 +280,45 @@ func TestSecretsStayWhereTheyAre(t *testing.T) {
 			heard(said, body.String())
 		}
 	}
-	for _, signal := range []syscall.Signal{syscall.SIGQUIT, syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGTRAP, syscall.SIGKILL} {
-		pid := 0
+	_, body := bob.answer(t, "say hello") // a worker of which nobody wants anything may sleep
+	heard("bob", body)
+	heard("a look at processes", alice.looksInto(t, g.cmd.Process.Pid, g.egress(), g.worker(alice), g.worker(bob)))
+	g.crash("egress process", g.egress)
+	g.crash("worker", func() (pid int) {
 		eventually(t, patience, "alice has a worker", func() bool { pid = g.worker(alice); return pid != 0 && m.profile("alice").State == "ready" })
-		limits, _ := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
-		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), "Max core file size 0 0") {
-			t.Errorf("a worker may leave a core: %s", limits)
-		}
-		if err := syscall.Kill(pid, signal); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, patience, "another worker serves", func() bool { now := g.worker(alice); return now != 0 && now != pid })
+		return pid
+	})
+	for _, p := range []person{alice, bob} {
+		_, body := p.answer(t, "say hello")
+		heard(p.name, body)
 	}
-	_, body := alice.answer(t, "hello")
-	heard("hello", body)
 	for _, args := range [][]string{{"gateway", "status", "--json"}, {"gateway", "logs", "alice"}, {"config", "list"}, {"-p", "alice", "config", "list", "--json"}, {"doctor", "--json"}, {"-p", "alice", "session", "list"}} {
 		cmd := m.command(t.Context(), args...)
 		out, _ := cmd.CombinedOutput() // doctor has found that the model does not list its models
 		heard("hermes "+strings.Join(args, " "), string(out))
 	}
+	for _, place := range []string{"the provider's key", "the key of a search service", "the token for metrics", "a token of alice", "a token of bob"} {
+		for _, pid := range g.rooms(alice, bob) {
+			if remembers(t, pid, secrets[place]) {
+				args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+				t.Errorf("process %d, %q, remembers %s", pid, args, place)
+			}
+		}
+	}
+	if !remembers(t, g.egress(), m.upstream.Key) {
+		t.Error("the key is not found where it must be, so nothing was proved")
+	}
 	stop()
 	g.stop()
 	heard("the log of the gateway", g.printed())
+	for _, dir := range []string{"logs", "run"} {
+		if found := secrets.below(t, filepath.Join(m.home, dir)); len(found) > 0 {
+			t.Errorf("below %s of the home: %q", dir, found)
+		}
+	}
+	if audit, err := os.ReadFile(filepath.Join(m.home, "logs", "egress.log")); err != nil || !bytes.Contains(audit, []byte(`"profile":"alice"`)) || !bytes.Contains(audit, []byte("goroutine ")) {
+		t.Errorf("the log of egress has not what it must have: %s, %v", audit, err)
+	}
 	for _, dir := range []string{"logs", "data", "workspace", "home", "memories", "skills"} {
 		if found := secrets.below(t, filepath.Join(alice.dir, dir)); len(found) > 0 {
 			t.Errorf("below %s of alice: %q", dir, found)

@@ -21,7 +21,9 @@ import (
 // directory: they run it as a process.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"hermes": main,
+		"hermes": func() { beTaken(); main() }, // a shim calls its worker so, whatever the name of the program
+		// A hermes whose workers are somebody else's.
+		takenProgram: func() { beTaken(); main() },
 		// A hermes that cannot wait for the disk, nor can what it starts.
 		"hermes-failing-syncs": func() { failSyncs(); main() },
 		// A hermes that is started from a shell which leaves all files open.
@@ -33,6 +35,8 @@ func TestMain(m *testing.M) {
 		},
 		// A hermes on a machine that has namespaces and Landlock for nobody.
 		"hermes-without-walls": func() { loseWalls(); main() },
+		// A hermes on a machine that has namespaces for nobody, and Landlock.
+		"hermes-without-namespaces": func() { loseNamespaces(); main() },
 	})
 }
 

@@ -151,7 +151,7 @@ func (r *reach) permits(host, port string) string {
 	case host == "" || len(host) > 253 || hostless || strings.ContainsAny(host, "%@/\\ \t\r\n*"):
 		return "the address has no valid host"
 	case len(r.Hosts) > 0 && !slices.ContainsFunc(r.Hosts, func(pattern string) bool { return hostMatches(pattern, host) }):
-		return host + " is not among the hosts that may be reached"
+		return host + " is not among the hosts that may be reached; terminal.hosts says which are"
 	}
 	return ""
 }

@@ -91,6 +91,14 @@ func samples(t *testing.T) []*os.File {
 	}
 }
 
+// Everything that a worker can be given goes with one message.
+func TestAllBelongingsGoWithOneMessage(t *testing.T) {
+	t.Parallel()
+	if n := len((Belongings{}).rows(&Start{Egress: true})); n > mostDescriptors {
+		t.Errorf("a worker can be given %d descriptors, and takes %d", n, mostDescriptors)
+	}
+}
+
 // open is how many descriptors this process has.
 func open(t *testing.T) int {
 	t.Helper()
@@ -169,6 +177,9 @@ func FuzzBelongings(f *testing.F) {
 	f.Add(outward+`["lock","listener","egress"]}`, []byte{0, 1, 5})
 	f.Add(outward+`["lock","listener"]}`, []byte{0, 1})
 	f.Add(names+`["lock","listener","egress"]}`, []byte{0, 1, 6})
+	f.Add(outward+`["lock","listener","tree","run","egress"]}`, []byte{0, 1, 2, 2, 6})
+	f.Add(names+`["lock","listener","tree","run"]}`, []byte{0, 1, 2, 2})
+	f.Add(names+`["lock","listener","tree"]}`, []byte{0, 1, 3})
 	f.Add("{}", []byte{0, 1})
 	f.Fuzz(func(t *testing.T, says string, kinds []byte) {
 		if len(kinds) > 16 || strings.Contains(says, "\n") || says == "" {
@@ -219,6 +230,11 @@ func FuzzBelongings(f *testing.F) {
 				t.Error("the way to egress is none, or would be passed on")
 			}
 			unix.Close(fd)
+		}
+		for _, mount := range []*os.File{child.tree, child.run} {
+			if mount != nil {
+				mount.Close()
+			}
 		}
 		ln.Close()
 		child.Close()

@@ -34,8 +34,8 @@ func pairOfUnix(t *testing.T) (ours, theirs *net.UnixConn) {
 // FuzzClaim lets a stranger say anything to a gateway that looks for workers.
 func FuzzClaim(f *testing.F) {
 	f.Add([]byte("\n"))
-	f.Add([]byte(`{"kind":"hello","version":1,"profile":"alice","generation":1}` + "\n" + `{"kind":"report","start":{"profile":"alice","generation":1}}` + "\n"))
-	f.Add([]byte(`{"kind":"hello","version":1,"profile":"alice"}` + "\n" + `{"kind":"report","proof":"00"}` + "\n"))
+	f.Add([]byte(`{"kind":"hello","version":2,"profile":"alice","generation":1}` + "\n" + `{"kind":"report","start":{"profile":"alice","generation":1}}` + "\n"))
+	f.Add([]byte(`{"kind":"hello","version":2,"profile":"alice"}` + "\n" + `{"kind":"report","proof":"00"}` + "\n"))
 	f.Fuzz(func(t *testing.T, says []byte) {
 		ours, theirs := pairOfUnix(t)
 		go func() {

@@ -75,7 +75,7 @@ func TestNoLayerIsDecoration(t *testing.T) {
 	t.Parallel()
 	needs(t, wall.Full)
 	for layer, witness := range map[wall.Layer]string{
-		wall.LayerMounts: "speak to the control socket", wall.LayerProcesses: "read the arguments of a process beside it", wall.LayerLandlock: "speak to an abstract socket",
+		wall.LayerNamespaces: "stat .env", wall.LayerMounts: "speak to the control socket", wall.LayerProcesses: "read the arguments of a process beside it", wall.LayerLandlock: "speak to an abstract socket",
 		wall.LayerSeccomp: "io_uring", wall.LayerCapabilities: "hold a capability", wall.LayerDescriptors: "read .env by an inherited descriptor",
 		wall.LayerLimits: "write a file without an end", wall.LayerMasks: "read /etc/shadow",
 	} {
