@@ -217,7 +217,7 @@ func BenchmarkWall(b *testing.B) {
 func besideBubblewrap(bwrap, dir string) []string {
 	argv := []string{
 		bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session", "--proc", "/proc", "--dev", "/dev",
-		"--bind", dir + "/tmp", "/tmp", "--bind", dir + "/workspace", dir + "/workspace", "--bind", dir + "/home", dir + "/home",
+		"--bind", dir + "/home", "/tmp", "--bind", dir + "/workspace", dir + "/workspace", "--bind", dir + "/home", dir + "/home",
 	}
 	for _, path := range []string{"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/opt"} {
 		if says, err := os.Readlink(path); err == nil {

@@ -2,7 +2,8 @@
 // helper programs, and without cgo. A command is started as this same binary with
 // Subcommand as its first argument (the stage), in namespaces of its own. The stage
 // reads a plan from descriptor 3, builds a root that holds only what the plan lists,
-// gives up all that it may do, and then starts the command.
+// gives up all that it may do, and then starts the command. It is in package inside, as
+// is process 1 of a worker: those two begin before the rest of the program does.
 //
 // Where the kernel gives namespaces the stage stays as process 1 of the command,
 // reaps what the command leaves, and tells how it ended; when it is killed, the
