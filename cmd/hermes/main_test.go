@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		},
 		// A hermes on a machine that has namespaces and Landlock for nobody.
 		"hermes-without-walls": func() { loseWalls(); main() },
+		// One with Landlock, but without namespaces, as in most containers.
+		"hermes-contained": func() { loseNamespaces(syscall.SYS_ACCT); main() },
 	})
 }
 

@@ -7,3 +7,5 @@ package main
 func failSyncs() {}
 
 func loseWalls() {}
+
+func loseNamespaces(uint32) {}
