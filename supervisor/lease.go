@@ -24,7 +24,11 @@ type lease struct{ file *os.File }
 // has it, the error is a *HeldError without a profile; a holder that does not
 // answer any more is given leaseWait to be gone.
 func takeLease(ctx context.Context, path string, answers func() bool) (*lease, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = inherit(filepath.Dir(path)) // workers of root are not root, and leave sockets there
+	}
+	if err != nil {
 		return nil, fmt.Errorf("take gateway lock: %w", err)
 	}
 	file, err := os.OpenFile(filepath.Clean(path), os.O_RDWR|os.O_CREATE, 0o600)

@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"hermes/supervisor/sandbox/wall"
@@ -18,4 +19,13 @@ func ownerOf(dir string) wall.Identity {
 		}
 	}
 	return wall.Identity{UID: os.Geteuid(), GID: os.Getegid()}
+}
+
+// inherit gives a directory that root has made to the owner of the one that it is in.
+func inherit(dir string) error {
+	owner := ownerOf(filepath.Dir(dir))
+	if os.Geteuid() != 0 || owner == ownerOf(dir) {
+		return nil
+	}
+	return os.Lchown(dir, owner.UID, owner.GID)
 }

@@ -1,9 +1,14 @@
 package main_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -55,6 +60,131 @@ func TestWallsAroundTools(t *testing.T) {
 	if got := alice.tool(t, "walls", "terminal", map[string]any{"command": "echo x > ../skills/x; echo y > ../config.yaml; test -e ../config.yaml || echo not there"}); !strings.Contains(got, "not there") {
 		t.Errorf("writing outside: %s", got)
 	}
+}
+
+// A worker has a network in which nothing is, and answers all the same.
+func TestWorkerHasNoNetwork(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, true)
+	alice := m.create("alice")
+	g := m.gateway(1, "--all")
+	if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, upstreamHello) {
+		t.Errorf("status %d: %s", status, body)
+	}
+	if room := m.profile("alice").Room; room == nil || room.Level != "FULL" && room.Level != "NAMESPACES" {
+		t.Skipf("workers have no namespaces here: %+v", room)
+	}
+	devices, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", g.worker(alice)))
+	if err != nil {
+		t.Skip("workers behind walls are not to be looked at, but by root: ", err)
+	}
+	if lines := strings.Split(strings.TrimSpace(string(devices)), "\n"); len(lines) != 3 || !strings.Contains(lines[2], "lo:") {
+		t.Errorf("the worker has these devices: %s", devices)
+	}
+}
+
+// leave gives the home to somebody who is not root, and returns who that is.
+func (m *machine) leave() (owner int) {
+	m.t.Helper()
+	if owner = os.Getuid(); owner != 0 {
+		return owner
+	}
+	owner = 1000
+	err := filepath.WalkDir(m.home, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, owner, owner))
+	})
+	above := filepath.Dir(m.home) // also that one can get there
+	if err := errors.Join(err, os.Chmod(above, 0o711), os.Chmod(filepath.Dir(above), 0o711)); err != nil {
+		m.t.Fatal(err)
+	}
+	return owner
+}
+
+// Root's worker is nobody whom the machine knows, and what it makes belongs to the
+// owner of the home all the same. The next gateway finds it.
+func TestWorkerOfRootIsNobody(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can have workers that are somebody else")
+	}
+	m := newMachine(t, true)
+	alice, bob := m.create("alice"), m.create("bob")
+	owner := m.leave()
+	g := m.gateway(2, "--all")
+	users := map[string]bool{"0": true, fmt.Sprint(owner): true}
+	for _, p := range []person{alice, bob} {
+		if got := p.tool(t, "nobody", "terminal", map[string]any{"command": "echo x > made"}); !strings.Contains(got, "no output") {
+			t.Errorf("a command says %s", got)
+		}
+		if room := m.profile(p.name).Room; room == nil || room.Level != "FULL" && room.Level != "NAMESPACES" || room.Why != "" && !strings.Contains(room.Why, "cgo") {
+			t.Skipf("workers have no users of their own here: %+v", room)
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.worker(p)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(status), "\nUid:\t")
+		user, _, _ := strings.Cut(rest, "\t")
+		if users[user] {
+			t.Errorf("the worker of %s is user %s, as somebody else is", p.name, user)
+		}
+		users[user] = true
+		for _, name := range []string{"workspace/made", "data/state.db"} {
+			info, err := os.Stat(filepath.Join(p.dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if uid := int(info.Sys().(*syscall.Stat_t).Uid); uid != owner {
+				t.Errorf("%s of %s belongs to user %d", name, p.name, uid)
+			}
+		}
+	}
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-g.done
+	m.start("--all").await(2, "worker taken over from the former gateway")
+}
+
+// In most containers the kernel gives no namespaces. Workers of root are then the
+// owner of the home.
+func TestWorkersInAContainer(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("elsewhere there are never walls")
+	}
+	m := newMachine(t, true)
+	var err error
+	if m.bin, err = exec.LookPath("hermes-contained"); err != nil {
+		t.Fatal(err)
+	}
+	alice := m.create("alice")
+	owner := m.leave()
+	g := m.gateway(1, "--all")
+	if got := alice.tool(t, "contained", "terminal", map[string]any{"command": "echo x > made && id -u"}); !strings.Contains(got, fmt.Sprint(owner)) {
+		t.Errorf("a command says %s", got)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.worker(alice)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{fmt.Sprintf("\nUid:\t%d\t%[1]d\t%[1]d\t%[1]d\n", owner), "\nCapEff:\t0000000000000000\n", "\nNoNewPrivs:\t1\n", "\nSeccomp:\t2\n"} {
+		if !strings.Contains(string(status), want) {
+			t.Errorf("of the worker the kernel does not say %q: %s", want, status)
+		}
+	}
+	if _, health := alice.get(t, "/health/detailed"); !strings.Contains(health, "worker: REDUCED") && !strings.Contains(health, "worker: WEAK") {
+		t.Errorf("health says %s", health)
+	}
+	if os.Getuid() == 0 && !strings.Contains(g.printed(), "they run as the owner of their profile, and not as a user each") {
+		t.Errorf("the gateway does not say as whom workers run:\n%s", g.printed())
+	}
+	// The next gateway finds it.
+	if err := g.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-g.done
+	m.start("--all").await(1, "worker taken over from the former gateway")
 }
 
 // isolation.tools: off is what it says.

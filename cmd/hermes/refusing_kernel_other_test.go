@@ -8,4 +8,4 @@ func failSyncs() {}
 
 func loseWalls() {}
 
-func loseNamespaces() {}
+func loseNamespaces(uint32) {}
