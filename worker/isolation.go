@@ -16,12 +16,25 @@ import (
 
 // newSandbox is where the commands of the profile run.
 func (w *worker) newSandbox() *sandbox.Sandbox {
-	opts := sandbox.Options{Reached: w.limits.reached}
+	opts := sandbox.Options{Reached: w.limits.reached, Thread: w.oneThread()}
 	if w.opts.Exe != "" { // it is what builds the wall
 		w.wall = newWall(w.opts.Start, w.reach, w.opts.shim, w.tellWall, w.opts.Log)
 		opts.Wall = w.wall
 	}
 	return sandbox.New(opts)
+}
+
+// oneThread is the thread that has to start and end commands, and holds them to their
+// limits, where this worker has come behind its wall by itself; else nil.
+func (w *worker) oneThread() *sandbox.Thread {
+	if room := wall.Level(w.opts.Start.Isolation.Room); w.opts.shim != nil || room == "" || room == wall.None {
+		return nil
+	}
+	thread := sandbox.NewThread()
+	if w.limits.watcher != nil {
+		w.limits.watcher.By(thread.Do)
+	}
+	return thread
 }
 
 // newWall is what stands around the commands of a profile.

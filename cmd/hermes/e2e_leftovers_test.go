@@ -49,12 +49,9 @@ func TestNothingOutlivesACommandOfAWalledWorker(t *testing.T) {
 					t.Errorf("%s\nsays %s", escape, got)
 				}
 				answered := time.Now()
-				left := processes(t, "sleep\x00"+mark)
-				for len(left) > 0 && time.Since(answered) < 100*time.Millisecond {
-					left = processes(t, "sleep\x00"+mark)
-				}
-				if len(left) > 0 {
-					t.Errorf("%s\nleaves %v", escape, left)
+				eventually(t, patience, "nothing is left of "+escape, func() bool { return len(processes(t, "sleep\x00"+mark)) == 0 })
+				if took := time.Since(answered); took > 100*time.Millisecond {
+					t.Errorf("%s\nlives for %v", escape, took)
 				}
 			}
 		})

@@ -30,6 +30,7 @@ type Watcher struct {
 	self              int                       // this process; its children are commands
 	list              func() ([]process, error) // the tree, this process first
 	kill              func([]process)
+	do                func(look func())
 }
 
 // NewWatcher makes a Watcher. over is called at most once. Shimmed says that what this
@@ -39,8 +40,11 @@ func NewWatcher(l Limits, log *slog.Logger, shimmed bool, over func()) *Watcher 
 	if shimmed {
 		root = 1
 	}
-	return &Watcher{limits: l, log: log, over: over, self: os.Getpid(), list: func() ([]process, error) { return tree(root) }, kill: killAll}
+	return &Watcher{limits: l, log: log, over: over, self: os.Getpid(), list: func() ([]process, error) { return tree(root) }, kill: killAll, do: func(look func()) { look() }}
 }
+
+// By has somebody look, and kill, who may do that. It must be called before Run.
+func (w *Watcher) By(do func(look func())) { w.do = do }
 
 // Counts are how often the Watcher has killed something.
 func (w *Watcher) Counts() Counts {
@@ -58,7 +62,9 @@ func (w *Watcher) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		next, gone := w.look()
+		var next time.Duration
+		var gone bool
+		w.do(func() { next, gone = w.look() })
 		if gone {
 			w.over()
 			return

@@ -20,6 +20,8 @@ type Children struct {
 	// while a sweep looks, so that no fresh child is taken for a stray.
 	mu  sync.Mutex
 	own map[int]*child
+	// thread starts the children and sends the signals; it may be nil.
+	thread *Thread
 }
 
 // child is a process of ours that has not been reaped.
@@ -41,7 +43,9 @@ type Stray struct {
 func (c *Children) Start(cmd *exec.Cmd) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := cmd.Start(); err != nil {
+	var err error
+	c.thread.Do(func() { err = cmd.Start() })
+	if err != nil {
 		return err
 	}
 	if c.own == nil {
@@ -94,7 +98,9 @@ func (c *Children) Signal(cmd *exec.Cmd, sig syscall.Signal) error {
 	if leadsGroup(cmd) {
 		pid = -pid
 	}
-	if err := syscall.Kill(pid, sig); err != nil {
+	var err error
+	c.thread.Do(func() { err = syscall.Kill(pid, sig) })
+	if err != nil {
 		return fmt.Errorf("signal process: %w", err)
 	}
 	return nil
@@ -110,7 +116,7 @@ func (c *Children) reap(cmd *exec.Cmd) error {
 	c.mu.Lock()
 	if child := c.own[pid]; child != nil && child.cmd == cmd {
 		if leadsGroup(cmd) {
-			_ = syscall.Kill(-pid, syscall.SIGKILL) // nobody may be left
+			c.thread.Do(func() { _ = syscall.Kill(-pid, syscall.SIGKILL) }) // nobody may be left
 		}
 		child.reaping = true
 	}
@@ -148,7 +154,11 @@ func (c *Children) Sweep(ctx context.Context, spare func(Stray) bool) error {
 		return nil
 	}
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		busy, err := c.look(spare)
+		var busy bool
+		var err error
+		c.mu.Lock()
+		c.thread.Do(func() { busy, err = c.look(spare) })
+		c.mu.Unlock()
 		if err != nil {
 			return fmt.Errorf("sweep stray processes: %w", err)
 		}
@@ -166,10 +176,8 @@ func (c *Children) Sweep(ctx context.Context, spare func(Stray) bool) error {
 }
 
 // look kills and reaps the strays that there are now. It reports whether it
-// found any, in which case others may follow.
+// found any, in which case others may follow. The caller holds mu.
 func (c *Children) look(spare func(Stray) bool) (busy bool, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.own) == 0 && childless() {
 		return false, nil
 	}

@@ -99,6 +99,8 @@ type Options struct {
 	// Reached says how often a limit of the profile has been reached until now, and
 	// which one the last time. Nil: there are none.
 	Reached func() (times uint64, which string)
+	// Thread, if set, starts all of a new Children, and ends it.
+	Thread *Thread
 }
 
 // Sandbox runs commands, many at a time.
@@ -116,7 +118,7 @@ type Sandbox struct {
 // New makes a Sandbox.
 func New(opts Options) *Sandbox {
 	if opts.Children == nil {
-		opts.Children = &Children{}
+		opts.Children = &Children{thread: opts.Thread}
 	}
 	if opts.Reached == nil {
 		opts.Reached = func() (uint64, string) { return 0, "" }
