@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -175,7 +175,7 @@ func (s *storm) egress() string {
 }
 
 // stormHeads are beginnings of what a client could say.
-var stormHeads = []string{ //nolint:gochecknoglobals // of a program for tests
+var stormHeads = []string{
 	"POST /v1/chat/completions HTTP/1.1\r\nHost: egress\r\nHermes-Upstream: model/0\r\nContent-Length: 99999999999999\r\n\r\n{",
 	"GET /v1/models HTTP/1.1\r\nHost: egress\r\nHermes-Upstream: model/0\r\n\r\n",
 	"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nHermes-Upstream: model/0\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
@@ -275,12 +275,21 @@ func (s *storm) supervisor() string {
 	walls := &handoff.Walls{Level: "FULL", Why: long[:4<<10], Mend: "\x1b[2J"}
 	for range 300 {
 		lies := []handoff.Message{
-			{Kind: handoff.KindBusy, Busy: int(s.Uint32()), Jobs: 1 << 40}, {Kind: handoff.KindWalls, Walls: walls}, {Kind: handoff.KindApplied, Revision: int(s.Uint32())},
-			{Kind: handoff.KindReady}, {Kind: handoff.KindBeat}, {Kind: handoff.KindStart, Start: &handoff.Start{Profile: "alice"}}, {Kind: handoff.KindStop},
-			{Kind: handoff.KindAdopt, Profile: "alice"}, {Kind: handoff.KindReport, Ready: true}, {Kind: handoff.Kind(long)}, {Kind: handoff.KindDrain, Limit: 1 << 60},
+			{Kind: handoff.KindBusy, Busy: int(s.Uint32()), Jobs: 1 << 40},
+			{Kind: handoff.KindWalls, Walls: walls},
+			{Kind: handoff.KindApplied, Revision: int(s.Uint32())},
+			{Kind: handoff.KindReady},
+			{Kind: handoff.KindBeat},
+			{Kind: handoff.KindStart, Start: &handoff.Start{Profile: "alice"}},
+			{Kind: handoff.KindStop},
+			{Kind: handoff.KindAdopt, Profile: "alice"},
+			{Kind: handoff.KindReport, Ready: true},
+			{Kind: handoff.Kind(long)},
+			{Kind: handoff.KindDrain, Limit: 1 << 60},
 		}
-		line, _ := json.Marshal(lies[s.IntN(len(lies))])
-		s.throw(handoff.ControlFD, append(line, '\n'), s.some(s.oneOf(0, 0, 1, 100))...)
+		var line bytes.Buffer
+		_ = handoff.Encode(&line, lies[s.IntN(len(lies))]) // none is too long
+		s.throw(handoff.ControlFD, line.Bytes(), s.some(s.oneOf(0, 0, 1, 100))...)
 	}
 	s.throw(handoff.ControlFD, append(s.bend(`{"kind":"walls","walls":{"level":"WEAK"}}`), s.bytes(300)...))
 	endless := 0
