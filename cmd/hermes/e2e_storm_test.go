@@ -27,6 +27,10 @@ func files(t *testing.T, pid int) int {
 	return len(entries)
 }
 
+// mostTaken is how many MiB a process may keep of a storm. The race detector takes much
+// for what Go would give back.
+const mostTaken = 256
+
 // resident is the memory of a process in MiB.
 func resident(t *testing.T, pid int) int {
 	t.Helper()
@@ -51,7 +55,7 @@ func neighbour(t *testing.T, p person) (stop func()) {
 	asking.Go(func() {
 		for tick := time.NewTicker(20 * time.Millisecond); ctx.Err() == nil; <-tick.C {
 			began := time.Now()
-			resp, err := p.ask(t.Context(), "say hello", false)
+			resp, err := p.ask(context.WithoutCancel(ctx), "say hello", false)
 			if err != nil {
 				t.Errorf("the neighbour: %v", err)
 				return
@@ -129,7 +133,7 @@ func TestTakenWorkerHarmsNobody(t *testing.T) {
 	if shim == 0 {
 		t.Skip("workers have no shim here")
 	}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any will do
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("the seed is %d", seed)
 	processes := map[string]int{"shim": shim, "egress": egress, "supervisor": supervisor}
 	calm, small := map[string]int{}, map[string]int{}
@@ -141,8 +145,10 @@ func TestTakenWorkerHarmsNobody(t *testing.T) {
 		pid := processes[name]
 		// Connections of the neighbour come and go.
 		eventually(t, patience, name+" keeps nothing", func() bool { return files(t, pid) <= calm[name]+16 })
-		if now := resident(t, pid); now > small[name]+64 {
-			t.Errorf("%s has taken %d MiB, it had %d", name, now, small[name])
+		now := resident(t, pid)
+		t.Logf("%s has %d descriptors and %d MiB; before it had %d and %d", name, files(t, pid), now, calm[name], small[name])
+		if now > small[name]+mostTaken {
+			t.Errorf("%s has taken too much", name)
 		}
 	}
 	stop := neighbour(t, alice)
@@ -240,7 +246,7 @@ func TestPesteredProxyServesOn(t *testing.T) {
 		t.Errorf("bob is answered %d: %s", status, body)
 	}
 	stop()
-	if now := resident(t, egress); now > small+64 || g.egress() != egress {
+	if now := resident(t, egress); now > small+mostTaken || g.egress() != egress {
 		t.Errorf("egress has taken %d MiB, it had %d", now, small)
 	}
 }

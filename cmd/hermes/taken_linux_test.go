@@ -1,8 +1,8 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -15,6 +15,7 @@ import (
 
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox/wall"
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // takenProgram is the name of a hermes whose workers do what somebody else wants.
@@ -175,7 +176,7 @@ func (s *storm) egress() string {
 }
 
 // stormHeads are beginnings of what a client could say.
-var stormHeads = []string{ //nolint:gochecknoglobals // of a program for tests
+var stormHeads = []string{
 	"POST /v1/chat/completions HTTP/1.1\r\nHost: egress\r\nHermes-Upstream: model/0\r\nContent-Length: 99999999999999\r\n\r\n{",
 	"GET /v1/models HTTP/1.1\r\nHost: egress\r\nHermes-Upstream: model/0\r\n\r\n",
 	"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nHermes-Upstream: model/0\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
@@ -198,12 +199,31 @@ func (s *storm) open() int {
 	return pair[0]
 }
 
+// asked is a request to a shim as a worker would send it.
+func asked(r inside.Request) string {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer inside.CloseAll(ends[:])
+	if err := inside.Send(ends[0], &r, inside.MaxRequest, nil, 0); err != nil {
+		return ""
+	}
+	data, _, err := inside.Receive(ends[1], inside.MaxRequest, 0)
+	if err != nil {
+		return ""
+	}
+	return string(data)
+}
+
 // shim throws requests that no worker makes, starts stages that are told nonsense or
 // nothing, and asks without listening. At the end it asks for something honest.
 func (s *storm) shim() string {
 	requests := []string{
-		`{"kind":"room","room":{"layers":{"namespaces":true,"mounts":true},"system":[],"writes":[{"source":"/","path":"/x"}]}}`,
-		`{"kind":"stage","stage":{"dir":"/","mark":"X=1","files":[true,false]}}`, `{"kind":"listen"}`, `{"kind":"deaf"}`, `{"kind":"soul"}`, `{"kind":"run"}`, `[]`, `null`,
+		asked(inside.Request{Kind: inside.AskRoom, Room: &inside.Room{Layers: inside.Layers{Namespaces: true, Mounts: true}, Writes: []inside.Place{{Source: "/", Path: "/x"}}}}),
+		asked(inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: "/", Mark: "X=1", Files: []bool{true, false}}}),
+		asked(inside.Request{Kind: inside.AskListen}), asked(inside.Request{Kind: inside.AskDeaf}), asked(inside.Request{Kind: inside.AskSoul}),
+		asked(inside.Request{Kind: "run"}), asked(inside.Request{}), "[]",
 	}
 	for range 400 {
 		data := s.bend(requests[s.IntN(len(requests))])
@@ -223,7 +243,7 @@ func (s *storm) shim() string {
 			break
 		}
 		null := s.kinds[len(s.kinds)-2]
-		s.throw(wall.ShimFD, []byte(`{"kind":"stage","stage":{"dir":"/"}}`), pair[1], null, null, null)
+		s.throw(wall.ShimFD, []byte(asked(inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: "/"}})), pair[1], null, null, null)
 		s.listen(200 * time.Millisecond)
 		_ = unix.Close(pair[1])
 		plan := s.bytes(s.IntN(100))
@@ -237,7 +257,7 @@ func (s *storm) shim() string {
 		_ = unix.Close(plan)
 	}
 	s.listen(500 * time.Millisecond)
-	s.throw(wall.ShimFD, []byte(`{"kind":"soul"}`))
+	s.throw(wall.ShimFD, []byte(asked(inside.Request{Kind: inside.AskSoul})))
 	served := s.listen(5 * time.Second)
 	return fmt.Sprintf("stages %d served %t", len(plans), served)
 }
@@ -275,12 +295,21 @@ func (s *storm) supervisor() string {
 	walls := &handoff.Walls{Level: "FULL", Why: long[:4<<10], Mend: "\x1b[2J"}
 	for range 300 {
 		lies := []handoff.Message{
-			{Kind: handoff.KindBusy, Busy: int(s.Uint32()), Jobs: 1 << 40}, {Kind: handoff.KindWalls, Walls: walls}, {Kind: handoff.KindApplied, Revision: int(s.Uint32())},
-			{Kind: handoff.KindReady}, {Kind: handoff.KindBeat}, {Kind: handoff.KindStart, Start: &handoff.Start{Profile: "alice"}}, {Kind: handoff.KindStop},
-			{Kind: handoff.KindAdopt, Profile: "alice"}, {Kind: handoff.KindReport, Ready: true}, {Kind: handoff.Kind(long)}, {Kind: handoff.KindDrain, Limit: 1 << 60},
+			{Kind: handoff.KindBusy, Busy: int(s.Uint32()), Jobs: 1 << 40},
+			{Kind: handoff.KindWalls, Walls: walls},
+			{Kind: handoff.KindApplied, Revision: int(s.Uint32())},
+			{Kind: handoff.KindReady},
+			{Kind: handoff.KindBeat},
+			{Kind: handoff.KindStart, Start: &handoff.Start{Profile: "alice"}},
+			{Kind: handoff.KindStop},
+			{Kind: handoff.KindAdopt, Profile: "alice"},
+			{Kind: handoff.KindReport, Ready: true},
+			{Kind: handoff.Kind(long)},
+			{Kind: handoff.KindDrain, Limit: 1 << 60},
 		}
-		line, _ := json.Marshal(lies[s.IntN(len(lies))])
-		s.throw(handoff.ControlFD, append(line, '\n'), s.some(s.oneOf(0, 0, 1, 100))...)
+		var line bytes.Buffer
+		_ = handoff.Encode(&line, lies[s.IntN(len(lies))]) // none is too long
+		s.throw(handoff.ControlFD, line.Bytes(), s.some(s.oneOf(0, 0, 1, 100))...)
 	}
 	s.throw(handoff.ControlFD, append(s.bend(`{"kind":"walls","walls":{"level":"WEAK"}}`), s.bytes(300)...))
 	endless := 0

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ func TestPeersThatBlockHoldNoThread(t *testing.T) {
 		near, sent = append(near, pair[0]), append(sent, pair[1])
 		for {
 			err = unix.Sendmsg(int(p.worker.Fd()), []byte{byte(wire.API)}, unix.UnixRights(pair[1]), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			if err != unix.EAGAIN { //nolint:errorlint // as it comes
+			if !errors.Is(err, unix.EAGAIN) {
 				break
 			}
 		}
