@@ -44,6 +44,7 @@ type blank struct {
 	// none. With namespaces what was started is its shim, and inner the worker in it.
 	room  wall.Level
 	as    wall.Identity
+	users *os.File // the mapping in which as stands for the owner of the home, nil without one
 	inner atomic.Int64
 }
 
@@ -99,6 +100,15 @@ func (m maker) blank(walled bool) (b *blank, err error) {
 	if err := b.group.Admit(b.cmd.Process.Pid); err != nil {
 		b.unheld = fmt.Errorf("the worker is not in its cgroup: %w", err)
 	}
+	if b.as.Outside != 0 { // while the process begins
+		owner := m.rooms().owner
+		owner.Outside = b.as.Outside
+		if b.users, err = wall.Users(m.exe, owner, m.children); err != nil {
+			_ = m.children.Signal(b.cmd, syscall.SIGKILL)
+			_ = m.children.Wait(b.cmd) // it was killed
+			return b, errors.Join(fmt.Errorf("start worker: %w", err), b.group.Close())
+		}
+	}
 	return b, nil
 }
 
@@ -109,5 +119,8 @@ func (b *blank) close() {
 	}
 	if b.stdout != nil {
 		_ = b.stdout.Close()
+	}
+	if b.users != nil {
+		_ = b.users.Close()
 	}
 }

@@ -41,12 +41,9 @@ func (s *Supervisor) rooms() func() rooms {
 		if root {
 			owner := w.owner
 			owner.Outside = w.identity().Outside
-			mounts, err := wall.Idmap(s.opts.Exe, owner, s.children, home)
-			if err != nil {
+			if apart = tryIdmap(s.opts.Exe, owner, s.children, home); apart != nil {
 				w.strange = false
-				apart = err
 			}
-			closeAll(mounts)
 		}
 		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
 		if root && !w.strange && w.Level != wall.None {
@@ -67,10 +64,18 @@ func (w *rooms) share(home string, because error) {
 	w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
 }
 
-func closeAll(files []*os.File) {
-	for _, file := range files {
-		_ = file.Close()
+// tryIdmap tries whether a worker can be a user of its own.
+func tryIdmap(exe string, owner wall.Identity, by wall.Starter, home string) error {
+	users, err := wall.Users(exe, owner, by)
+	if err != nil {
+		return err
 	}
+	defer users.Close()
+	mounts, err := wall.Idmap(users, home)
+	for _, mount := range mounts {
+		_ = mount.Close()
+	}
+	return err
 }
 
 // lend makes the mounts in which the profile's files are the worker's, if it runs as
@@ -83,9 +88,17 @@ func (p *process) lend() error {
 	if p.start.Orphan.Socket != "" {
 		run = filepath.Dir(p.start.Orphan.Socket)
 	}
-	owner := ownerOf(p.start.Paths.Profile)
-	owner.Outside = p.as.Outside
-	mounts, err := wall.Idmap(p.exe, owner, p.children, p.start.Paths.Profile, run)
+	owner, users := ownerOf(p.start.Paths.Profile), p.users
+	if owner != p.rooms().owner { // which is rare, and not known before
+		owner.Outside = p.as.Outside
+		var err error
+		if users, err = wall.Users(p.exe, owner, p.children); err != nil {
+			return err
+		}
+		defer users.Close()
+	}
+	mounts, err := wall.Idmap(users, p.start.Paths.Profile, run)
+	_ = p.users.Close() // which was for this
 	if err != nil {
 		return err
 	}

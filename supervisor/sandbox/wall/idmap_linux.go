@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Idmap makes mounts of directories in which owner.Outside stands for the owner of the
-// files, who is owner.UID and owner.GID. It needs root, and file systems that can do
-// it. The program exe, which is started for that, does not come to run.
-func Idmap(exe string, owner Identity, by Starter, dirs ...string) (mounts []*os.File, err error) {
+// Users makes a mapping of users, in which owner.Outside stands for owner.UID and
+// owner.GID. It needs root. The program exe, which is started for that, does not come to
+// run.
+func Users(exe string, owner Identity, by Starter) (*os.File, error) {
 	runtime.LockOSThread() // the one that traces
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(exe, ShimSubcommand) //nolint:noctx // it is this program, and stopped before it begins
@@ -28,25 +28,22 @@ func Idmap(exe string, owner Identity, by Starter, dirs ...string) (mounts []*os
 	if err := by.Start(cmd); err != nil {
 		return nil, fmt.Errorf("map owner of files: %w", bareError(err))
 	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = by.Wait(cmd)
+	users, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
+	_ = cmd.Process.Kill()
+	_ = by.Wait(cmd) // it was killed
+	return users, err
+}
+
+// Idmap makes mounts of directories in which the owner of the files is who stands for
+// that one in the mapping. It needs file systems that can do it.
+func Idmap(users *os.File, dirs ...string) (mounts []*os.File, err error) {
+	for _, dir := range dirs {
+		mount, err := idmap(dir, int(users.Fd()))
 		if err != nil {
 			for _, mount := range mounts {
 				_ = mount.Close()
 			}
-			mounts = nil
-		}
-	}()
-	users, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", cmd.Process.Pid))
-	if err != nil {
-		return nil, err
-	}
-	defer users.Close()
-	for _, dir := range dirs {
-		mount, err := idmap(dir, int(users.Fd()))
-		if err != nil {
-			return mounts, fmt.Errorf("map owner of %s: %w", dir, err)
+			return nil, fmt.Errorf("map owner of %s: %w", dir, err)
 		}
 		mounts = append(mounts, mount)
 	}

@@ -57,7 +57,12 @@ func startRoom(j job) int {
 func lend(control *os.File, s *scene, as wall.Identity) error {
 	var rights []byte
 	if as.Outside != 0 {
-		mounts, err := wall.Idmap("/proc/self/exe", wall.Identity{UID: os.Getuid(), GID: os.Getgid(), Outside: as.Outside}, direct{}, s.Home, s.at("run"))
+		users, err := wall.Users("/proc/self/exe", wall.Identity{UID: os.Getuid(), GID: os.Getgid(), Outside: as.Outside}, direct{})
+		if err != nil {
+			return err
+		}
+		defer users.Close()
+		mounts, err := wall.Idmap(users, s.Home, s.at("run"))
 		if err != nil {
 			return err
 		}

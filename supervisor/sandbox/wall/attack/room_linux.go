@@ -75,9 +75,14 @@ func (s *scene) stranger(exe string) (wall.Identity, []*os.File) {
 	as := wall.Stranger()
 	owner := own
 	owner.Outside = as.Outside
-	mounts, err := wall.Idmap(exe, owner, s.children, s.Home, s.at("run"))
+	users, err := wall.Users(exe, owner, s.children)
 	if err != nil {
 		return own, nil // what that means, the level says
+	}
+	defer users.Close()
+	mounts, err := wall.Idmap(users, s.Home, s.at("run"))
+	if err != nil {
+		return own, nil // see above
 	}
 	return as, mounts
 }
