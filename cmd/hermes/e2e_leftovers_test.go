@@ -34,7 +34,7 @@ func TestNothingOutlivesACommandOfAWalledWorker(t *testing.T) {
 			m := newMachine(t, true)
 			alice := m.create("alice")
 			var err error
-			if m.bin, err = exec.LookPath(map[string]string{"FULL": "hermes", "REDUCED": "hermes-without-namespaces"}[level]); err != nil {
+			if m.bin, err = exec.LookPath(map[string]string{"FULL": "hermes", "REDUCED": "hermes-contained"}[level]); err != nil {
 				t.Fatal(err)
 			}
 			m.run("-p", "alice", "config", "set", "agent.approvals", "allow")

@@ -76,7 +76,7 @@ func TestWorkGoesOnThroughTheRealGateway(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere there are no walls")
 	}
-	for level, program := range map[string]string{"FULL": "hermes", "REDUCED": "hermes-without-namespaces"} {
+	for level, program := range map[string]string{"FULL": "hermes", "REDUCED": "hermes-contained"} {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
 			address, certificate := warehouse(t)

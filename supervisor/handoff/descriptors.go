@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mostDescriptors bounds what may come with one message: as many as Belongings has.
+// mostDescriptors bounds what may come with one message: all Belongings.
 const mostDescriptors = 5
 
 // sendFiles sends a message with descriptors on its first byte.
