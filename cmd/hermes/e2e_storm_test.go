@@ -123,6 +123,7 @@ func TestTakenWorkerHarmsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.run("-p", "default", "config", "set", "supervisor.backoff_base", "10ms")
+	m.run("-p", "mallory", "config", "set", "agent.approvals", "allow")
 	g := m.gateway(2, "--all")
 	for _, p := range []person{alice, mallory} {
 		if status, body := p.answer(t, "say hello"); status != http.StatusOK {
@@ -157,8 +158,9 @@ func TestTakenWorkerHarmsNobody(t *testing.T) {
 	if now := g.egress(); now != egress {
 		t.Errorf("egress was process %d and is %d", egress, now)
 	}
-	if said := mallory.storms(t, "shim", seed); !strings.Contains(said, "stages 30 served true") {
-		t.Errorf("the shim: %s", said)
+	mallory.storms(t, "shim", seed)
+	if got := mallory.tool(t, "after", "terminal", map[string]any{"command": "echo served after all"}); !strings.Contains(got, `"served after all\n`) {
+		t.Errorf("the shim starts no command any more: %s", got)
 	}
 	recovers("shim")
 	stages := childrenOf(shim) // such as wait for the rest of their plan

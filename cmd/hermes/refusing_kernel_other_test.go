@@ -2,7 +2,7 @@
 
 package main
 
-// These do nothing: only on Linux a process can make its own
+// failSyncs and loseWalls do nothing: only on Linux a process can make its own
 // system calls fail.
 func failSyncs() {}
 

@@ -84,11 +84,22 @@ func TestRequestsThatMakeNoSenseAreRefused(t *testing.T) {
 
 		carried int
 	}{
-		{Request{Kind: "run"}, 0}, {Request{Kind: AskSoul, Stage: &Start{Dir: "/"}}, 4}, {Request{Kind: AskStage}, 4}, {Request{Kind: AskStage, Room: &Room{}}, 4},
-		{stage(Start{Dir: "/", Mark: "X=1\x00LD_PRELOAD=/x"}), 4}, {stage(Start{Dir: "/", Mark: strings.Repeat("x", maxMark+1)}), 4},
-		{stage(Start{Dir: "/a/../b"}), 4}, {stage(Start{Dir: "relative"}), 4}, {stage(Start{}), 4},
-		{stage(Start{Dir: "/"}), 5}, {stage(Start{Dir: "/", Files: []bool{true}}), 4}, {Request{Kind: AskSoul}, 1}, {Request{Kind: AskListen}, 2},
-		{room(Room{Soul: "/a/../b"}), 0}, {room(Room{Socket: "run/x"}), 0}, {room(Room{Tree: "/a"}), 0},
+		{Request{Kind: "run"}, 0},
+		{Request{Kind: AskSoul, Stage: &Start{Dir: "/"}}, 4},
+		{Request{Kind: AskStage}, 4},
+		{Request{Kind: AskStage, Room: &Room{}}, 4},
+		{stage(Start{Dir: "/", Mark: "X=1\x00LD_PRELOAD=/x"}), 4},
+		{stage(Start{Dir: "/", Mark: strings.Repeat("x", maxMark+1)}), 4},
+		{stage(Start{Dir: "/a/../b"}), 4},
+		{stage(Start{Dir: "relative"}), 4},
+		{stage(Start{}), 4},
+		{stage(Start{Dir: "/"}), 5},
+		{stage(Start{Dir: "/", Files: []bool{true}}), 4},
+		{Request{Kind: AskSoul}, 1},
+		{Request{Kind: AskListen}, 2},
+		{room(Room{Soul: "/a/../b"}), 0},
+		{room(Room{Socket: "run/x"}), 0},
+		{room(Room{Tree: "/a"}), 0},
 		{room(Room{Writes: []Place{{Source: "/a", Path: "/../b"}}}), 0},
 	} {
 		if r, err := decodeRequest(encoded(t, wrong.Request), wrong.carried); err == nil {
