@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"syscall"
 
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
+	"hermes/supervisor/sandbox/wall"
 	"hermes/worker/agent"
 	"hermes/worker/llm"
 	"hermes/worker/memory"
@@ -75,8 +77,13 @@ func NewPrompt(start handoff.Start) (prompt Prompt, err error) {
 func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *agent.Prompt {
 	paths := w.opts.Start.Paths
 	opts := agent.PromptOptions{SoulPath: paths.Soul, WorkspacePath: paths.Workspace, Memory: remembered.Snapshot, Log: w.opts.Log}
-	if w.opts.shim != nil {
+	switch {
+	case w.opts.shim != nil:
 		opts.OpenSoul = w.opts.shim.OpenSoul
+	case wall.Level(w.opts.Start.Isolation.Room) == wall.Reduced && paths.Soul != "":
+		// Not by its directory, which is not to be read. Landlock knows files, not names.
+		opts.OpenSoul = func() (*os.File, error) { return os.OpenFile(paths.Soul, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
+		opts.KeepSoul = true
 	}
 	if slices.Contains(toolNames(w.tools), "skill_view") {
 		opts.Skills = library.Index

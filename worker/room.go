@@ -43,6 +43,7 @@ func roomOf(start handoff.Start, exe string, environ []string) wall.RoomOptions 
 		Soul:    paths.Soul, Socket: start.Orphan.Socket,
 	}
 	if room.Level == wall.Reduced {
+		room.Reads = append(room.Reads, given(paths.Soul)...)
 		room.MayRead = given(exe) // what reads PDF documents; in a room of its own it is known by another name
 	}
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {

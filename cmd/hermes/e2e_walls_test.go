@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"hermes/worker/llm/llmtest"
 )
 
 // What a model has run sees the workspace, and of the machine only programs; the same
@@ -202,5 +204,52 @@ func TestWallsCanBeLeftOut(t *testing.T) {
 	}
 	if out := m.run("doctor"); !strings.Contains(out, "isolation.tools is off") {
 		t.Errorf("doctor says %s", out)
+	}
+}
+
+// Who the agent is, the model is told at each level. What an editor puts in the place of
+// that file counts at once, or, where the worker knows files and no names, from the next
+// start on.
+func TestWhoTheAgentIsIsKnownBehindItsWall(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"hermes", "hermes-contained"} {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			m := newMachineWith(t, func(call llmtest.Call) llmtest.Reply {
+				for _, name := range []string{"Zorbul", "Quamix"} {
+					if strings.Contains(call.System(), "You are "+name) {
+						return llmtest.Text("I am " + name)
+					}
+				}
+				return llmtest.Text("I am nobody")
+			})
+			var err error
+			if m.bin, err = exec.LookPath(program); err != nil {
+				t.Fatal(err)
+			}
+			alice := m.create("alice")
+			soul := filepath.Join(alice.dir, "SOUL.md")
+			write := func(name string) {
+				if err := errors.Join(os.WriteFile(soul+".new", []byte("You are "+name+"."), 0o600), os.Rename(soul+".new", soul)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("Zorbul")
+			m.gateway(1, "--all")
+			if _, said := alice.answer(t, "who are you"); !strings.Contains(said, "I am Zorbul") {
+				t.Errorf("the model says %s", said)
+			}
+			write("Quamix")
+			_, health := alice.get(t, "/health/detailed")
+			if strings.Contains(health, "worker: REDUCED") {
+				if _, said := alice.answer(t, "who are you now"); !strings.Contains(said, "I am Zorbul") {
+					t.Errorf("before the start the model says %s", said)
+				}
+				m.run("gateway", "restart", "alice")
+			}
+			if _, said := alice.answer(t, "who are you then"); !strings.Contains(said, "I am Quamix") {
+				t.Errorf("after the change the model says %s", said)
+			}
+		})
 	}
 }

@@ -19,6 +19,9 @@ const (
 	// maxConns is how many connections a worker may have at a time. What is over it is
 	// answered and closed.
 	maxConns = 512
+	// maxToolConns is how many of them its commands may have: what they hold open must
+	// not keep the worker from its model.
+	maxToolConns = 384
 	// maxHead bounds the head of a request.
 	maxHead = 64 << 10
 	// headLimit is how long a head may take.
@@ -74,6 +77,7 @@ type way struct {
 	rules    atomic.Pointer[rules]
 	budget   *budget
 	conns    atomic.Int32
+	tools    atomic.Int32 // of those, the commands'
 	over     chan struct{} // closed when nothing is received any more
 	bad      atomic.Int64  // messages that no worker sends
 }
@@ -92,7 +96,7 @@ func (v *visitor) Close() error {
 	err := net.ErrClosed
 	v.once.Do(func() {
 		err = v.Conn.Close()
-		v.way.conns.Add(-1)
+		v.way.count(v.kind, -1)
 		v.way.server.visitors.Done()
 	})
 	return err
@@ -227,13 +231,23 @@ func (w *way) receive() {
 		}
 		w.server.visitors.Add(1)
 		v := &visitor{Conn: conn, way: w, kind: kind}
-		if w.conns.Add(1) > maxConns {
+		if !w.count(kind, 1) {
 			v.turnAway()
 			<-time.After(punishment)
 			continue
 		}
 		w.server.arrived <- v
 	}
+}
+
+// count takes in that a connection has come or gone, and reports whether there are no
+// more than there may be.
+func (w *way) count(kind wire.Kind, n int32) bool {
+	all := w.conns.Add(n)
+	if kind == wire.Tool && w.tools.Add(n) > maxToolConns {
+		return false
+	}
+	return all <= maxConns
 }
 
 // turnAway answers without reading.

@@ -20,6 +20,7 @@ type document struct {
 	log  *slog.Logger
 	// open opens the file where this process cannot reach it; nil: it can.
 	open func() (*os.File, error)
+	keep bool // what was read stays when the file may not be opened any more
 
 	seen    fs.FileInfo // of the file that text was read from
 	text    string
@@ -36,6 +37,13 @@ func (d *document) read() string {
 	err := d.refresh()
 	if err == nil {
 		d.problem = ""
+		return d.text
+	}
+	if d.keep && d.seen != nil && errors.Is(err, fs.ErrPermission) {
+		if err.Error() != d.problem {
+			d.problem = err.Error()
+			d.log.Warn("prompt file was replaced; until the next start the one before counts", "file", d.name, "error", err)
+		}
 		return d.text
 	}
 	d.seen, d.text = nil, ""
