@@ -100,8 +100,10 @@ type row struct {
 
 func (b Belongings) rows(start *Start) []row {
 	rows := []row{
-		{"lock", b.Lock, isFile, false}, {"listener", b.Listener, isListener, false},
-		{"tree", b.Tree, isDirectory, true}, {"run", b.Run, isDirectory, true},
+		{"lock", b.Lock, isFile, false},
+		{"listener", b.Listener, isListener, false},
+		{"tree", b.Tree, isDirectory, true},
+		{"run", b.Run, isDirectory, true},
 	}
 	if start.Egress {
 		rows = append(rows, row{"egress", b.Egress, isPacketSocket, false})
