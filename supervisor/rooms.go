@@ -47,21 +47,22 @@ func (s *Supervisor) rooms() func() rooms {
 		}
 		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
 		if root && !w.strange && w.Level != wall.None {
-			w.share(home, apart)
+			w.Report = w.shared(home, apart)
 		}
 		return w
 	})
 }
 
-// share says of workers that root runs that they are no users of their own, as whom
+// shared says of workers that root runs that they are no users of their own, as whom
 // they run, and why.
-func (w *rooms) share(home string, because error) {
+func (w rooms) shared(home string, because error) wall.Report {
 	who := "the owner of their profile"
 	if w.owner.UID == 0 {
 		who = "root without its rights over others, since root owns the home"
 		w.Mend = strings.TrimPrefix(w.Mend+"; give the home to a user of its own, who can reach it: chown -R hermes: "+home, "; ")
 	}
 	w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
+	return w.Report
 }
 
 // tryIdmap tries whether a worker can be a user of its own.

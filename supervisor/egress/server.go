@@ -77,7 +77,7 @@ type way struct {
 	rules    atomic.Pointer[rules]
 	budget   *budget
 	conns    atomic.Int32
-	tools    atomic.Int32 // of those, the commands'
+	tools    atomic.Int32  // of those, the commands'
 	over     chan struct{} // closed when nothing is received any more
 	bad      atomic.Int64  // messages that no worker sends
 }

@@ -33,7 +33,7 @@ const (
 
 // Stranger is somebody whom the machine does not know, another one each time.
 func Stranger() Identity {
-	outside := firstOutside + rand.IntN(mostOutside) //nolint:gosec // it has to be rare, not secret
+	outside := firstOutside + rand.IntN(mostOutside) // it has to be rare, not secret
 	return Identity{UID: strangerInside, GID: strangerInside, Outside: outside}
 }
 

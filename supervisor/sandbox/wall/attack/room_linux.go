@@ -167,7 +167,9 @@ func roomMain() int {
 		told, err = json.Marshal(r.Scene)
 	}
 	if err != nil {
-		_ = report.Encode(result{Why: err.Error()})
+		if err := report.Encode(result{Why: err.Error()}); err != nil {
+			return 2
+		}
 		return 1
 	}
 	return try(ofWorkers(r.Room.Level), r.Scene, told, report)

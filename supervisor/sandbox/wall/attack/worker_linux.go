@@ -48,7 +48,7 @@ func onSiblings() []attack {
 		on("ask for the file system of another profile", diary, func(path string) error { return unix.Statfs(path, new(unix.Statfs_t)) }),
 		on("make a file in another profile", "profiles/bob/workspace/x", makes),
 		on("rename a file of another profile", diary, func(path string) error { return os.Rename(path, path) }),
-		on("open another profile to others", diary, func(path string) error { return os.Chmod(path, 0o600) }), //nolint:gosec // which it has
+		on("open another profile to others", diary, func(path string) error { return os.Chmod(path, 0o600) }),
 		on("touch a file of another profile", diary, func(path string) error { return os.Chtimes(path, time.Now(), time.Now()) }),
 		on("mark a file of another profile", diary, func(path string) error {
 			return errors.Join(unix.Setxattr(path, "user.hermes-doctor", []byte("x"), 0), unix.Removexattr(path, "user.hermes-doctor"))

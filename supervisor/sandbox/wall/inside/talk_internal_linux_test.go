@@ -65,11 +65,11 @@ func openDescriptors(t *testing.T) int {
 	return len(entries)
 }
 
-func encoded(t testing.TB, r Request) []byte {
-	t.Helper()
+func encoded(tb testing.TB, r Request) []byte {
+	tb.Helper()
 	data, err := encode(&r, MaxRequest)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
