@@ -64,7 +64,9 @@ func (f *fleet) seek(ctx context.Context) []*orphan {
 			wg.Go(func() {
 				o, err := f.claim(ctx, path)
 				if errors.Is(err, syscall.ECONNREFUSED) {
-					_ = os.Remove(path)
+					if !bound(path) {
+						_ = os.Remove(path)
+					}
 					return
 				}
 				if errors.Is(err, errElsewhere) {
@@ -82,6 +84,14 @@ func (f *fleet) seek(ctx context.Context) []*orphan {
 	}
 	wg.Wait()
 	return found
+}
+
+// bound reports whether a process has the socket at a path, of which nobody listens: a
+// worker without a shim binds it at its start, and listens when it has lost its parent,
+// which may be in a moment, or never. The names of sockets are unique.
+func bound(path string) bool {
+	sockets, err := os.ReadFile("/proc/net/unix")
+	return err == nil && strings.Contains(string(sockets), "/"+filepath.Base(path)+"\n")
 }
 
 // claim claims the orphan on a socket. It must hold the lock of its profile, which

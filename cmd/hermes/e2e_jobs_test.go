@@ -8,11 +8,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"hermes/worker/openai"
 )
 
 // tool makes a profile's agent call a tool in a conversation, and returns all that
 // came of it.
 func (p person) tool(t *testing.T, conversation, name string, arguments map[string]any) string {
+	t.Helper()
+	response, got := p.use(t, conversation, name, arguments)
+	if response.Status != "completed" {
+		t.Fatalf("the turn is %s", got)
+	}
+	return got
+}
+
+// use is tool, whatever becomes of the turn after the call.
+func (p person) use(t *testing.T, conversation, name string, arguments map[string]any) (openai.Response, string) {
 	t.Helper()
 	encoded, err := json.Marshal(arguments)
 	if err != nil {
@@ -22,11 +34,7 @@ func (p person) tool(t *testing.T, conversation, name string, arguments map[stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	response, got := p.respond(t, string(body))
-	if response.Status != "completed" {
-		t.Fatalf("the turn is %s", got)
-	}
-	return got
+	return p.respond(t, string(body))
 }
 
 // startJob starts a job that says "half way" and has two processes that sleep for so
