@@ -27,7 +27,7 @@ var rooms = map[string]room{
 	"supervisor/sandbox/wall/inside/unix": {nil, "the kernel as the wall needs it, and nothing else"},
 	"early":                               {[]string{"supervisor/sandbox/wall/inside"}, "whatever it imports is initialised before a command of an agent begins"},
 	"supervisor/sandbox/wall/attack": {
-		[]string{"supervisor/sandbox", "supervisor/sandbox/wall"}, "it stands where a command does, and knows of the wall only how commands get behind it",
+		[]string{"supervisor/sandbox", "supervisor/sandbox/wall", "supervisor/sandbox/wall/inside"}, "it stands where a command does, and knows of the wall only how commands get behind it",
 	},
 	"supervisor/egress/guard": {nil, "which addresses may be dialled, whoever dials"},
 	"supervisor/egress/wire":  {[]string{"supervisor/egress/guard"}, "the way from a worker to egress must not pull in what has the keys"},

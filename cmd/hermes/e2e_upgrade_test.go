@@ -24,7 +24,12 @@ func (m *machine) copied() string {
 		m.t.Fatal(err)
 	}
 	path := filepath.Join(m.t.TempDir(), "hermes")
-	if err := os.WriteFile(path, append(program, 0), 0o700); err != nil {
+	// A child that is forked meanwhile would have it open to write, and the kernel then
+	// executes it for nobody.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(path, append(program, 0), 0o700)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		m.t.Fatal(err)
 	}
 	return path

@@ -201,18 +201,7 @@ func (s *storm) open() int {
 
 // asked is a request to a shim as a worker would send it.
 func asked(r inside.Request) string {
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return ""
-	}
-	defer inside.CloseAll(ends[:])
-	if err := inside.Send(ends[0], &r, inside.MaxRequest, nil, 0); err != nil {
-		return ""
-	}
-	data, _, err := inside.Receive(ends[1], inside.MaxRequest, 0)
-	if err != nil {
-		return ""
-	}
+	data, _ := r.Bytes() // none is too long
 	return string(data)
 }
 

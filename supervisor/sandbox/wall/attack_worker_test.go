@@ -1,11 +1,9 @@
 package wall_test
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hermes/supervisor/sandbox/wall"
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // rightsOfWorkers are attacks of commands that a worker may do: what it has is its own.
@@ -96,13 +95,22 @@ func ask(data []byte, fds ...int) (string, error) {
 	return string(answer[:max(n, 0)]), err
 }
 
+// wish is a request as a worker would send it.
+func wish(r inside.Request) []byte {
+	data, err := r.Bytes()
+	if err != nil {
+		panic(err) // none is too long
+	}
+	return data
+}
+
 // refusal is nil if the shim has done what it was asked for.
 func refusal(answer string, err error) error {
 	if err != nil {
 		return err
 	}
-	var said struct{ Error string }
-	if err := json.Unmarshal([]byte(answer), &said); err != nil {
+	said, err := inside.DecodeReply([]byte(answer))
+	if err != nil {
 		return err
 	}
 	if said.Error != "" {
@@ -113,19 +121,22 @@ func refusal(answer string, err error) error {
 
 // shimAttacks are about the one process that may more.
 func shimAttacks() []attack {
-	plan := func(s *scene) string {
-		return fmt.Sprintf(`{"kind":"room","room":{"layers":{"namespaces":true,"mounts":true},"system":[],"writes":[{"source":%q,"path":%q}]}}`, s.Home, s.Home)
-	}
 	null := func() int {
 		fd, _ := unix.Open("/dev/null", unix.O_RDWR, 0)
 		return fd
 	}
 	return []attack{
-		{"have the shim build another room", func(s *scene) error { return refusal(ask([]byte(plan(s)))) }},
-		{"have the shim start what is no stage", func(*scene) error { return refusal(ask([]byte(`{"kind":"run","argv":["/bin/sh"]}`))) }},
+		{"have the shim build another room", func(s *scene) error {
+			return refusal(ask(wish(inside.Request{Kind: inside.AskRoom, Room: &inside.Room{
+				Layers: inside.Layers{Namespaces: true, Mounts: true}, Writes: []inside.Place{{Source: s.Home, Path: s.Home}},
+			}})))
+		}},
+		{"have the shim start what is no stage", func(*scene) error {
+			return refusal(ask(wish(inside.Request{Kind: "run", Stage: &inside.Start{Dir: "/"}})))
+		}},
 		{"have the shim start a stage outside", func(s *scene) error {
 			fd := null()
-			if err := refusal(ask([]byte(`{"kind":"stage","stage":{"dir":"/old"}}`), fd, fd, fd, fd)); err != nil {
+			if err := refusal(ask(wish(inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: "/old"}}), fd, fd, fd, fd)); err != nil {
 				return err
 			}
 			return nil
@@ -136,12 +147,12 @@ func shimAttacks() []attack {
 			for i := range fds {
 				fds[i] = null()
 			}
-			return refusal(ask([]byte(`{"kind":"stage","stage":{"dir":"/"}}`), fds...))
+			return refusal(ask(wish(inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: "/"}}), fds...))
 		}},
 		{"tell the shim a long story", func(*scene) error { return refusal(ask([]byte(strings.Repeat(" ", 100<<10)))) }},
 		{"have the shim give a variable to its children", func(*scene) error {
 			fd := null()
-			return refusal(ask([]byte(`{"kind":"stage","stage":{"dir":"/","mark":"X=1\u0000LD_PRELOAD=/x"}}`), fd, fd, fd, fd))
+			return refusal(ask(wish(inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: "/", Mark: "X=1\x00LD_PRELOAD=/x"}}), fd, fd, fd, fd))
 		}},
 		{"trace its shim", func(*scene) error { return unix.PtraceAttach(1) }},
 		{"list the descriptors of its shim", func(*scene) error { return shows("/proc/1/fd") }},
@@ -160,7 +171,7 @@ func shimAttacks() []attack {
 				return err
 			}
 			// The kernel keeps process 1 from what its own children send.
-			return refusal(ask([]byte(`{"kind":"no"}`)))
+			return refusal(ask(wish(inside.Request{Kind: "no"})))
 		}},
 	}
 }
@@ -176,36 +187,28 @@ func lessAround(s *scene) error {
 	if err != nil {
 		return err
 	}
-	if err := refusal(ask([]byte(`{"kind":"stage","stage":{"dir":"/"}}`), ends[1], null, null, null)); err != nil {
+	if err := refusal(ask(wish(inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: "/"}}), ends[1], null, null, null)); err != nil {
 		return err
 	}
 	told, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	own := map[string]string{"source": s.Own, "path": s.Own}
-	plan, err := json.Marshal(map[string]any{
-		"layers": map[string]bool{"processes": true}, "temp": "/tmp", "path": s.Own, "argv": []string{s.Own, "attack", "worker", "io_uring"},
-		"env": []string{"SCENE=" + string(told)}, "system": []any{}, "reads": []any{own}, "writes": []any{},
-	})
-	if err != nil {
-		return err
+	plan := inside.Plan{
+		Layers: inside.Layers{Processes: true}, Temp: "/tmp", Path: s.Own, Argv: []string{s.Own, "attack", "worker", "io_uring"},
+		Env: []string{"SCENE=" + string(told)}, Reads: []inside.Place{{Source: s.Own, Path: s.Own}},
 	}
 	_ = unix.Close(ends[1])
 	conn := os.NewFile(uintptr(ends[0]), "plan")
-	if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(plan))), plan...)); err != nil {
+	if err := inside.WriteMessage(conn, &plan, inside.MaxPlan); err != nil {
 		return err
 	}
 	for range 2 { // that it has started, and how it ended
-		var size [4]byte
-		if _, err := io.ReadFull(conn, size[:]); err != nil {
+		var said inside.Answer
+		if err := inside.ReadMessage(conn, &said, inside.MaxAnswer); err != nil {
 			return err
 		}
-		said := make([]byte, binary.BigEndian.Uint32(size[:])&0xffff)
-		if _, err := io.ReadFull(conn, said); err != nil {
-			return err
-		}
-		if string(said) == `{"ended":true}` { // with status 0, which is left out
+		if said.Ended && said.Status == 0 {
 			return nil
 		}
 	}

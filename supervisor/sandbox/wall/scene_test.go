@@ -86,7 +86,12 @@ func newScene(t *testing.T, uid int) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(s.Exe, binary, 0o755); err != nil {
+	// A child that is forked meanwhile would have it open to write, and the kernel then
+	// executes it for nobody.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(s.Exe, binary, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.Own = filepath.Join(dir, "bin", "hermes")

@@ -1,7 +1,6 @@
 package attack
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hermes/supervisor/sandbox/wall"
+	"hermes/supervisor/sandbox/wall/inside"
 )
 
 // rights are attacks of commands that a worker may do: what it has is its own, and a
@@ -158,7 +158,7 @@ func onNetworks() []attack {
 }
 
 // ask sends the shim a request with so many descriptors, whatever it is.
-func ask(request string, descriptors int) error {
+func ask(request []byte, descriptors int) error {
 	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func ask(request string, descriptors int) error {
 	if descriptors > 0 {
 		rights = unix.UnixRights(slices.Repeat([]int{null}, descriptors)...)
 	}
-	if err := unix.Sendmsg(wall.ShimFD, []byte(request), rights, nil, 0); err != nil {
+	if err := unix.Sendmsg(wall.ShimFD, request, rights, nil, 0); err != nil {
 		return err
 	}
 	answer := make([]byte, 64<<10)
@@ -176,8 +176,8 @@ func ask(request string, descriptors int) error {
 	if err != nil {
 		return err
 	}
-	var said struct{ Error string }
-	if err := json.Unmarshal(answer[:n], &said); err != nil {
+	said, err := inside.DecodeReply(answer[:n])
+	if err != nil {
 		return err
 	}
 	if said.Error != "" {
@@ -186,23 +186,37 @@ func ask(request string, descriptors int) error {
 	return nil
 }
 
+// wish is ask for a request as a worker would send it.
+func wish(r inside.Request, descriptors int) error {
+	data, err := r.Bytes()
+	if err != nil {
+		return err
+	}
+	return ask(data, descriptors)
+}
+
 // onShim are about the one process that may more: process 1 here.
 func onShim() []attack {
-	asking := func(name, request string, descriptors int) attack {
-		return at(name, func() error { return ask(request, descriptors) })
+	asking := func(name string, request inside.Request, descriptors int) attack {
+		return at(name, func() error { return wish(request, descriptors) })
+	}
+	stage := func(dir, mark string) inside.Request {
+		return inside.Request{Kind: inside.AskStage, Stage: &inside.Start{Dir: dir, Mark: mark}}
 	}
 	of := func(name, file string, flags int) attack {
 		return at(name, func() error { return opens(filepath.Join("/proc/1", file), flags) })
 	}
 	return []attack{
 		{name: "have the shim build another room", try: func(s *scene) error {
-			return ask(fmt.Sprintf(`{"kind":"room","room":{"layers":{"namespaces":true,"mounts":true},"system":[],"writes":[{"source":%q,"path":%[1]q}]}}`, s.Home), 0)
+			return wish(inside.Request{Kind: inside.AskRoom, Room: &inside.Room{
+				Layers: inside.Layers{Namespaces: true, Mounts: true}, Writes: []inside.Place{{Source: s.Home, Path: s.Home}},
+			}}, 0)
 		}},
-		asking("have the shim start what is no stage", `{"kind":"run","argv":["/bin/sh"]}`, 0),
-		asking("have the shim start a stage outside", `{"kind":"stage","stage":{"dir":"/old"}}`, 4),
-		asking("give the shim too many descriptors", `{"kind":"stage","stage":{"dir":"/"}}`, 200),
-		asking("tell the shim a long story", strings.Repeat(" ", 100<<10), 0),
-		asking("have the shim give a variable to its children", `{"kind":"stage","stage":{"dir":"/","mark":"X=1\u0000LD_PRELOAD=/x"}}`, 4),
+		asking("have the shim start what is no stage", inside.Request{Kind: "run", Stage: &inside.Start{Dir: "/"}}, 0),
+		asking("have the shim start a stage outside", stage("/old", ""), 4),
+		asking("give the shim too many descriptors", stage("/", ""), 200),
+		at("tell the shim a long story", func() error { return ask([]byte(strings.Repeat(" ", 100<<10)), 0) }),
+		asking("have the shim give a variable to its children", stage("/", "X=1\x00LD_PRELOAD=/x"), 4),
 		{name: "trace its shim", apart: true, try: func(*scene) error { return unix.PtraceAttach(1) }},
 		at("list the descriptors of its shim", func() error { return shows("/proc/1/fd") }),
 		at("see the root of its shim", func() error { _, err := os.Readlink("/proc/1/root"); return err }),
@@ -217,7 +231,7 @@ func onShim() []attack {
 			if err := unix.Kill(1, unix.SIGKILL); err != nil {
 				return err
 			}
-			if err := unix.Sendmsg(wall.ShimFD, []byte(`{"kind":"no"}`), nil, nil, 0); err != nil {
+			if err := unix.Sendmsg(wall.ShimFD, []byte("no"), nil, nil, 0); err != nil {
 				return nil //nolint:nilerr // it is gone
 			}
 			if n, err := unix.Read(wall.ShimFD, make([]byte, 4096)); n == 0 || errors.Is(err, io.EOF) {

@@ -37,6 +37,9 @@ func (r *Request) fields(w *wire) {
 	given(w, &r.Stage, (*Start).fields)
 }
 
+// Bytes is the request as it is sent, for those who try what else could be.
+func (r *Request) Bytes() ([]byte, error) { return encode(r, MaxRequest) }
+
 // Reply is what came of it: descriptors, or what went wrong.
 type Reply struct {
 	PID   int

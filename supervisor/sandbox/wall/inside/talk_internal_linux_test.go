@@ -67,7 +67,7 @@ func openDescriptors(t *testing.T) int {
 
 func encoded(tb testing.TB, r Request) []byte {
 	tb.Helper()
-	data, err := encode(&r, MaxRequest)
+	data, err := r.Bytes()
 	if err != nil {
 		tb.Fatal(err)
 	}
