@@ -99,6 +99,14 @@ func (w *Watcher) look() (next time.Duration, gone bool) {
 	}
 	commands, total, threads := group(all, w.self)
 	switch {
+	// First, since 300 processes of which nobody was told yet are over both limits, and it
+	// is their number that is wrong.
+	case w.limits.Processes > 0 && threads > w.limits.Processes:
+		largest := pick(commands, func(c command) int64 { return int64(c.threads) })
+		w.processes.Add(1)
+		w.log.Warn("command is killed for the limit of processes", "limit", w.limits.Processes, "pid", largest.processes[0].pid, "threads", largest.threads)
+		w.kill(largest.processes)
+		return alert / 4, false
 	case w.limits.Memory > 0 && total > w.limits.Memory && proportional(all) > w.limits.Memory:
 		largest := pick(commands, func(c command) int64 { return c.resident })
 		w.memory.Add(1) // before, so that whoever sees the end knows why
@@ -107,12 +115,6 @@ func (w *Watcher) look() (next time.Duration, gone bool) {
 			return 0, true
 		}
 		w.log.Warn("command is killed for the memory limit", "limit", w.limits.Memory, "pid", largest.processes[0].pid, "resident", largest.resident)
-		w.kill(largest.processes)
-		return alert / 4, false
-	case w.limits.Processes > 0 && threads > w.limits.Processes:
-		largest := pick(commands, func(c command) int64 { return int64(c.threads) })
-		w.processes.Add(1)
-		w.log.Warn("command is killed for the limit of processes", "limit", w.limits.Processes, "pid", largest.processes[0].pid, "threads", largest.threads)
 		w.kill(largest.processes)
 		return alert / 4, false
 	case w.limits.Memory > 0 && total > w.limits.Memory/2, w.limits.Processes > 0 && threads > w.limits.Processes/2:
