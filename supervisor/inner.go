@@ -24,9 +24,11 @@ func (b *blank) shimmed() bool { return b.room.Spaces() }
 func walled(i handoff.Isolation) bool { return i.Worker != "off" && i.Tools != "off" }
 
 // settle waits until the shim has started the worker, and sees to it that both are in
-// their group. A worker that belongs to nobody has started nothing.
+// their group. A worker that belongs to nobody has started nothing. A spare has that
+// behind it when it is taken: with cgroups of version 1 it takes the kernel some
+// milliseconds.
 func (b *blank) settle() {
-	if !b.shimmed() {
+	if !b.shimmed() || b.inner.Load() != 0 {
 		return
 	}
 	shim := b.cmd.Process.Pid

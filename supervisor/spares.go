@@ -67,6 +67,7 @@ func (s *spares) add(m maker) error {
 	if err != nil {
 		return err
 	}
+	b.settle()
 	s.mu.Lock()
 	closed := s.closed
 	if !closed {
