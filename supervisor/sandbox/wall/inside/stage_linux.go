@@ -25,7 +25,12 @@ type stage struct {
 // exit code, unless it has become the command. Its goroutine has to be locked to its
 // thread, as it is in an init: to lock it takes one more thread.
 func Main() int {
-	fd, err := unix.FcntlInt(PlanFD, syscall.F_DUPFD_CLOEXEC, MaxFiles+PlanFD+1)
+	fd := -1
+	// Of a process that a person starts this is a file of the runtime.
+	_, err := syscall.GetsockoptInt(PlanFD, syscall.SOL_SOCKET, syscall.SO_TYPE)
+	if err == nil {
+		fd, err = unix.FcntlInt(PlanFD, syscall.F_DUPFD_CLOEXEC, MaxFiles+PlanFD+1)
+	}
 	if err != nil {
 		_, _ = os.Stderr.WriteString("This is started by a worker and by nothing else.\n")
 		return 2
