@@ -68,7 +68,7 @@ func TestBudgetOfADayIsThatOfTheDay(t *testing.T) {
 		if why == "" || after <= 0 || after > 24*time.Hour {
 			t.Errorf("%q, in %v", why, after)
 		}
-		time.Sleep(after)
+		time.Sleep(after) // of synctest's clock
 		if why, _ := b.admit(); why != "" {
 			t.Errorf("on the next day: %s", why)
 		}

@@ -120,6 +120,22 @@ func TestHostileWorkerGainsNothing(t *testing.T) {
 	}
 }
 
+// hold sends egress a connection of a kind, as a worker does, and returns both ends.
+func hold(t *testing.T, worker *os.File, kind string) [2]int {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		err = unix.Sendmsg(int(worker.Fd()), []byte(kind), unix.UnixRights(pair[1]), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ETOOMANYREFS) {
+			return pair
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
 // More connections than a worker may have are turned away; those that say nothing,
 // or endlessly much, or block what they have sent, hold up nobody.
 func TestFloodsAndSlowPeers(t *testing.T) {
@@ -133,17 +149,7 @@ func TestFloodsAndSlowPeers(t *testing.T) {
 		}
 	}()
 	for range maxConns + 100 {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			err = unix.Sendmsg(int(p.worker.Fd()), []byte("a"), unix.UnixRights(pair[1]), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ETOOMANYREFS) {
-				break
-			}
-			<-time.After(time.Millisecond)
-		}
+		pair := hold(t, p.worker, "a")
 		// What is shared is set to block: a careless reader would stop a thread for each.
 		if err := unix.SetNonblock(pair[1], false); err != nil {
 			t.Fatal(err)

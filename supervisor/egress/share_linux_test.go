@@ -2,7 +2,6 @@ package egress
 
 import (
 	"bufio"
-	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -25,17 +24,7 @@ func TestCommandsLeaveTheirWorkerConnections(t *testing.T) {
 		}
 	}()
 	for range maxToolConns + 1 {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			err = unix.Sendmsg(int(s.worker.Fd()), []byte("t"), unix.UnixRights(pair[1]), nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-			if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.ETOOMANYREFS) {
-				break
-			}
-			<-time.After(time.Millisecond)
-		}
+		pair := hold(t, s.worker, "t")
 		held = append(held, pair[0])
 		_ = unix.Close(pair[1])
 	}
