@@ -113,7 +113,14 @@ func TestManyProfiles(t *testing.T) {
 	woken := time.Since(began)
 	awake, open := held(t, pid)
 	healthy(t, urls)
-	_, later := held(t, pid)
+	later := 0
+	// A spare and its shim may begin and others end between the two looks: about ten.
+	// One that every request left open would be as many as there are profiles.
+	settled := func() bool {
+		_, later = held(t, pid)
+		return later <= open+number/2
+	}
+	eventually(t, 10*time.Second, "the descriptors of a second round of requests are closed", settled)
 	t.Logf("%d profiles: all listened after %v, all were awake after %v; supervisor %d MiB asleep, %d MiB at most, %d descriptors asleep, %d awake",
 		number, listening.Round(time.Millisecond), woken.Round(time.Millisecond), asleep>>10, awake>>10, few, open)
 	if listening > listenLimit || woken > wakeLimit {
@@ -123,8 +130,8 @@ func TestManyProfiles(t *testing.T) {
 		t.Errorf("the supervisor took %d KiB, at most %d are allowed", awake, memory)
 	}
 	// Two for each that sleeps, and six more for one that is awake.
-	if few > 2*number+50 || open > 8*number+50 || later > open+10 {
-		t.Errorf("%d descriptors asleep, %d awake, %d later", few, open, later)
+	if few > 2*number+50 || open > 8*number+50 {
+		t.Errorf("%d descriptors asleep, %d awake", few, open)
 	}
 	status := m.status()
 	if slices.ContainsFunc(status.Profiles, func(p supervisor.ProfileStatus) bool {
