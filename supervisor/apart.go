@@ -70,8 +70,8 @@ func (f *fleet) room(i handoff.Isolation) *handoff.Walls {
 	return &w
 }
 
-// walled takes in what a worker has found around its commands. Where that is less than
-// was to be expected, and others are served beside it, the worker leaves.
+// walled takes in what a worker has found around its commands, which it may have done
+// before it is ready.
 func (f *fleet) walled(m *member, g *generation, p *process, w handoff.Walls) {
 	p.walls = w
 	if w.Level == f.walls.Level || f.walls.Level == "" {
@@ -79,7 +79,15 @@ func (f *fleet) walled(m *member, g *generation, p *process, w handoff.Walls) {
 	}
 	m.log.Warn("the walls around this profile's commands are not those of the machine",
 		"level", w.Level, "missing", w.Why, "machine", f.walls.Level)
-	if w.Part() || m.accepted || m.exposed || g != m.current {
+	if g == m.current {
+		f.judge(m, w)
+	}
+}
+
+// judge has the worker that serves leave if it has found less around its commands than
+// was to be expected, and others are served beside it.
+func (f *fleet) judge(m *member, w handoff.Walls) {
+	if w.Level == "" || w.Level == f.walls.Level || f.walls.Level == "" || w.Part() || m.accepted || m.exposed {
 		return
 	}
 	if reason := f.conflict(m, w); reason != "" {

@@ -116,22 +116,28 @@ func TestGatewaysOfAHomeAreKeptApart(t *testing.T) {
 }
 
 // A worker that finds less than the machine should have is believed: it leaves where
-// others are served, and is shown as it is where the home accepts that.
+// others are served, and is shown as it is where the home accepts that; whether it says
+// so when it is ready, or had said it before.
 func TestWorkerThatFindsNoWallsLeaves(t *testing.T) {
 	t.Parallel()
-	h := newHome(t)
-	h.add("alice", "serve")
-	h.add("bob", "walls NONE")
-	g := h.gateway().behind(handoff.LevelFull).run()
-	g.await("alice", StateReady)
-	refused := g.await("bob", StateBadConfig)
-	if !strings.Contains(refused.Reason, "level NONE, because the script says so") {
-		t.Errorf("bob waits because %s", refused.Reason)
+	for _, script := range []string{"walls NONE", "early NONE"} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			h.add("alice", "serve")
+			h.add("bob", script)
+			g := h.gateway().behind(handoff.LevelFull).run()
+			g.await("alice", StateReady)
+			refused := g.await("bob", StateBadConfig)
+			if !strings.Contains(refused.Reason, "level NONE, because the script says so") {
+				t.Errorf("bob waits because %s", refused.Reason)
+			}
+			h.accept()
+			g.await("bob", StateReady)
+			eventually(t, "the level is shown", func() bool {
+				walls := g.status("bob").Walls
+				return walls != nil && walls.Level == handoff.LevelNone
+			})
+		})
 	}
-	h.accept()
-	g.await("bob", StateReady)
-	eventually(t, "the level is shown", func() bool {
-		walls := g.status("bob").Walls
-		return walls != nil && walls.Level == handoff.LevelNone
-	})
 }

@@ -29,6 +29,7 @@ func (f *fleet) heard(m *member, g *generation, p *process, message handoff.Mess
 			f.announce(m)
 			m.log.Info("worker ready", "pid", p.pid(), "url", m.url(), "generation", g.number,
 				"took", time.Since(p.began).Round(time.Millisecond))
+			f.judge(m, p.walls) // which it may have told before
 		}
 	case handoff.KindBusy:
 		g.load(now, message.Busy, message.Jobs)

@@ -147,6 +147,9 @@ func runWorker() int {
 	if string(script) != "stall" {
 		go child.Run(ctx)
 	}
+	if strings.HasPrefix(string(script), "early ") { // what it says of its walls is read before it is ready
+		<-time.After(100 * time.Millisecond)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{$}", func(rw http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(rw, "%s %d", start.Profile, os.Getpid())
@@ -241,7 +244,7 @@ func (w *scripted) begin(script string) (code int, end bool) {
 		}
 		<-time.After(time.Hour)
 		runtime.KeepAlive(swollen)
-	case "walls": // are of that level
+	case "walls", "early": // are of that level
 		w.child.Walls(handoff.Walls{Level: rest, Why: "the script says so"})
 	case "count": // how many start at once
 		dir := filepath.Join(rest, "starting")
