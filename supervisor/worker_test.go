@@ -32,19 +32,20 @@ import (
 )
 
 // The test binary is also the processes that the tests are about.
+// They end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == handoff.Subcommand:
-		os.Exit(runWorker())
+		syscall.Exit(runWorker())
 	case len(os.Args) == 2 && os.Args[1] == egress.Subcommand:
-		os.Exit(egress.Main())
+		syscall.Exit(egress.Main())
 	case len(os.Args) == 3 && os.Args[1] == "version":
 		if err := json.NewEncoder(os.Stdout).Encode(ThisProgram("test", testSchema())); err != nil {
 			os.Exit(1)
 		}
-		os.Exit(0)
+		syscall.Exit(0)
 	case len(os.Args) == 3 && os.Args[1] == "gateway":
-		os.Exit(runGateway(os.Args[2]))
+		syscall.Exit(runGateway(os.Args[2]))
 	case len(os.Args) == 2 && os.Args[1] == "linger":
 		signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT)
 		<-time.After(time.Hour) // until somebody kills it
@@ -156,7 +157,7 @@ func runWorker() int {
 	})
 	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
 		fmt.Fprintln(os.Stderr, `{"level":"ERROR","msg":"giving up","error":"asked to"}`)
-		os.Exit(3)
+		syscall.Exit(3)
 	})
 	mux.HandleFunc("/slow", w.slow)
 	mux.HandleFunc("/once", w.once)

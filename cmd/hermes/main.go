@@ -20,18 +20,21 @@ import (
 	"hermes/supervisor/sandbox/wall/attack"
 )
 
-func main() {
+func main() { os.Exit(program()) }
+
+// program is what this process is for, and returns its exit code.
+func program() int {
 	if len(os.Args) >= 2 && os.Args[1] == attack.Subcommand {
-		os.Exit(attack.Main(os.Args[2:]))
+		return attack.Main(os.Args[2:])
 	}
 	if len(os.Args) >= 2 && os.Args[1] == wall.ShimSubcommand { // a try: any other has begun early
-		os.Exit(wall.ShimMain())
+		return wall.ShimMain()
 	}
 	// The process that holds the keys runs nothing but itself.
 	if len(os.Args) == 2 && os.Args[1] == egress.Subcommand {
-		os.Exit(egress.Main())
+		return egress.Main()
 	}
-	os.Exit(run(context.Background(), os.Args[1:], systemStdio(), os.Environ()))
+	return run(context.Background(), os.Args[1:], systemStdio(), os.Environ())
 }
 
 // run runs one command line to its end and returns the exit code. The first

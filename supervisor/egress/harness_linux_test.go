@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,9 +26,10 @@ import (
 )
 
 // The test binary is also the process that some tests are about.
+// They end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == Subcommand {
-		os.Exit(Main())
+		syscall.Exit(Main())
 	}
 	goleak.VerifyTestMain(m)
 }

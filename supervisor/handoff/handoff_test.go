@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,10 @@ import (
 	"go.uber.org/goleak"
 )
 
+// The processes of tests end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == Subcommand {
-		os.Exit(runChild())
+		syscall.Exit(runChild())
 	}
 	goleak.VerifyTestMain(m)
 }

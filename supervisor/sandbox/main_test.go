@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -13,9 +14,10 @@ import (
 // box is the one Sandbox of the test process, which is a subreaper like a worker.
 var box = New(Options{})
 
+// The processes of tests end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == wall.Subcommand {
-		os.Exit(wall.Main())
+		syscall.Exit(wall.Main())
 	}
 	if err := BecomeSubreaper(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,9 +18,10 @@ import (
 
 // TestMain makes the test binary the process that some tests kill or starve:
 // see child_test.go.
+// They end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
-		os.Exit(works()[os.Getenv(workEnv)](context.Background(), path))
+		syscall.Exit(works()[os.Getenv(workEnv)](context.Background(), path))
 	}
 	goleak.VerifyTestMain(m)
 }

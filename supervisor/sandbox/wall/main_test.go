@@ -2,6 +2,7 @@ package wall_test
 
 import (
 	"os"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -11,26 +12,27 @@ import (
 
 // TestMain makes the test binary all that a test needs of processes: the stage, a
 // worker that starts commands, a victim beside it, and the attackers.
+// They end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case wall.Subcommand:
-			os.Exit(wall.Main())
+			syscall.Exit(wall.Main())
 		case wall.ShimSubcommand:
-			os.Exit(wall.ShimMain())
+			syscall.Exit(wall.ShimMain())
 		case "faulty":
-			os.Exit(faultyMain())
+			syscall.Exit(faultyMain())
 		case "outside":
-			os.Exit(outsideMain())
+			os.Exit(outsideMain()) // which is told not to wait, see job.run
 		case "worker":
-			os.Exit(workerMain())
+			syscall.Exit(workerMain())
 		case "victim":
 			_, _ = os.Stdin.Read(make([]byte, 1))
-			os.Exit(0)
+			syscall.Exit(0)
 		case "attacks":
-			os.Exit(attacksMain())
+			syscall.Exit(attacksMain())
 		case "attack":
-			os.Exit(attackMain())
+			syscall.Exit(attackMain())
 		}
 	}
 	goleak.VerifyTestMain(m)

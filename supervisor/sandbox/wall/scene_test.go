@@ -294,7 +294,7 @@ func (j job) run(t *testing.T, uid int) outcome {
 	}
 	cmd := exec.CommandContext(t.Context(), j.Scene.Exe, "outside")
 	cmd.Stdin = bytes.NewReader(input)
-	cmd.Env = append(os.Environ(), "WORKER_SECRET="+canary)
+	cmd.Env = append(os.Environ(), "WORKER_SECRET="+canary, "GORACE=atexit_sleep_ms=0")
 	if uid != os.Getuid() {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 	}

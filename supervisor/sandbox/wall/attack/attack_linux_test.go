@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,15 +15,16 @@ import (
 )
 
 // The test binary is the stage and the attackers too.
+// They end by syscall.Exit: os.Exit has the race detector wait for a second first.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case wall.Subcommand:
-			os.Exit(wall.Main())
+			syscall.Exit(wall.Main())
 		case wall.ShimSubcommand:
-			os.Exit(wall.ShimMain())
+			syscall.Exit(wall.ShimMain())
 		case attack.Subcommand:
-			os.Exit(attack.Main(os.Args[2:]))
+			syscall.Exit(attack.Main(os.Args[2:]))
 		}
 	}
 	goleak.VerifyTestMain(m)
