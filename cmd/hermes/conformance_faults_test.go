@@ -3,10 +3,8 @@ package main_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,7 +59,7 @@ func (r run) failed(t *testing.T) {
 // even the same.
 func (r run) aborts(t *testing.T) {
 	file := r.form + "-begun.txt"
-	mark := "9" + strconv.Itoa(os.Getpid()) + "." + strings.TrimPrefix(r.person.url, "http://127.0.0.1:")
+	mark := mark()
 	for n := range 2 {
 		r.start(t, wish{Messages: []string{"run `echo begun >> " + file + "; sleep " + mark + "`"}, Abort: true})
 		eventually(t, 20*time.Second, "the tool runs", func() bool { return len(r.lines(t, file)) > n })

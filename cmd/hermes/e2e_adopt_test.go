@@ -97,9 +97,10 @@ func TestToolsOfAWorkerThatWasTakenOverEndWithIt(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	leave := begin(t, alice, "run `setsid sleep 86391.5 & sleep 86391.5`", true)
+	mark := mark()
+	leave := begin(t, alice, "run `setsid sleep "+mark+" & sleep "+mark+"`", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, "86391.5")) >= 2 })
+	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
 	worker := g.worker(alice)
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -111,7 +112,7 @@ func TestToolsOfAWorkerThatWasTakenOverEndWithIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	next.await(1, "nobody knows how")
-	if left := processes(t, "86391.5"); len(left) > 0 {
+	if left := processes(t, mark); len(left) > 0 {
 		t.Errorf("processes %v are left of the worker's tools", left)
 	}
 	if status, body := alice.answer(t, "say hello"); status != 200 {

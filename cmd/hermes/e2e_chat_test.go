@@ -143,7 +143,7 @@ func TestChatStopsATurnAndGoesOn(t *testing.T) {
 	term.expect("session work")
 	term.prompt()
 
-	const mark = "86398.25"
+	mark := mark()
 	term.send("run `sleep " + mark + "`\r")
 	term.expect("💻 sleep " + mark)
 	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
@@ -185,7 +185,7 @@ func TestChatOnADumbTerminal(t *testing.T) {
 	m.gateway(1, "-p", "alice")
 	term := m.chatOn([]string{"TERM=dumb"})
 	term.expect("> ")
-	const mark = "86396.25"
+	mark := mark()
 	term.send("run `sleep " + mark + "`\n")
 	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
 	term.send(keyCtrlC)
@@ -210,7 +210,7 @@ func TestChatThatIsStoppedAtOnce(t *testing.T) {
 	m := newMachine(t, true)
 	m.create("alice")
 	m.gateway(1, "-p", "alice")
-	const mark = "86397.25"
+	mark := mark()
 	term := m.chatOn(nil, "run `sleep "+mark+"`")
 	term.expect("💻 sleep " + mark)
 	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark+"\x00")) > 0 })

@@ -63,14 +63,15 @@ func TestKilledWorkerLosesItsJobsHonestly(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	id := alice.startJob(t, "86391.5")
+	ofJob, ofCommand := mark(), mark()
+	id := alice.startJob(t, ofJob)
 
-	leave := begin(t, alice, "run `setsid sleep 86392.5 & sleep 86392.5`", true)
+	leave := begin(t, alice, "run `setsid sleep "+ofCommand+" & sleep "+ofCommand+"`", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the command runs", func() bool { return len(processes(t, "sleep\x0086392.5")) == 2 })
+	eventually(t, 20*time.Second, "the command runs", func() bool { return len(processes(t, "sleep\x00"+ofCommand)) == 2 })
 	leave()
-	eventually(t, 10*time.Second, "the command is gone with its client", func() bool { return len(processes(t, "sleep\x0086392.5")) == 0 })
-	if left := processes(t, "sleep\x0086391.5"); len(left) != 2 {
+	eventually(t, 10*time.Second, "the command is gone with its client", func() bool { return len(processes(t, "sleep\x00"+ofCommand)) == 0 })
+	if left := processes(t, "sleep\x00"+ofJob); len(left) != 2 {
 		t.Errorf("of the job's two processes there are %v", left)
 	}
 	if got := alice.tool(t, "other", "process", map[string]any{"action": "list"}); !strings.Contains(got, id+"  running for ") {
@@ -81,7 +82,7 @@ func TestKilledWorkerLosesItsJobsHonestly(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := alice.tool(t, "other", "process", map[string]any{"action": "list"})
-	if left := processes(t, "86391.5"); len(left) != 0 {
+	if left := processes(t, ofJob); len(left) != 0 {
 		t.Errorf("the next worker answers, and there is %v", left)
 	}
 	if !strings.Contains(got, id+"  lost: the agent's process died, and the job with it") {
@@ -97,9 +98,10 @@ func TestStoppedGatewayEndsItsJobs(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	id := alice.startJob(t, "86393.5")
+	mark := mark()
+	id := alice.startJob(t, mark)
 	g.stop()
-	if left := processes(t, "86393.5"); len(left) != 0 {
+	if left := processes(t, mark); len(left) != 0 {
 		t.Errorf("there is %v", left)
 	}
 	m.gateway(1, "--all")

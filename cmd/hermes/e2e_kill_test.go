@@ -160,9 +160,10 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	m.run("-p", "alice", "config", "set", "api_server.drain_timeout", "2s")
 	m.run("-p", "alice", "config", "set", "supervisor.orphan_grace", "1s")
 	g := m.gateway(1, "--all")
-	leave := begin(t, alice, "run `setsid sleep 86398.5 & sleep 86398.5`", true)
+	mark := mark()
+	leave := begin(t, alice, "run `setsid sleep "+mark+" & sleep "+mark+"`", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, "86398.5")) >= 2 })
+	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
 	worker := g.worker(alice)
 	if worker == 0 {
 		t.Fatal("alice has no worker")
@@ -172,7 +173,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 10*time.Second, "worker and tools are gone", func() bool {
-		return syscall.Kill(worker, 0) != nil && len(processes(t, "86398.5")) == 0
+		return syscall.Kill(worker, 0) != nil && len(processes(t, mark)) == 0
 	})
 	// Everything is free for the next one: lock, port, control socket.
 	m.gateway(1, "--all")

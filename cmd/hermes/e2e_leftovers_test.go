@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"fmt"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -28,7 +27,7 @@ func TestNothingOutlivesACommandOfAWalledWorker(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("elsewhere there are no walls")
 	}
-	for i, level := range []string{"FULL", "REDUCED"} {
+	for _, level := range []string{"FULL", "REDUCED"} {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t, true)
@@ -42,8 +41,8 @@ func TestNothingOutlivesACommandOfAWalledWorker(t *testing.T) {
 			if _, health := alice.get(t, "/health/detailed"); !strings.Contains(health, "commands: "+level) {
 				t.Skipf("this machine does not give level %s: %s", level, health)
 			}
-			for n, escape := range escapes() {
-				mark := fmt.Sprintf("9%d65%d.25", i, n)
+			for _, escape := range escapes() {
+				mark := mark()
 				command := "rm -f up\n" + strings.ReplaceAll(escape, "MARK", mark) + "\nuntil [ -e up ]; do sleep 0.01; done; echo it stands"
 				if got := alice.tool(t, "leave", "terminal", map[string]any{"command": command}); !strings.Contains(got, `it stands\n`) {
 					t.Errorf("%s\nsays %s", escape, got)

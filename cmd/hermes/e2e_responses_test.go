@@ -162,14 +162,15 @@ func TestKilledWorkerGoesOnInTheBackground(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	first, _ := alice.respond(t, `{"input":"run `+"`echo one`\\nrun `sleep 86397.5`"+`","background":true,"conversation":"c"}`)
-	eventually(t, 30*time.Second, "the tool runs", func() bool { return len(processes(t, "86397.5")) > 0 })
+	background, waited := mark(), mark()
+	first, _ := alice.respond(t, `{"input":"run `+"`echo one`\\nrun `sleep "+background+"`"+`","background":true,"conversation":"c"}`)
+	eventually(t, 30*time.Second, "the tool runs", func() bool { return len(processes(t, background)) > 0 })
 	keyed := make(chan error, 1)
 	go func() {
-		_, _, err := alice.call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/responses", `{"input":"run `+"`sleep 86396.5`"+`"}`, "Idempotency-Key: k")
+		_, _, err := alice.call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/responses", `{"input":"run `+"`sleep "+waited+"`"+`"}`, "Idempotency-Key: k")
 		keyed <- err
 	}()
-	eventually(t, 30*time.Second, "the second tool runs", func() bool { return len(processes(t, "86396.5")) > 0 })
+	eventually(t, 30*time.Second, "the second tool runs", func() bool { return len(processes(t, waited)) > 0 })
 	if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +183,7 @@ func TestKilledWorkerGoesOnInTheBackground(t *testing.T) {
 		_, body = alice.stored(t, first.ID)
 		return readResponse(t, body).Status == "completed"
 	})
-	for _, want := range []string{`"output":"one\n"`, "interrupted", `sleep 86397.5`, "You said: [The server stopped"} {
+	for _, want := range []string{`"output":"one\n"`, "interrupted", "sleep " + background, "You said: [The server stopped"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("there is no %q in %s", want, body)
 		}
@@ -192,11 +193,11 @@ func TestKilledWorkerGoesOnInTheBackground(t *testing.T) {
 		strings.Contains(stream, "event: response.created\n") || strings.Count(stream, "event: response.completed\n") != 1 {
 		t.Errorf("who comes back late gets %d %s", status, stream)
 	}
-	if calls, left := strings.Count(body, `"type":"function_call"`), processes(t, "86397.5"); calls != 2 || len(left) > 0 {
+	if calls, left := strings.Count(body, `"type":"function_call"`), processes(t, background); calls != 2 || len(left) > 0 {
 		t.Errorf("it has %d calls, and there is %v: %s", calls, left, body)
 	}
-	resp, body, err := alice.call(t.Context(), http.MethodPost, "/v1/responses", `{"input":"run `+"`sleep 86396.5`"+`"}`, "Idempotency-Key: k")
-	if err != nil || resp.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "run_interrupted") || len(processes(t, "86396.5")) > 0 {
+	resp, body, err := alice.call(t.Context(), http.MethodPost, "/v1/responses", `{"input":"run `+"`sleep "+waited+"`"+`"}`, "Idempotency-Key: k")
+	if err != nil || resp.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "run_interrupted") || len(processes(t, waited)) > 0 {
 		t.Errorf("a repeated request after the crash: %v %s", err, body)
 	}
 	alice.respond(t, `{"input":"say on","conversation":"c"}`)

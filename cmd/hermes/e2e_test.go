@@ -323,6 +323,14 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 	}
 }
 
+// marks counts the marks that were given out.
+var marks atomic.Int32
+
+// mark is a number of seconds for which nobody else sleeps, neither a test that runs
+// beside this one nor another run of the tests on this machine: by it the processes of
+// a command are found.
+func mark() string { return fmt.Sprintf("9%07d.%03d", os.Getpid(), marks.Add(1)) }
+
 // processes returns the pids of live processes whose environment or command
 // line holds the text.
 func processes(t *testing.T, text string) []int {

@@ -144,8 +144,7 @@ func TestClientThatLeavesStopsEverything(t *testing.T) {
 	for _, stream := range []bool{true, false} {
 		name := map[bool]string{true: "streaming", false: "not streaming"}[stream]
 		t.Run("tool, "+name, func(t *testing.T) {
-			// The number is the mark by which the process is found.
-			mark := map[bool]string{true: "86399.25", false: "86399.75"}[stream]
+			mark := mark()
 			leave := begin(t, alice, "run `sleep "+mark+" & sleep "+mark+"`", stream)
 			eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
 			leave()

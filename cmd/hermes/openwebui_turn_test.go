@@ -98,7 +98,7 @@ func openWebUITasksAndStop(t *testing.T, api string) {
 			ui.header.Set("X-OpenWebUI-Task", header)
 		}
 		chat := ui.newChat()
-		mark := fmt.Sprintf("8639%d.%d", turns, len(api))
+		mark := mark()
 		turn := chat.begin(&webMessage{text: "run `sleep " + mark + " & sleep " + mark + "`"})
 		eventually(t, 20*time.Second, "the tool is shown", func() bool { return turn.working(mark) })
 		eventually(t, 20*time.Second, "the title is there", func() bool {
@@ -165,7 +165,7 @@ func TestOpenWebUIShowsWhatWentWrong(t *testing.T) { onBothAPIs(t, openWebUIShow
 func openWebUIShowsWhatWentWrong(t *testing.T, api string) {
 	t.Helper()
 	pwd := []llmtest.ToolCall{{Name: "terminal", Arguments: `{"command":"pwd"}`}}
-	mark := fmt.Sprintf("86396.%d", len(api))
+	mark := mark()
 	look := llmtest.Reply{Chunks: []string{"Let me look."}, Calls: pwd}
 	m := newMachineWith(t, webModel(map[string][]llmtest.Reply{
 		"cut short":     {{Chunks: []string{"Half an "}, Finish: "length"}},
