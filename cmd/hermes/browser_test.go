@@ -130,10 +130,10 @@ func TestPagesOfAllowedOriginsOnly(t *testing.T) {
 			if call.LastUser() != stop.Message {
 				t.Errorf("another call was left: %q", call.LastUser())
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(promise(5 * time.Second)):
 			t.Error("the upstream still answers a page that has left")
 		}
-		eventually(t, 5*time.Second, "the turn has ended", func() bool { return strings.Contains(alice.turns(t), "\nhermes_turns_running 0\n") })
+		eventually(t, promise(5*time.Second), "the turn has ended", func() bool { return strings.Contains(alice.turns(t), "\nhermes_turns_running 0\n") })
 	})
 
 	for name, origin := range map[string]string{
@@ -169,7 +169,7 @@ func TestPagesOfAllowedOriginsOnly(t *testing.T) {
 			refusals := func() []logged {
 				return slices.DeleteFunc(alice.requests(t)[before:], func(l logged) bool { return l.Status != http.StatusForbidden })
 			}
-			eventually(t, 5*time.Second, "the refusals are logged", func() bool { return len(refusals()) >= len(want) })
+			eventually(t, promise(5*time.Second), "the refusals are logged", func() bool { return len(refusals()) >= len(want) })
 			if got := refusals(); !slices.Equal(got, want) {
 				t.Errorf("the server refused %v, want %v", got, want)
 			}

@@ -102,7 +102,7 @@ func newBrowser(t *testing.T) *browser {
 	t.Cleanup(func() {
 		<-b.gone // the test's context has ended
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		eventually(t, 10*time.Second, "no process of Chromium is left", func() bool { return len(processes(t, home)) == 0 })
+		eventually(t, patience, "no process of Chromium is left", func() bool { return len(processes(t, home)) == 0 })
 		if t.Failed() {
 			t.Logf("Chromium printed:\n%s", output.String())
 		}

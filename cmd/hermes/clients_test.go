@@ -147,7 +147,7 @@ type driven struct {
 // drive starts a client. It ends with the test.
 func drive(t *testing.T, p person, program string, args ...string) *driven {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	d := &driven{person: p, base: p.url + "/v1", cmd: exec.CommandContext(ctx, program, args...)}
 	d.cmd.Dir = filepath.Join("testdata", "clients")
 	d.cmd.Stderr = &d.stderr

@@ -62,15 +62,15 @@ func (r run) aborts(t *testing.T) {
 	mark := mark()
 	for n := range 2 {
 		r.start(t, wish{Messages: []string{"run `echo begun >> " + file + "; sleep " + mark + "`"}, Abort: true})
-		eventually(t, 20*time.Second, "the tool runs", func() bool { return len(r.lines(t, file)) > n })
+		eventually(t, patience, "the tool runs", func() bool { return len(r.lines(t, file)) > n })
 		r.abort(t)
-		eventually(t, 2*time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+		eventually(t, promise(2*time.Second), "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 		r.gaveUp(t)
 	}
 	r.start(t, wish{Messages: []string{"hang on"}, Abort: true})
-	eventually(t, 20*time.Second, "the model is asked", func() bool { return r.model.Open() == 1 })
+	eventually(t, patience, "the model is asked", func() bool { return r.model.Open() == 1 })
 	r.abort(t)
-	eventually(t, 2*time.Second, "the model is left", func() bool { return r.model.Open() == 0 })
+	eventually(t, promise(2*time.Second), "the model is left", func() bool { return r.model.Open() == 0 })
 	r.gaveUp(t)
 
 	if r.form == "stream" && !r.drains {
@@ -78,7 +78,7 @@ func (r run) aborts(t *testing.T) {
 		if got.Error != nil || got.Text != "on" {
 			t.Errorf("a client that leaves its loop saw %q, %+v", got.Text, got.Error)
 		}
-		eventually(t, 2*time.Second, "the model is left", func() bool { return r.model.Open() == 0 })
+		eventually(t, promise(2*time.Second), "the model is left", func() bool { return r.model.Open() == 0 })
 	}
 	if got := r.chat(t, "say still here"); got.Text != "still here" {
 		t.Errorf("the next turn says %q", got.Text)
@@ -124,7 +124,7 @@ func (r run) noToolTwice(t *testing.T) {
 // again that found no answer.
 func (r run) crash(t *testing.T) {
 	r.start(t, wish{Messages: []string{"run `echo once >> crash.txt; sleep 60`"}, Retries: 1})
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(r.lines(t, "crash.txt")) > 0 })
+	eventually(t, patience, "the tool runs", func() bool { return len(r.lines(t, "crash.txt")) > 0 })
 	if err := syscall.Kill(r.gateway.worker(r.person), syscall.SIGKILL); err != nil {
 		t.Fatal("kill the worker: ", err)
 	}
@@ -142,8 +142,8 @@ func (r run) crash(t *testing.T) {
 var refusedTurns = regexp.MustCompile(`hermes_turns_refused_total\{reason="turns_per_minute"\} (\d+)`)
 
 // A library that is turned away for a moment waits as long as it is told to. It
-// has to be turned away first, which takes luck on a slow machine: a second's
-// pause gives it a turn.
+// has to be turned away first, which takes luck on a slow machine: a pause of two
+// seconds gives it a turn.
 func (r run) rateLimit(t *testing.T) {
 	refused := func() string {
 		_, body := r.person.get(t, "/metrics")
@@ -172,7 +172,7 @@ func (r run) cancel(t *testing.T) {
 		t.Errorf("it was %s, then %s, and its input is %q", got.Begun, got.Finish, got.Texts)
 	}
 	got.fails(t, "NotFoundError", http.StatusNotFound, "not_found", "")
-	eventually(t, 2*time.Second, "the model is left", func() bool { return r.model.Open() == 0 })
+	eventually(t, promise(2*time.Second), "the model is left", func() bool { return r.model.Open() == 0 })
 }
 
 // A turn that follows none that exists is refused before any stream begins.

@@ -129,7 +129,6 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			m := newMachine(t, true)
 			alice := m.create("alice")
-			m.run("-p", "alice", "config", "set", "limits.turns_per_minute", "120")
 			for key, value := range library.settings {
 				m.run("-p", "alice", "config", "set", key, value)
 			}
@@ -152,6 +151,9 @@ func TestConformance(t *testing.T) {
 				t.Run("official", r.officialResponses)
 			}
 			t.Run("crash", r.crash)
+			// A limit that is new has all its turns left.
+			m.run("-p", "alice", "config", "set", "limits.turns_per_minute", "30")
+			m.run("gateway", "reload")
 			t.Run("rate limit", r.rateLimit)
 		})
 	}

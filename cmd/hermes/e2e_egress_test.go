@@ -16,7 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"hermes/supervisor"
 	"hermes/worker/llm/detect"
@@ -27,7 +26,7 @@ import (
 func (g *gateway) egress() int {
 	g.t.Helper()
 	var found int
-	eventually(g.t, 10*time.Second, "there is an egress process", func() bool {
+	eventually(g.t, patience, "there is an egress process", func() bool {
 		children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", g.cmd.Process.Pid))
 		for _, path := range children {
 			list, _ := os.ReadFile(path)
@@ -154,7 +153,7 @@ func TestNewProviderKeyCutsNoStreamAndStartsNoWorker(t *testing.T) {
 	m := newMachine(t, true)
 	var mu sync.Mutex
 	used := map[string]int{}
-	model := llmtest.NewHandler(llmtest.Tiny)
+	model := llmtest.NewHandler(holding(llmtest.Tiny))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		used[r.Header.Get("Authorization")]++
@@ -169,7 +168,7 @@ func TestNewProviderKeyCutsNoStreamAndStartsNoWorker(t *testing.T) {
 	before := g.worker(alice)
 	m.run("config", "set", "OPENAI_API_KEY", "sk-another-0123456789")
 	m.run("gateway", "reload")
-	eventually(t, 10*time.Second, "the new key is used", func() bool {
+	eventually(t, patience, "the new key is used", func() bool {
 		if status, body := alice.answer(t, "say hello"); status != http.StatusOK {
 			t.Fatalf("got %d: %s", status, body)
 		}
@@ -223,9 +222,9 @@ func TestKilledEgressIsReplaced(t *testing.T) {
 		if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 10*time.Second, "another one is there", func() bool { return g.egress() != old })
+		eventually(t, patience, "another one is there", func() bool { return g.egress() != old })
 		before := func() int { mu.Lock(); defer mu.Unlock(); return asked }()
-		eventually(t, 30*time.Second, "requests go on", func() bool { mu.Lock(); defer mu.Unlock(); return asked > before+4 })
+		eventually(t, patience, "requests go on", func() bool { mu.Lock(); defer mu.Unlock(); return asked > before+4 })
 	}
 	cancel()
 	wg.Wait()

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"hermes/worker/llm/llmtest"
 )
@@ -101,7 +100,7 @@ func TestImagesReachTheModel(t *testing.T) {
 	if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 60*time.Second, "the next worker answers", func() bool {
+	eventually(t, patience, "the next worker answers", func() bool {
 		resp, _, err := alice.call(t.Context(), http.MethodPost, "/v1/responses", `{"input":"and now?","previous_response_id":"`+first.ID+`"}`)
 		return err == nil && resp.StatusCode == http.StatusOK
 	})

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"hermes/worker/openai"
 )
@@ -48,7 +47,7 @@ func (p person) startJob(t *testing.T, seconds string) string {
 	if id == "" {
 		t.Fatalf("no job in %s", got)
 	}
-	eventually(t, 20*time.Second, "the job has its processes", func() bool { return len(processes(t, "sleep\x00"+seconds)) == 2 })
+	eventually(t, patience, "the job has its processes", func() bool { return len(processes(t, "sleep\x00"+seconds)) == 2 })
 	// What it has written is recorded once somebody had a second to wait for it.
 	if got := p.tool(t, "jobs", "process", map[string]any{"action": "wait", "session_id": id, "timeout": 1}); !strings.Contains(got, "half way") || !strings.Contains(got, id+": running for ") {
 		t.Fatalf("got %s", got)
@@ -68,9 +67,9 @@ func TestKilledWorkerLosesItsJobsHonestly(t *testing.T) {
 
 	leave := begin(t, alice, "run `setsid sleep "+ofCommand+" & sleep "+ofCommand+"`", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the command runs", func() bool { return len(processes(t, "sleep\x00"+ofCommand)) == 2 })
+	eventually(t, patience, "the command runs", func() bool { return len(processes(t, "sleep\x00"+ofCommand)) == 2 })
 	leave()
-	eventually(t, 10*time.Second, "the command is gone with its client", func() bool { return len(processes(t, "sleep\x00"+ofCommand)) == 0 })
+	eventually(t, patience, "the command is gone with its client", func() bool { return len(processes(t, "sleep\x00"+ofCommand)) == 0 })
 	if left := processes(t, "sleep\x00"+ofJob); len(left) != 2 {
 		t.Errorf("of the job's two processes there are %v", left)
 	}

@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // worker returns the pid of a profile's worker: the child of the gateway that
@@ -72,33 +71,8 @@ func TestKilledWorkerRefusesNobody(t *testing.T) {
 	m := newMachine(t, true)
 	alice, bob := m.create("alice"), m.create("bob")
 	g := m.gateway(2, "--all")
-
-	// What bob's streams must carry, byte for byte.
-	resp, err := bob.ask(t.Context(), "stream 300 8", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := content(resp.Body)
-	resp.Body.Close()
-	if err != nil || len(want) != 300*8 {
-		t.Fatalf("bob's stream: %d bytes, %v", len(want), err)
-	}
-
+	waitBob := bob.streams(t, streams)
 	var wg sync.WaitGroup
-	for range streams {
-		wg.Go(func() {
-			resp, err := bob.ask(t.Context(), "stream 300 8 10ms", true)
-			if err != nil {
-				t.Error("bob: ", err)
-				return
-			}
-			defer resp.Body.Close()
-			if got, err := content(resp.Body); err != nil || got != want {
-				t.Errorf("bob's stream was touched: %d of %d bytes, %v", len(got), len(want), err)
-			}
-		})
-	}
-
 	var answered, failed, refused atomic.Int64
 	stop := make(chan struct{})
 	for range clients {
@@ -132,15 +106,16 @@ func TestKilledWorkerRefusesNobody(t *testing.T) {
 	before := g.worker(bob)
 	for range kills {
 		count := answered.Load()
-		eventually(t, 30*time.Second, "alice answers", func() bool { return answered.Load() > count+clients })
+		eventually(t, patience, "alice answers", func() bool { return answered.Load() > count+clients })
 		if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
 			t.Fatal("kill alice's worker: ", err)
 		}
 	}
 	count := answered.Load()
-	eventually(t, 30*time.Second, "alice answers again", func() bool { return answered.Load() > count+clients })
+	eventually(t, patience, "alice answers again", func() bool { return answered.Load() > count+clients })
 	close(stop)
 	wg.Wait()
+	waitBob()
 
 	if refused.Load() > 0 {
 		t.Errorf("%d clients were refused", refused.Load())
@@ -163,7 +138,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	mark := mark()
 	leave := begin(t, alice, "run `setsid sleep "+mark+" & sleep "+mark+"`", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
+	eventually(t, patience, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
 	worker := g.worker(alice)
 	if worker == 0 {
 		t.Fatal("alice has no worker")
@@ -172,7 +147,7 @@ func TestKilledSupervisorLeavesNothing(t *testing.T) {
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "worker and tools are gone", func() bool {
+	eventually(t, patience, "worker and tools are gone", func() bool {
 		return syscall.Kill(worker, 0) != nil && len(processes(t, mark)) == 0
 	})
 	// Everything is free for the next one: lock, port, control socket.
@@ -188,11 +163,7 @@ func TestKilledSupervisorsWorkerFinishesAlone(t *testing.T) {
 	alice := m.create("alice")
 	m.run("-p", "alice", "config", "set", "supervisor.orphan_grace", "0s")
 	g := m.gateway(1, "--all")
-	resp, err := alice.ask(t.Context(), "stream 300 8 20ms", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
+	wait := alice.streams(t, 1)
 	worker := g.worker(alice)
 	if worker == 0 {
 		t.Fatal("alice has no worker")
@@ -218,9 +189,7 @@ func TestKilledSupervisorsWorkerFinishesAlone(t *testing.T) {
 	if pid := next.worker(alice); pid != 0 {
 		t.Errorf("worker %d was started beside worker %d", pid, worker)
 	}
-	if text, err := content(resp.Body); err != nil || len(text) != 300*8 {
-		t.Errorf("the last turn was touched: %d bytes, %v", len(text), err)
-	}
+	wait()
 	next.await(1, "[API Server] API server listening on ")
 	// A dead process that nobody has reaped yet has no directory.
 	if dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", worker)); dir == alice.dir {

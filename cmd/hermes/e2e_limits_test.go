@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // get asks for a path with the profile's key and returns status and body.
@@ -63,7 +62,7 @@ func TestLimitsOutliveTheWorker(t *testing.T) {
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "a new worker", func() bool { now := g.worker(alice); return now != 0 && now != before })
+	eventually(t, patience, "a new worker", func() bool { now := g.worker(alice); return now != 0 && now != before })
 	if status, body := alice.answer(t, "say hello"); status != http.StatusTooManyRequests || !strings.Contains(body, "insufficient_quota") {
 		t.Errorf("alice's turn after the kill: %d %s", status, body)
 	}

@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"hermes/worker/llm/llmtest"
 )
@@ -77,7 +76,7 @@ func TestMCPServers(t *testing.T) {
 		_ = remote.Process.Kill()
 		_ = remote.Wait()
 	})
-	eventually(t, 20*time.Second, "the server listens", func() bool {
+	eventually(t, patience, "the server listens", func() bool {
 		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/mcp", port))
 		if err == nil {
 			resp.Body.Close()
@@ -148,10 +147,10 @@ func TestMCPServers(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
-	eventually(t, 20*time.Second, "the call runs", func() bool { return alice.runs(t, 1) })
+	eventually(t, patience, "the call runs", func() bool { return alice.runs(t, 1) })
 	leave()
 	<-left
-	eventually(t, 10*time.Second, "the turn has ended", func() bool { return alice.runs(t, 0) })
+	eventually(t, patience, "the turn has ended", func() bool { return alice.runs(t, 0) })
 	if _, got := alice.answer(t, `call mcp_local_echo {"message":"still there"}`); !strings.Contains(got, "Echo: still there") {
 		t.Errorf("after the cancelled call: %s", got)
 	}

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // What is remembered in one session is known to the next, also when the worker
@@ -37,11 +36,11 @@ func TestMemoryOutlivesItsWorker(t *testing.T) {
 	if err := syscall.Kill(killed, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "another worker is there", func() bool {
+	eventually(t, patience, "another worker is there", func() bool {
 		pid := g.worker(alice)
 		return pid != 0 && pid != killed
 	})
-	eventually(t, 20*time.Second, "it is ready", func() bool {
+	eventually(t, patience, "it is ready", func() bool {
 		return strings.Contains(m.run("gateway", "status", "--json"), `"state": "ready"`)
 	})
 	if after := says("say who are you"); !strings.Contains(after, fact) {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 )
@@ -31,7 +30,7 @@ func TestTopOnATerminal(t *testing.T) {
 		m.run("-p", name, "config", "set", "supervisor.start", "always")
 	}
 	m.gateway(2, "--all")
-	eventually(t, 20*time.Second, "both are served", func() bool {
+	eventually(t, patience, "both are served", func() bool {
 		return strings.Count(m.run("gateway", "status"), " ready ") == 2
 	})
 	term := m.on(pty.Winsize{Rows: 30, Cols: 160}, "gateway", "top")
@@ -46,7 +45,7 @@ func TestTopOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := len(term.all())
-	eventually(t, 20*time.Second, "lines are cut to the new width", func() bool { return strings.Contains(term.all()[mark:], "…\x1b[K") })
+	eventually(t, patience, "lines are cut to the new width", func() bool { return strings.Contains(term.all()[mark:], "…\x1b[K") })
 	// A worker that dies shows.
 	pids := regexp.MustCompile(`bob +ready +\d+ +(\d+)`).FindStringSubmatch(m.run("gateway", "status"))
 	signalled(t, pids[1], syscall.SIGKILL)
@@ -134,11 +133,11 @@ func TestStatusOfOneProfileShowsItsLastWords(t *testing.T) {
 	m.gateway(1, "--all")
 	status := func() string { return m.run("gateway", "status", "alice") }
 	pid := regexp.MustCompile(`(?m)^pid +(\d+)$`)
-	eventually(t, 20*time.Second, "alice is served", func() bool { return regexp.MustCompile(`(?m)^state +ready$`).MatchString(status()) })
+	eventually(t, patience, "alice is served", func() bool { return regexp.MustCompile(`(?m)^state +ready$`).MatchString(status()) })
 	// A crash with a trace, as of a bug.
 	number := pid.FindStringSubmatch(status())[1]
 	signalled(t, number, syscall.SIGQUIT)
-	eventually(t, 20*time.Second, "another worker serves", func() bool {
+	eventually(t, patience, "another worker serves", func() bool {
 		found := pid.FindStringSubmatch(status())
 		return found != nil && found[1] != number && strings.Contains(status(), "generation         2")
 	})

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
+	"os"
 	"strings"
 	"testing"
+
+	"hermes/worker/pdf"
 )
 
 // report is a PDF document with these entries in the dictionary of its table of
@@ -63,6 +65,17 @@ func (p person) sendPDF(t *testing.T, name string, document []byte) (int, string
 	return resp.StatusCode, string(answer)
 }
 
+// readersBelow are the processes below a worker that read documents.
+func readersBelow(worker int) (readers []int) {
+	for _, pid := range descendants(worker) {
+		words, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.Contains(string(words), "\x00"+pdf.Subcommand+"\x00") {
+			readers = append(readers, pid)
+		}
+	}
+	return readers
+}
+
 // The model gets the text of a PDF document, and a document that kills what
 // reads it kills nothing else.
 func TestPDFsReachTheModelAsText(t *testing.T) {
@@ -73,7 +86,7 @@ func TestPDFsReachTheModelAsText(t *testing.T) {
 	if status, body := alice.sendPDF(t, "q3.pdf", report("/Size 6")); status != http.StatusOK {
 		t.Fatalf("got %d %s\n%s", status, body, g.printed())
 	}
-	worker := processes(t, filepath.Dir(m.home)) // which the first request has started
+	worker := g.worker(alice) // which the first request has started
 	calls := m.upstream.Calls()
 	if got := calls[len(calls)-1].LastUser(); !strings.Contains(got, "<file name=\"q3.pdf\" type=\"application/pdf\">\nQuarterly report\n</file>") {
 		t.Errorf("the model was asked %q", got)
@@ -91,9 +104,10 @@ func TestPDFsReachTheModelAsText(t *testing.T) {
 			t.Errorf("%s: got %d %s", test.name, status, body)
 		}
 	}
-	if now := processes(t, filepath.Dir(m.home)); fmt.Sprint(now) != fmt.Sprint(worker) {
-		t.Errorf("the worker's processes were %v and are %v", worker, now)
+	if now := g.worker(alice); now != worker {
+		t.Errorf("the worker was %d and is %d", worker, now)
 	}
+	eventually(t, patience, "nothing that reads a document is left", func() bool { return len(readersBelow(worker)) == 0 })
 	if len(m.upstream.Calls()) != len(calls) {
 		t.Error("the model was asked about a document that could not be read")
 	}

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"hermes/worker/openai"
 )
@@ -110,13 +109,13 @@ func TestKilledWorkerLosesNoResponse(t *testing.T) {
 	}
 	for range kills {
 		before := count()
-		eventually(t, 60*time.Second, "alice answers", func() bool { return count() > before+3*writers })
+		eventually(t, patience, "alice answers", func() bool { return count() > before+3*writers })
 		if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
 			t.Fatal("kill alice's worker: ", err)
 		}
 	}
 	before := count()
-	eventually(t, 60*time.Second, "alice answers again", func() bool { return count() > before+writers })
+	eventually(t, patience, "alice answers again", func() bool { return count() > before+writers })
 	close(stop)
 	wg.Wait()
 
@@ -164,13 +163,13 @@ func TestKilledWorkerGoesOnInTheBackground(t *testing.T) {
 	g := m.gateway(1, "--all")
 	background, waited := mark(), mark()
 	first, _ := alice.respond(t, `{"input":"run `+"`echo one`\\nrun `sleep "+background+"`"+`","background":true,"conversation":"c"}`)
-	eventually(t, 30*time.Second, "the tool runs", func() bool { return len(processes(t, background)) > 0 })
+	eventually(t, patience, "the tool runs", func() bool { return len(processes(t, background)) > 0 })
 	keyed := make(chan error, 1)
 	go func() {
 		_, _, err := alice.call(context.WithoutCancel(t.Context()), http.MethodPost, "/v1/responses", `{"input":"run `+"`sleep "+waited+"`"+`"}`, "Idempotency-Key: k")
 		keyed <- err
 	}()
-	eventually(t, 30*time.Second, "the second tool runs", func() bool { return len(processes(t, waited)) > 0 })
+	eventually(t, patience, "the second tool runs", func() bool { return len(processes(t, waited)) > 0 })
 	if err := syscall.Kill(g.worker(alice), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +178,7 @@ func TestKilledWorkerGoesOnInTheBackground(t *testing.T) {
 	}
 
 	var body string
-	eventually(t, 30*time.Second, "the response has ended", func() bool {
+	eventually(t, patience, "the response has ended", func() bool {
 		_, body = alice.stored(t, first.ID)
 		return readResponse(t, body).Status == "completed"
 	})
@@ -239,7 +238,7 @@ func TestFailingDiskStartsTheWorkerAnew(t *testing.T) {
 		t.Errorf("an answer that was not stored: %d %s", resp.StatusCode, body)
 	}
 	g.await(1, "worker died")
-	eventually(t, 30*time.Second, "there is another worker", func() bool { pid := g.worker(alice); return pid != 0 && pid != worker })
+	eventually(t, patience, "there is another worker", func() bool { pid := g.worker(alice); return pid != 0 && pid != worker })
 	if status, body := alice.get(t, "/v1/models"); status != http.StatusOK {
 		t.Errorf("after the failure: %d %s", status, body)
 	}

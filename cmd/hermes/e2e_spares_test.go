@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // spares are the processes that wait to become workers: children of the gateway that
@@ -34,7 +33,7 @@ func (g *gateway) spares() (found []int) {
 func (m *machine) spare(g *gateway) int {
 	m.t.Helper()
 	var found []int
-	eventually(m.t, 20*time.Second, "there is a spare worker", func() bool {
+	eventually(m.t, patience, "there is a spare worker", func() bool {
 		found = g.spares()
 		return len(found) == 1 && m.status().Spares == 1
 	})
@@ -109,7 +108,7 @@ func TestSpareThatWasKilledIsNotMissed(t *testing.T) {
 		if s := m.profile(p.name); s.Restarts != 0 || s.LastExit != nil || s.PID == spare {
 			t.Errorf("%s: %+v", p.name, s)
 		}
-		eventually(t, 10*time.Second, "nothing is left of it", func() bool { return syscall.Kill(spare, 0) != nil })
+		eventually(t, patience, "nothing is left of it", func() bool { return syscall.Kill(spare, 0) != nil })
 	}
 }
 
@@ -123,11 +122,11 @@ func TestSpareLeavesWithItsGateway(t *testing.T) {
 	g := m.gateway(1, "--all")
 	leave := begin(t, alice, "stream 1500 8 20ms", true)
 	defer leave()
-	eventually(t, 20*time.Second, "the first spare is alice's worker", func() bool { return g.worker(alice) != 0 })
+	eventually(t, patience, "the first spare is alice's worker", func() bool { return g.worker(alice) != 0 })
 	spare := m.spare(g)
 	g.cmd.Process.Signal(syscall.SIGTERM)
-	eventually(t, 10*time.Second, "the spare is gone", gone(spare))
-	eventually(t, 10*time.Second, "the worker is seen, which did not go with it", func() bool { return g.worker(alice) != 0 })
+	eventually(t, patience, "the spare is gone", gone(spare))
+	eventually(t, patience, "the worker is seen, which did not go with it", func() bool { return g.worker(alice) != 0 })
 	g.cmd.Process.Signal(syscall.SIGTERM)
 	<-g.done
 	// Nor does one outlive a gateway that was killed: nobody could adopt it.
@@ -136,7 +135,7 @@ func TestSpareLeavesWithItsGateway(t *testing.T) {
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the spare is gone", gone(spare))
+	eventually(t, patience, "the spare is gone", gone(spare))
 }
 
 func TestUpgradeReplacesTheSpare(t *testing.T) {
@@ -146,7 +145,7 @@ func TestUpgradeReplacesTheSpare(t *testing.T) {
 	g := m.gateway(1, "--all")
 	spare, other := m.spare(g), m.copied()
 	m.run("gateway", "upgrade", "--binary", other)
-	eventually(t, 10*time.Second, "the spare of before is gone", func() bool { return syscall.Kill(spare, 0) != nil })
+	eventually(t, patience, "the spare of before is gone", func() bool { return syscall.Kill(spare, 0) != nil })
 	next := m.spare(g)
 	if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", next)); err != nil || exe == m.bin {
 		t.Errorf("the spare runs %s, %v", exe, err)
@@ -165,7 +164,7 @@ func TestSparesAreASetting(t *testing.T) {
 	alice := m.create("alice")
 	m.run("config", "set", "supervisor.spares", "3")
 	g := m.gateway(1, "--all")
-	eventually(t, 20*time.Second, "there are three spares", func() bool { return len(g.spares()) == 3 && m.status().Spares == 3 })
+	eventually(t, patience, "there are three spares", func() bool { return len(g.spares()) == 3 && m.status().Spares == 3 })
 	g.stop()
 	m.run("config", "set", "supervisor.spares", "0")
 	g = m.gateway(1, "--all")

@@ -63,7 +63,7 @@ func newMachineWith(t *testing.T, answer func(llmtest.Call) llmtest.Reply) *mach
 	}
 	m := &machine{t: t, bin: bin, home: filepath.Join(t.TempDir(), "home")}
 	if answer != nil {
-		m.upstream = llmtest.NewHandler(answer)
+		m.upstream = llmtest.NewHandler(holding(answer))
 		m.upstream.Key = "sk-upstream-secret-0123456789"
 		server := httptest.NewServer(m.upstream)
 		t.Cleanup(server.Close)
@@ -112,7 +112,7 @@ func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 // run runs hermes to its end and returns what it printed.
 func (m *machine) run(args ...string) string {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	cmd := m.command(ctx, args...)
 	// The race detector lets a process sleep for a second at its end, in case that
@@ -229,7 +229,7 @@ func (m *machine) start(args ...string) *gateway {
 // await waits until that many lines with the text were printed.
 func (g *gateway) await(count int, text string) {
 	g.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	for count > 0 {
 		select {
 		case line := <-g.lines:
@@ -252,7 +252,7 @@ func (g *gateway) printed() string {
 
 // stop ends the gateway as an admin does, and hurries it when it takes long.
 func (g *gateway) stop() {
-	for _, wait := range []time.Duration{10 * time.Second, 5 * time.Second} {
+	for _, wait := range []time.Duration{10 * time.Second, patience} {
 		g.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-g.done:

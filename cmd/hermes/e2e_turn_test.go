@@ -146,15 +146,15 @@ func TestClientThatLeavesStopsEverything(t *testing.T) {
 		t.Run("tool, "+name, func(t *testing.T) {
 			mark := mark()
 			leave := begin(t, alice, "run `sleep "+mark+" & sleep "+mark+"`", stream)
-			eventually(t, 20*time.Second, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
+			eventually(t, patience, "the tool runs", func() bool { return len(processes(t, mark)) >= 2 })
 			leave()
-			eventually(t, time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+			eventually(t, promise(time.Second), "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 		})
 		t.Run("upstream, "+name, func(t *testing.T) {
 			leave := begin(t, alice, "hang on", stream)
-			eventually(t, 20*time.Second, "the upstream is asked", func() bool { return m.upstream.Open() == 1 })
+			eventually(t, patience, "the upstream is asked", func() bool { return m.upstream.Open() == 1 })
 			leave()
-			eventually(t, time.Second, "the upstream is left", func() bool { return m.upstream.Open() == 0 })
+			eventually(t, promise(time.Second), "the upstream is left", func() bool { return m.upstream.Open() == 0 })
 		})
 	}
 }

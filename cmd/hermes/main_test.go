@@ -131,10 +131,10 @@ func cmdFreePort(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// cmdAwait runs a command again and again until it succeeds, for at most half a
+// cmdAwait runs a command again and again until it succeeds, for at most a
 // minute; with ! until it fails.
 func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -192,7 +192,7 @@ func contents(ts *testscript.TestScript, dir string) string {
 func cmdGone(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for syscall.Kill(pid, 0) == nil {

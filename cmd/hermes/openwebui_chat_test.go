@@ -265,7 +265,7 @@ func (r *running) wait() *webMessage {
 	r.chat.ui.t.Helper()
 	select {
 	case <-r.arrived:
-	case <-time.After(time.Minute):
+	case <-time.After(2 * patience):
 		r.stop()
 		r.chat.ui.t.Fatal("the answer did not end")
 	}

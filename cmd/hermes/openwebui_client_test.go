@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode/utf16"
 )
 
@@ -221,7 +220,7 @@ func (ui *openWebUI) task(ctx context.Context, name string, messages []object) o
 	if ui.responses {
 		path, body = "/responses", responsesRequest(ui.t, body)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	answer, failure := ui.ask(ctx, http.MethodPost, path, body, name)
 	if failure != "" {

@@ -207,6 +207,7 @@ func openWebUIHistory(t *testing.T, api string) {
 				ui := newOpenWebUI(t, alice, api)
 				ui.items = more.items
 				chat := ui.newChat()
+				chat.plain = true
 				first := chat.begin(&webMessage{text: script, images: more.images, documents: more.documents}).wait()
 				second := chat.send("say next " + script + form)
 				if first.failure != "" || second.failure != "" {

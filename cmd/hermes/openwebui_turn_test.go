@@ -100,8 +100,8 @@ func openWebUITasksAndStop(t *testing.T, api string) {
 		chat := ui.newChat()
 		mark := mark()
 		turn := chat.begin(&webMessage{text: "run `sleep " + mark + " & sleep " + mark + "`"})
-		eventually(t, 20*time.Second, "the tool is shown", func() bool { return turn.working(mark) })
-		eventually(t, 20*time.Second, "the title is there", func() bool {
+		eventually(t, patience, "the tool is shown", func() bool { return turn.working(mark) })
+		eventually(t, patience, "the title is there", func() bool {
 			chat.mu.Lock()
 			defer chat.mu.Unlock()
 			return chat.made["title"] == "📁 Where am I"
@@ -114,14 +114,14 @@ func openWebUITasksAndStop(t *testing.T, api string) {
 		if fmt.Sprint(chat.made) != "map[follow_ups:[And now?] tags:[Files Shell] title:📁 Where am I]" {
 			t.Errorf("%s: the tasks made %v", name, chat.made)
 		}
-		eventually(t, 20*time.Second, "the command runs", func() bool { return len(processes(t, mark)) > 1 })
+		eventually(t, patience, "the command runs", func() bool { return len(processes(t, mark)) > 1 })
 		if metrics := alice.turns(t); !strings.Contains(metrics, "\nhermes_turns_running 1\n") || len(processes(t, mark)) < 2 {
 			t.Errorf("%s: the turn does not run beside its tasks:\n%s", name, metrics)
 		}
 
 		turn.stop()
 		turn.wait()
-		eventually(t, 3*time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+		eventually(t, promise(3*time.Second), "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 		if next := chat.send("say on"); next.said() != "on" || next.failure != "" {
 			t.Errorf("%s: after Stop: %q %q", name, next.failure, next.said())
 		}
@@ -210,7 +210,7 @@ func openWebUIShowsWhatWentWrong(t *testing.T, api string) {
 		t.Run(question, func(t *testing.T) {
 			chat := newOpenWebUI(t, alice, api).newChat()
 			turn := chat.begin(&webMessage{text: question})
-			eventually(t, 20*time.Second, "the answer has come so far", func() bool {
+			eventually(t, patience, "the answer has come so far", func() bool {
 				asked := slices.ContainsFunc(m.turnCalls(), func(call llmtest.Call) bool { return call.LastUser() == question })
 				return asked && lines(turn.said()) == said && (question != "stop the tool" || turn.working("sleep"))
 			})
@@ -218,10 +218,10 @@ func openWebUIShowsWhatWentWrong(t *testing.T, api string) {
 			if answer := turn.wait(); lines(answer.said()) != said {
 				t.Errorf("a person sees %q", answer.said())
 			}
-			eventually(t, 3*time.Second, "the model is left alone", func() bool { return m.upstream.Open() == 0 })
-			eventually(t, 3*time.Second, "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
+			eventually(t, promise(3*time.Second), "the model is left alone", func() bool { return m.upstream.Open() == 0 })
+			eventually(t, promise(3*time.Second), "the tool is gone", func() bool { return len(processes(t, mark)) == 0 })
 			// A person takes longer to go on than the turn takes to end.
-			eventually(t, 5*time.Second, "the turn has ended", func() bool { return strings.Contains(alice.turns(t), "\nhermes_turns_running 0\n") })
+			eventually(t, promise(5*time.Second), "the turn has ended", func() bool { return strings.Contains(alice.turns(t), "\nhermes_turns_running 0\n") })
 			// Of a response, Open WebUI forgets a call that has no result.
 			known := said != "" && (api == chatAPI || question != "stop the tool")
 			if got := next(t, chat); known != strings.Contains(got, "\ntool: call_") {
@@ -242,7 +242,7 @@ func openWebUIShowsWhatWentWrong(t *testing.T, api string) {
 		chat := newOpenWebUI(t, alice, api).newChat()
 		chat.plain = true
 		turn := chat.begin(&webMessage{text: "stop the tool"})
-		eventually(t, 20*time.Second, "the tool is shown", func() bool { return turn.working("sleep") })
+		eventually(t, patience, "the tool is shown", func() bool { return turn.working("sleep") })
 		g.stop()
 		if answer := turn.wait(); !answer.ended || answer.failure == "" || answer.said() != "Let me wait." {
 			t.Errorf("a person sees %q and the error %q", answer.said(), answer.failure)
