@@ -55,7 +55,7 @@ func (h home) alone(variables ...string) *alone {
 
 // end ends the gateway as a person does, or kills it.
 func (a *alone) end() {
-	for _, wait := range []time.Duration{2 * time.Second, 10 * time.Second} {
+	for _, wait := range []time.Duration{2 * time.Second, patience} {
 		a.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-a.gone:

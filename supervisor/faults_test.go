@@ -88,7 +88,7 @@ func TestKilledWorkerFailsOnlyItsOwnClients(t *testing.T) {
 	if failed[1].Load() != 0 || failed[0].Load() > clients {
 		t.Errorf("%d requests of alice failed, of %d that could be under way, and %d of bob", failed[0].Load(), clients, failed[1].Load())
 	}
-	if took > 6*time.Second { // 0.5 s of backoff, and 100 clients on the same processors
+	if thorough() && took > 6*time.Second { // 0.5 s of backoff, and 100 clients on the same processors
 		t.Errorf("alice was served again after %v", took)
 	}
 	if now := g.status("bob"); now.PID != other || now.Generation != 1 || p.Generation != 2 {

@@ -25,7 +25,7 @@ import (
 )
 
 // patience is how long a test waits for real processes on a busy machine.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // eventually waits for a condition that other processes bring about.
 func eventually(t *testing.T, what string, condition func() bool) {

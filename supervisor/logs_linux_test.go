@@ -149,7 +149,11 @@ func TestTorrentOfAWorkerHarmsNobody(t *testing.T) {
 	if after > before+16<<10 {
 		t.Errorf("memory grew from %d to %d kB", before, after)
 	}
-	if slowest > 5000 {
+	limit := patience // where others want the processors as well
+	if thorough() {
+		limit = 5 * time.Second
+	}
+	if slowest > limit.Milliseconds() {
 		t.Errorf("an answer took %d ms", slowest)
 	}
 	if p := g.status("alice"); p.PID != pid || p.State != StateReady {

@@ -85,7 +85,7 @@ func TestNewSettingsReplaceTheWorkerAndLoseNothing(t *testing.T) {
 			t.Errorf("worker was told %q", got)
 		}
 	}
-	if n := stop(); n < 100 {
+	if n := stop(); n < 10 {
 		t.Errorf("only %d requests were answered", n)
 	}
 	eventually(t, "only the worker of the open stream is left beside it", func() bool { return len(g.status("alice").Retiring) == 1 })

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// dialTimeout is how long an attacker waits for whom it speaks to, on a busy machine.
+const dialTimeout = 10 * time.Second
+
 func machineAttacks() []attack {
 	return []attack{
 		{"make a device", func(*scene) error { return unix.Mknod("device", unix.S_IFBLK|0o600, int(unix.Mkdev(8, 0))) }},
@@ -100,7 +103,7 @@ func socketAttacks() []attack {
 		}}
 	}
 	dial := func(address string) error {
-		conn, err := net.DialTimeout("unix", address, time.Second)
+		conn, err := net.DialTimeout("unix", address, dialTimeout)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +35,7 @@ func networkAttacks() []attack {
 func localNetworkAttacks() []attack {
 	return []attack{
 		{"speak to a port of the machine", func(s *scene) error {
-			conn, err := net.DialTimeout("tcp", s.Port, time.Second)
+			conn, err := net.DialTimeout("tcp", s.Port, dialTimeout)
 			if err != nil {
 				return err
 			}
@@ -74,14 +73,14 @@ func localNetworkAttacks() []attack {
 			return listener.Close()
 		}},
 		{"find a way to the machine's metadata", func(*scene) error {
-			conn, err := net.DialTimeout("udp", "169.254.169.254:80", time.Second)
+			conn, err := net.DialTimeout("udp", "169.254.169.254:80", dialTimeout)
 			if err != nil {
 				return err
 			}
 			return conn.Close()
 		}},
 		{"find a way to a name server", func(*scene) error {
-			conn, err := net.DialTimeout("udp", "192.0.2.53:53", time.Second)
+			conn, err := net.DialTimeout("udp", "192.0.2.53:53", dialTimeout)
 			if err != nil {
 				return err
 			}

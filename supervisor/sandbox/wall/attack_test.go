@@ -37,7 +37,7 @@ func attacksMain() int {
 	}
 	all := attacksOf(who)
 	for _, a := range all {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		cmd := exec.CommandContext(ctx, "/proc/self/exe", "attack", who, a.name)
 		if who == "worker" {
 			cmd.ExtraFiles = []*os.File{nil, os.NewFile(wall.ShimFD, "shim")}

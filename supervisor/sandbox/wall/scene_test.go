@@ -233,6 +233,10 @@ func (s *scene) surround() (leave func(), err error) {
 	return leave, nil
 }
 
+// commandTimeout is for what takes longest on a busy machine: Go, which builds its
+// runtime anew behind each wall, and two hundred attacks one after the other.
+const commandTimeout = 10 * time.Minute
+
 // work runs one command as a worker does.
 func work(j job, shim *wall.Shim) (outcome, error) {
 	s := j.Scene
@@ -268,7 +272,7 @@ func work(j job, shim *wall.Shim) (outcome, error) {
 		return out, errors.New("root without these walls is root: it would truly attack the machine")
 	}
 	out.Output, err = box.Run(context.Background(), sandbox.Command{
-		Argv: j.Argv, Dir: s.at("workspace"), PTY: j.PTY, Timeout: time.Minute, MaxOutput: 1 << 20,
+		Argv: j.Argv, Dir: s.at("workspace"), PTY: j.PTY, Timeout: commandTimeout, MaxOutput: 1 << 20,
 		Env: []string{"PATH=/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin", "HOME=" + s.at("home"), "SCENE=" + string(told), "LANG=C.UTF-8"},
 	})
 	return out, err

@@ -46,6 +46,9 @@ func walledWorker(t *testing.T, j job) *exec.Cmd {
 	return cmd
 }
 
+// secondsOf is for how long only one command of this run of the tests sleeps.
+func secondsOf(n int) string { return "9" + strconv.Itoa(os.Getpid()) + "." + strconv.Itoa(n) }
+
 // marked are the processes of the machine that have an argument.
 func marked(t *testing.T, argument string) (pids []int) {
 	t.Helper()
@@ -68,7 +71,7 @@ func marked(t *testing.T, argument string) (pids []int) {
 // until waits for what other processes bring about.
 func until(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !condition(); <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !condition(); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited in vain until " + what)
 		}
@@ -88,10 +91,10 @@ func childOf(pid int) int {
 func TestNothingOutlivesAWalledWorker(t *testing.T) {
 	t.Parallel()
 	needsRoom(t)
-	for victim, seconds := range map[string]string{"worker": "86391.25", "shim": "86392.25"} {
+	for i, victim := range []string{"worker", "shim"} {
 		t.Run(victim, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, os.Getuid())
+			s, seconds := newScene(t, os.Getuid()), secondsOf(i)
 			shim := walledWorker(t, job{
 				Scene: s, Room: wall.Full,
 				Argv: sh(`setsid sh -c "(env -i setsid sleep ` + seconds + ` &) ; (sleep ` + seconds + ` &)"; sleep ` + seconds),
@@ -121,9 +124,9 @@ func TestNothingOutlivesAWalledWorker(t *testing.T) {
 func TestShimPassesSignalsOn(t *testing.T) {
 	t.Parallel()
 	needsRoom(t)
-	s := newScene(t, os.Getuid())
-	shim := walledWorker(t, job{Scene: s, Room: wall.Full, Argv: sh("sleep 86393.25")})
-	until(t, "the command runs", func() bool { return len(marked(t, "86393.25")) == 1 })
+	s, seconds := newScene(t, os.Getuid()), secondsOf(2)
+	shim := walledWorker(t, job{Scene: s, Room: wall.Full, Argv: sh("sleep " + seconds)})
+	until(t, "the command runs", func() bool { return len(marked(t, seconds)) == 1 })
 	if err := shim.Process.Signal(unix.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
