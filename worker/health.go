@@ -16,13 +16,16 @@ const healthTimeout = 2 * time.Second
 func (w *worker) health(ctx context.Context) api.Health {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
+	// First of all: the others may use the time up, and a database that there is none for
+	// would look like one that has failed.
+	database := w.store.Health(ctx)
 	parts := map[string]api.Part{
 		"config":    {Status: api.StatusOK, Detail: fmt.Sprintf("generation %d", w.opts.Start.Generation)},
 		"database":  {Status: api.StatusOK},
 		"limits":    w.limits.health(),
 		"isolation": w.isolation(ctx),
 	}
-	switch database := w.store.Health(ctx); {
+	switch {
 	case database.Err != nil:
 		parts["database"] = api.Part{Status: api.StatusFailed, Detail: database.Err.Error()}
 	case len(database.Damaged) > 0:
