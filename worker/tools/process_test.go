@@ -133,7 +133,7 @@ func TestCallsLeaveNothingBesideAJob(t *testing.T) {
 	} {
 		began := time.Now()
 		expect(t, call(t.Context(), t, set, "terminal", args{"command": command}), false, "hi\n")
-		if took := time.Since(began); took > 3*time.Second {
+		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("%s: took %s", command, took)
 		}
 		if left := living(t, "98763.5"); left != nil {
