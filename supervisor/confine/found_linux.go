@@ -51,11 +51,11 @@ func isGroup(dir string) (err error) {
 	if err := unix.Fstatfs(fd, &kind); err != nil {
 		return os.NewSyscallError("fstatfs", err)
 	}
-	real, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	at, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
 		return err
 	}
-	if kind.Type != unix.CGROUP_SUPER_MAGIC && kind.Type != unix.CGROUP2_SUPER_MAGIC || real != dir {
+	if kind.Type != unix.CGROUP_SUPER_MAGIC && kind.Type != unix.CGROUP2_SUPER_MAGIC || at != dir {
 		return fmt.Errorf("%s is no cgroup", strconv.Quote(dir))
 	}
 	return nil
