@@ -129,17 +129,17 @@ func (e *export) settings() error {
 	return nil
 }
 
-// database adds a copy of the database. It has a name only while it is written,
-// beside the original, where there is room for such a file and nobody else looks.
+// database adds a copy of the database. It has a name only while it is written, in the
+// profile's directory: there is room for such a file, and its worker, which may have
+// been taken over, cannot write there and put something else in its place.
 func (e *export) database(ctx context.Context) error {
 	if info, err := os.Lstat(e.profile.Database()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no regular file", e.profile.Database())
 	}
-	dir := filepath.Dir(e.profile.Database())
-	sweepCopies(dir)
-	temp, err := os.MkdirTemp(dir, copyPrefix)
+	sweepCopies(e.profile.Dir)
+	temp, err := os.MkdirTemp(e.profile.Dir, copyPrefix)
 	if err != nil {
 		return err
 	}

@@ -255,3 +255,57 @@ func TestSlowImportHoldsUpNobody(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// While a profile is exported its worker may run, and somebody may have got hold of it:
+// whatever that puts where the worker may write, the archive has nothing of others, and
+// nothing is written elsewhere.
+func TestExportIsNotLedElsewhereByTheWorker(t *testing.T) {
+	t.Parallel()
+	home := openHome(t)
+	alice := mustCreate(t, home, CreateOptions{Name: "alice"}).Profile
+	bob := mustCreate(t, home, CreateOptions{Name: "bob"}).Profile
+	data := filepath.Dir(alice.Database())
+	secret := filepath.Join(bob.Workspace(), "state.db")
+	for path, text := range map[string]string{alice.Database(): "alice's own", secret: "bob's secret"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// swap leads everything elsewhere that has come to be beside the database.
+	swap := func() {
+		entries, err := os.ReadDir(data)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, entry := range entries {
+			at := filepath.Join(data, entry.Name())
+			if at == alice.Database() {
+				continue
+			}
+			if err := errors.Join(os.Rename(at, filepath.Join(data, "moved")), os.Symlink(bob.Workspace(), at)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	var b bytes.Buffer
+	_, err := alice.Export(t.Context(), &b, ExportOptions{Backup: func(ctx context.Context, from, to string) error {
+		defer swap()
+		return copyFileAs(ctx, from, to)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	created, err := openHome(t).Import(t.Context(), &b, ImportOptions{Check: sound})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(created.Profile.Database()); err != nil || string(text) != "alice's own" {
+		t.Errorf("the archive has %q as the database (%v)", text, err)
+	}
+	if text, err := os.ReadFile(secret); err != nil || string(text) != "bob's secret" {
+		t.Errorf("bob's file is %q (%v)", text, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(alice.Dir, copyPrefix+"*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -1,9 +1,11 @@
 package profiles_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 
 	"hermes/profiles"
@@ -53,5 +55,45 @@ func TestRecordsAreClosedToOthers(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != mode {
 			t.Errorf("%s has mode %v, %v, want %v", path, info.Mode().Perm(), err, mode)
 		}
+	}
+}
+
+// An agent, or who has got hold of its worker, can make files without end; before each
+// start the supervisor looks at some of them.
+func TestRecordsWithoutEndAreNotReadWithoutEnd(t *testing.T) {
+	t.Parallel()
+	home, err := profiles.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := home.Create(t.Context(), profiles.CreateOptions{Name: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := home.Get("alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 10_500
+	for i := range many {
+		at := filepath.Join(p.Memories(), strconv.Itoa(i))
+		if err := errors.Join(os.WriteFile(at, nil, 0o600), os.Chmod(at, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if told := p.CloseRecords(); len(told) == 0 || len(told) > 50 {
+		t.Errorf("%d files are told of", len(told))
+	}
+	entries, err := os.ReadDir(p.Memories())
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := 0
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.Mode().Perm()&0o077 != 0 {
+			open++
+		}
+	}
+	if open == 0 || open == many {
+		t.Errorf("of %d files %d were not looked at", many, open)
 	}
 }

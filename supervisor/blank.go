@@ -15,6 +15,9 @@ import (
 	"hermes/supervisor/sandbox/wall"
 )
 
+// groupName begins the names of the cgroups of workers.
+const groupName = "worker"
+
 // maker is everything that every worker is started from.
 type maker struct {
 	exe      string
@@ -91,7 +94,7 @@ func (m maker) blank(walled bool) (b *blank, err error) {
 		opened = append(opened, program)
 	}
 	if m.confiner != nil {
-		b.group, b.unheld = m.confiner.Group("worker", confine.Limits{})
+		b.group, b.unheld = m.confiner.Group(groupName, confine.Limits{})
 	}
 	b.group.Prepare(b.cmd.SysProcAttr)
 	if err := m.children.Start(b.cmd); err != nil {

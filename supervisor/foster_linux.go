@@ -74,16 +74,14 @@ func (f *foster) await() {
 // by others.
 func (f *foster) sweep(ctx context.Context) error { return sandbox.EndMarked(ctx, f.pid, f.mark) }
 
-// groupOf is the cgroup of a worker that another gateway made, nil without one.
-func groupOf(r handoff.Resources) *confine.Group {
+// groupOf is the cgroup of a worker that another gateway made, nil without one. Which it
+// is says the worker, of whom somebody may have got hold: what it names is ended with it.
+func groupOf(pid int, r handoff.Resources) (*confine.Group, error) {
 	if r.Mechanism == string(confine.Watched) || r.MemoryEvents == "" || r.ProcessesEvents == "" {
-		return nil
+		return nil, nil //nolint:nilnil // a nil group does nothing
 	}
 	files := confine.Files{Memory: r.MemoryEvents, Processes: r.ProcessesEvents}
-	return confine.ResumeGroup(&confine.GroupState{
-		Mechanism: confine.Mechanism(r.Mechanism), Memory: filepath.Dir(r.MemoryEvents),
-		Processes: filepath.Dir(r.ProcessesEvents), Before: files.Counts(),
-	})
+	return confine.Found(confine.Mechanism(r.Mechanism), groupName, files, pid)
 }
 
 // claimAt claims the worker that waits on a socket.

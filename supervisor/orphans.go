@@ -152,17 +152,11 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		o.drop()
 		return nil, nil, nil, fmt.Errorf("profile %s is served anew already", o.Start.Profile)
 	}
-	var listener *net.TCPListener
-	if o.Listener != nil {
-		ln, err := net.FileListener(o.Listener)
-		_ = o.Listener.Close()
-		o.Listener = nil
-		tcp, ok := ln.(*net.TCPListener)
-		if err != nil || !ok {
-			o.drop()
-			return nil, nil, nil, errors.Join(errors.New("its listener is none"), err)
-		}
-		listener = tcp
+	at := claim{o.Start.Orphan.Host, o.Start.Orphan.Port}
+	listener, err := o.listens(at)
+	if err != nil {
+		o.drop()
+		return nil, nil, nil, err
 	}
 	way, read, err := f.connect(o)
 	if err != nil {
@@ -175,7 +169,6 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 	} else {
 		_ = o.lock.Release()
 	}
-	at := claim{o.Start.Orphan.Host, o.Start.Orphan.Port}
 	switch {
 	case listener == nil:
 	case m.address.listener == nil:
@@ -184,8 +177,12 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 		_ = listener.Close()
 		listener = m.address.listener
 	}
+	group, err := groupOf(o.who.pid, o.Start.Resources)
+	if err != nil {
+		m.log.Warn("the worker of the former gateway is not in the cgroup that it names, which is left alone", "pid", o.who.pid, "error", err)
+	}
 	p := &process{
-		spawn: spawn{maker: f.maker}, blank: &blank{link: o.Parent, stdout: read, began: now, group: groupOf(o.Start.Resources), room: wall.Level(o.Start.Isolation.Room)},
+		spawn: spawn{maker: f.maker}, blank: &blank{link: o.Parent, stdout: read, began: now, group: group, room: wall.Level(o.Start.Isolation.Room)},
 		foster: o.who, binary: "another gateway's",
 	}
 	p.way = way
@@ -201,6 +198,28 @@ func (f *fleet) adopt(o *orphan, now time.Time) (*member, *generation, *process,
 	m.output.note(p.pid(), fmt.Sprintf("worker taken over from a gateway that has died, generation %d", g.number))
 	m.log.Info("worker taken over from the former gateway", "pid", p.pid(), "generation", g.number, "turns", g.turns, "jobs", g.jobs)
 	return m, g, p, nil
+}
+
+// listens is the orphan's listener, nil if it has none any more. It must be at the port
+// that the orphan says: who names that of another profile would keep it from that one.
+func (o *orphan) listens(at claim) (*net.TCPListener, error) {
+	if o.Listener == nil {
+		return nil, nil //nolint:nilnil // it listens no more
+	}
+	ln, err := net.FileListener(o.Listener)
+	_ = o.Listener.Close()
+	o.Listener = nil
+	if err != nil {
+		return nil, fmt.Errorf("its listener is none: %w", err)
+	}
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		return nil, errors.Join(errors.New("its listener is none"), ln.Close())
+	}
+	if is, ok := tcp.Addr().(*net.TCPAddr); at.port != 0 && (!ok || is.Port != at.port) {
+		return nil, errors.Join(fmt.Errorf("its listener is not at port %d, as it says", at.port), tcp.Close())
+	}
+	return tcp, nil
 }
 
 // connect makes this gateway the parent of an orphan, with a log and a way to the

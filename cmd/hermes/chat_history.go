@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/google/renameio/v2"
 )
@@ -35,7 +36,7 @@ type history struct {
 // openHistory reads the file, which need not be there.
 func openHistory(path string) (*history, error) {
 	h := &history{path: path}
-	file, err := os.Open(path)
+	file, err := openPlain(path, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return h, nil
 	}
@@ -80,7 +81,7 @@ func (h *history) append(line string) error {
 	if err := os.MkdirAll(filepath.Dir(h.path), 0o700); err != nil {
 		return fmt.Errorf("keep history: %w", err)
 	}
-	file, err := os.OpenFile(h.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	file, err := openPlain(h.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY)
 	if err != nil {
 		return fmt.Errorf("keep history: %w", err)
 	}
@@ -89,6 +90,24 @@ func (h *history) append(line string) error {
 		return fmt.Errorf("keep history: %w", err)
 	}
 	return nil
+}
+
+// openPlain opens a file that lies where the profile's worker may write. A link that
+// stands there instead is not followed, and a pipe not waited for: a worker that somebody
+// has taken over must not choose what the person, who may be root, reads or writes.
+func openPlain(path string, flags int) (*os.File, error) {
+	file, err := os.OpenFile(path, flags|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no plain file; remove it", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // Len is how many entries there are.

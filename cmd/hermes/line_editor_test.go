@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 func TestKeysThatArePastedBecomeOneLine(t *testing.T) {
@@ -119,5 +122,48 @@ func TestHistoryThatCannotBeKeptIsTold(t *testing.T) {
 	h := &history{path: filepath.Join(dir, "data", "chat_history")}
 	if h.Add("x"); h.err == nil || h.Len() != 1 {
 		t.Errorf("error %v, %d entries", h.err, h.Len())
+	}
+}
+
+// The history lies where the worker may write. What that puts in its place is neither
+// read nor written to, and keeps nobody waiting: whoever chats may be root.
+func TestHistoryLeadsNowhereElse(t *testing.T) {
+	t.Parallel()
+	const mine = "a file of the one who chats\n"
+	for name, put := range map[string]func(path, elsewhere string) error{
+		"a link":                func(path, elsewhere string) error { return os.Symlink(elsewhere, path) },
+		"a link that leads off": func(path, elsewhere string) error { return os.Symlink(elsewhere+".new", path) },
+		"a pipe":                func(path, _ string) error { return syscall.Mkfifo(path, 0o600) },
+		"a directory":           func(path, _ string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			elsewhere, path := filepath.Join(dir, "profile"), filepath.Join(dir, "data", "chat_history")
+			before := strings.Repeat(mine, 2*historyEntries) // so many that a history would be made short
+			if err := errors.Join(os.WriteFile(elsewhere, []byte(before), 0o600), os.Mkdir(filepath.Dir(path), 0o700), put(path, elsewhere)); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan *history, 1)
+			go func() {
+				h, _ := openHistory(path)
+				h.Add("rm -rf ~")
+				done <- h
+			}()
+			select {
+			case h := <-done:
+				if h.err == nil || h.Len() != 1 {
+					t.Errorf("%d entries, and no word of why they are not kept", h.Len())
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("it is waited for")
+			}
+			if after, err := os.ReadFile(elsewhere); err != nil || string(after) != before {
+				t.Errorf("the file elsewhere was changed (%v)", err)
+			}
+			if _, err := os.Lstat(elsewhere + ".new"); err == nil {
+				t.Error("a file was made elsewhere")
+			}
+		})
 	}
 }

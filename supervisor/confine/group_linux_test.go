@@ -235,3 +235,83 @@ func TestSweepRemovesWhatTheDeadLeft(t *testing.T) {
 		}
 	}
 }
+
+// A worker that outlived its gateway says which cgroup it is in. Whatever it says, no
+// process is ended but those of a group that was made for workers and that it is in.
+func TestGroupIsNotBelievedToBeAnything(t *testing.T) {
+	bystander := exec.Command("sleep", "600")
+	if err := bystander.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bystander.Process.Kill(); _ = bystander.Wait() })
+	named := func(dir string) Files {
+		return Files{Memory: filepath.Join(dir, "memory.events"), Processes: filepath.Join(dir, "pids.events")}
+	}
+	ofItsOwn := filepath.Join(t.TempDir(), "worker-abc")
+	if err := os.Mkdir(ofItsOwn, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lies := fmt.Appendf(nil, "%d\n%d\n", bystander.Process.Pid, os.Getpid())
+	if err := os.WriteFile(filepath.Join(ofItsOwn, "cgroup.procs"), lies, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pipes := filepath.Join(t.TempDir(), "worker-abc") // which would be waited for
+	if err := os.Mkdir(pipes, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"cgroup.procs", "memory.events", "memory.oom_control", "pids.events"} {
+		if err := syscall.Mkfifo(filepath.Join(pipes, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(what string, m Mechanism, files Files, pid int) {
+		if g, err := Found(m, "worker", files, pid); err == nil {
+			t.Errorf("%s is taken for the group of a worker: %+v", what, g)
+		}
+	}
+	for _, m := range []Mechanism{CgroupV2, CgroupV1} {
+		refused("a directory of its own", m, named(ofItsOwn), os.Getpid())
+		refused("a directory of pipes", m, named(pipes), os.Getpid())
+		refused("nothing", m, Files{}, os.Getpid())
+	}
+	for _, mechanism := range []Mechanism{CgroupV2, CgroupV1} {
+		t.Run(string(mechanism), func(t *testing.T) {
+			c := find(t, mechanism)
+			g, err := c.Group("worker", Limits{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = g.Close() })
+			if _, err := run(t, g, "true"); err != nil {
+				t.Fatal(err)
+			}
+			refused("the group of another worker", mechanism, g.Files(), os.Getpid())
+			link := filepath.Join(t.TempDir(), "worker-link")
+			if err := os.Symlink(g.memory, link); err != nil {
+				t.Fatal(err)
+			}
+			refused("a link to a group", mechanism, named(link), os.Getpid())
+			at := exec.Command("sleep", "600")
+			at.SysProcAttr = &syscall.SysProcAttr{}
+			g.Prepare(at.SysProcAttr)
+			if err := at.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = at.Process.Kill(); _ = at.Wait() })
+			if err := g.Admit(at.Process.Pid); err != nil {
+				t.Fatal(err)
+			}
+			refused("a group that is not for workers", mechanism, named(filepath.Dir(g.memory)), at.Process.Pid)
+			found, err := Found(mechanism, "worker", g.Files(), at.Process.Pid)
+			if err != nil {
+				t.Fatalf("its own group: %v", err)
+			}
+			if err := found.Kill(); err != nil || at.Wait() == nil {
+				t.Errorf("its own group is not ended: %v", err)
+			}
+		})
+	}
+	if err := bystander.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("a process that only was named was ended: %v", err)
+	}
+}

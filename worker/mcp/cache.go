@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -55,7 +56,8 @@ func readCache(path string, log *slog.Logger) map[string]cacheEntry {
 	if path == "" {
 		return nil
 	}
-	file, err := os.Open(path)
+	// It lies where a worker may write, and root may look: no link, and no pipe.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			log.Warn("known tools of MCP servers cannot be read", "error", err)

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -256,6 +257,23 @@ func TestToolsAreKept(t *testing.T) {
 	}
 	if fourth, log := newServersIn(t, dir, config); len(fourth.Known()) != 0 || !strings.Contains(log.String(), "cannot be read") {
 		t.Errorf("of a broken file: %q, %s", names(fourth.Known()), log)
+	}
+	path := filepath.Join(dir, "mcp-tools.json")
+	if err := errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	looked := make(chan int, 1)
+	go func() {
+		fifth, _ := newServersIn(t, dir, config)
+		looked <- len(fifth.Known())
+	}()
+	select {
+	case n := <-looked:
+		if n != 0 {
+			t.Errorf("of a pipe: %d tools", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("a pipe in the place of the file is waited for")
 	}
 }
 

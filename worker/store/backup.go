@@ -15,11 +15,7 @@ import (
 // waited for, and do not wait. Tables of another version are copied as they are.
 // A database that is not there is fs.ErrNotExist.
 func Backup(ctx context.Context, path, to string) error {
-	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("copy database: %w", err)
-	}
-	prepareProcess()
-	db, err := openDatabase(copyDSN(path))
+	db, err := openReader(ctx, path, copyDSN(path))
 	if err != nil {
 		return fmt.Errorf("copy database: %w", err)
 	}
@@ -71,8 +67,7 @@ func Check(ctx context.Context, path string) error {
 }
 
 func check(ctx context.Context, path string) (err error) {
-	prepareProcess()
-	db, err := openDatabase(readOnlyDSN(path))
+	db, err := openReader(ctx, path, readOnlyDSN(path))
 	if err != nil {
 		return err
 	}

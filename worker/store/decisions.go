@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
-	"os"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 )
 
 const (
@@ -81,12 +77,10 @@ func (r decisionRow) value() Decision {
 // person can read them beside a worker that runs. There are none in a database
 // that does not exist, or that no worker of this version has opened.
 func ReadDecisions(ctx context.Context, path string, limit int) (_ []Decision, err error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	db, err := openReader(ctx, path, readOnlyDSN(path))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	query := url.Values{"mode": {"ro"}, "_busy_timeout": {busyTimeout}}
-	file := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
-	db, err := sqlx.Open("sqlite", file.String())
 	if err != nil {
 		return nil, fmt.Errorf("read decisions: %w", err)
 	}
@@ -95,7 +89,6 @@ func ReadDecisions(ctx context.Context, path string, limit int) (_ []Decision, e
 			err = fmt.Errorf("read decisions: %w", closed)
 		}
 	}()
-	db.SetMaxOpenConns(1)
 	var known bool
 	if err := db.GetContext(ctx, &known, `SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = 'decisions'`); err != nil {
 		return nil, fmt.Errorf("read decisions: %w", err)
