@@ -31,7 +31,8 @@ var rooms = map[string]room{
 	},
 	"supervisor/egress/guard": {nil, "which addresses may be dialled, whoever dials"},
 	"supervisor/egress/wire":  {[]string{"supervisor/egress/guard"}, "the way from a worker to egress must not pull in what has the keys"},
-	"supervisor/egress":       {[]string{"supervisor/egress/guard", "supervisor/egress/wire"}, "it has every key: it knows what it is told, and nothing of profiles, settings or agents"},
+	"supervisor/egress/usage": {nil, "it reads what anybody may have written, and knows nothing else"},
+	"supervisor/egress":       {[]string{"supervisor/egress/guard", "supervisor/egress/usage", "supervisor/egress/wire"}, "it has every key: it knows what it is told, and nothing of profiles, settings or agents"},
 	"supervisor": {
 		[]string{"configs", "profiles", "supervisor/confine", "supervisor/egress", "supervisor/egress/wire", "supervisor/handoff", "supervisor/sandbox", "supervisor/sandbox/wall"},
 		"the parent knows workers only through supervisor/handoff, so that no code which an agent drives runs in it",

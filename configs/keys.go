@@ -276,7 +276,7 @@ func limitKeys() []Key {
 		},
 		{
 			Key: "limits.tokens_per_day", Kind: Int, Default: "0", Max: 1_000_000_000_000,
-			Help: "How many tokens, in and out, may be used in a day of UTC; a turn that runs is finished. 0 is no limit.",
+			Help: "How many tokens, in and out, may be used in a day of UTC: the answer of the model that runs is finished, and nothing is asked after it. 0 is no limit.",
 		},
 		{
 			Key: "limits.requests_per_minute", Kind: Int, Default: "0", Max: 1_000_000,

@@ -44,8 +44,8 @@ type carried struct {
 	Events  []Event         `json:"events,omitempty"` // the last ones
 	Members []carriedMember `json:"members"`
 	// Outlets are the generations of the egress process, Used what profiles have used.
-	Outlets []carriedOutlet         `json:"outlets,omitempty"`
-	Used    map[string]egress.Order `json:"used,omitempty"`
+	Outlets []carriedOutlet        `json:"outlets,omitempty"`
+	Used    map[string]egress.Used `json:"used,omitempty"`
 }
 
 // carriedOutlet is a generation of the egress process. The next program drains it.

@@ -106,7 +106,7 @@ func (p *packer) process(m *member, g *generation, w *process) carriedProcess {
 }
 
 // outside packs the egress processes. They must be paused.
-func (p *packer) outside(o *outside) (all []carriedOutlet, used map[string]egress.Order) {
+func (p *packer) outside(o *outside) (all []carriedOutlet, used map[string]egress.Used) {
 	if o == nil {
 		return nil, nil
 	}

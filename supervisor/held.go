@@ -40,6 +40,7 @@ func (s *Supervisor) hold(ctx context.Context, f *fleet) (*held, error) {
 		h.lease, err = s.lease(ctx)
 	}
 	if err == nil {
+		f.outside.remember(s.usedFile())
 		s.takeIn(ctx, f)
 		err = s.lock(f)
 	}
@@ -87,6 +88,7 @@ func (s *Supervisor) takeOver(f *fleet, t *Takeover) (*held, error) {
 	if err := f.outside.takeOver(t.state.Outlets, t.state.Used); err != nil {
 		return h, err
 	}
+	f.outside.remember(s.usedFile())
 	if err := t.members(s, f); err != nil {
 		return h, err
 	}

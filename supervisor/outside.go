@@ -48,7 +48,8 @@ type outside struct {
 	ways     map[int]*way
 	current  *outlet // nil before the first worker, and between two
 	leaving  map[*outlet]bool
-	used     map[string]egress.Order // of profiles, as it was told last
+	used     map[string]egress.Used // of profiles, as it was told last
+	kept     *kept                  // where that outlives the gateway
 	failures int
 	closed   bool
 	work     sync.WaitGroup
@@ -73,7 +74,7 @@ func newOutside(exe string, environ []string, children *sandbox.Children, log *s
 	}
 	return &outside{
 		exe: exe, environ: environ, children: children, log: log, output: out, backoff: b,
-		ways: map[int]*way{}, leaving: map[*outlet]bool{}, used: map[string]egress.Order{},
+		ways: map[int]*way{}, leaving: map[*outlet]bool{}, used: map[string]egress.Used{},
 	}
 }
 
@@ -122,8 +123,8 @@ func (o *outside) secrets() []string {
 
 // serve is the order to serve a worker. The caller holds mu.
 func (o *outside) serve(w *way) egress.Order {
-	used, table := o.used[w.profile], w.table // which is sent later, and may be another by then
-	return egress.Order{Do: egress.DoServe, ID: w.id, Profile: w.profile, Table: &table, Day: used.Day, Bytes: used.Bytes}
+	table := w.table // which is sent later, and may be another by then
+	return egress.Order{Do: egress.DoServe, ID: w.id, Profile: w.profile, Table: &table, Used: o.used[w.profile]}
 }
 
 // update has the worker reach something else, or with other keys, from now on.
@@ -240,8 +241,28 @@ func (o *outside) heard(told egress.Order) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if before := o.used[told.Profile]; told.Day > before.Day || told.Day == before.Day && told.Bytes > before.Bytes {
-		o.used[told.Profile] = told
+	o.used[told.Profile] = o.used[told.Profile].Most(told.Used)
+	o.kept.later(o.usedNow)
+}
+
+// usedNow is a copy of what profiles have used.
+func (o *outside) usedNow() map[string]egress.Used {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return maps.Clone(o.used)
+}
+
+// remember goes on with what the gateways before have counted, and keeps what this one
+// counts in a file.
+func (o *outside) remember(path string) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.kept = keepIn(path, o.log)
+	for profile, used := range o.kept.read() {
+		o.used[profile] = o.used[profile].Most(used)
 	}
 }
 
@@ -303,5 +324,6 @@ func (o *outside) stop() {
 		}
 		<-over
 	}
+	o.kept.close(o.usedNow)
 	o.output.close(time.Second)
 }

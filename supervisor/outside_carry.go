@@ -46,7 +46,7 @@ func (o *outside) pause() (resume func()) {
 
 // takeOver goes on with the processes of the program before this one. They are
 // drained when the first worker has another.
-func (o *outside) takeOver(all []carriedOutlet, used map[string]egress.Order) error {
+func (o *outside) takeOver(all []carriedOutlet, used map[string]egress.Used) error {
 	if o == nil {
 		return nil
 	}

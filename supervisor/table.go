@@ -26,7 +26,7 @@ func newTable(loaded configs.Loaded) egress.Table {
 	t := egress.Table{
 		Pages:   egress.Reach{AllowPrivate: c.Web.AllowPrivate, Ports: portsOf(c.Web.Ports)},
 		Tools:   egress.Reach{Off: c.Terminal.Network != "proxy", Hosts: c.Terminal.Hosts, AllowPrivate: c.Terminal.AllowPrivate, Ports: portsOf(c.Terminal.Ports)},
-		Budget:  egress.Budget{RequestsPerMinute: c.Limits.RequestsPerMinute, BytesPerDay: c.Limits.BytesPerDay},
+		Budget:  egress.Budget{RequestsPerMinute: c.Limits.RequestsPerMinute, BytesPerDay: c.Limits.BytesPerDay, TokensPerDay: c.Limits.TokensPerDay},
 		Secrets: secretsOf(loaded),
 	}
 	for i, upstream := range loaded.Upstreams() {
@@ -75,6 +75,11 @@ func posting(path string) egress.Endpoint {
 	return egress.Endpoint{Method: http.MethodPost, Path: path}
 }
 
+// asking is posting to a model.
+func asking(path string) egress.Endpoint {
+	return egress.Endpoint{Method: http.MethodPost, Path: path, Model: true}
+}
+
 func getting(path string) egress.Endpoint { return egress.Endpoint{Method: http.MethodGet, Path: path} }
 
 // modelServer is what the client of an upstream asks: worker/llm/openaichat,
@@ -91,7 +96,7 @@ func modelServer(name string, upstream configs.Upstream) (egress.Upstream, bool)
 	switch upstream.Provider {
 	case configs.Anthropic:
 		path = strings.TrimSuffix(strings.TrimSuffix(path, "/messages"), "/v1")
-		up.Endpoints = []egress.Endpoint{posting(path + "/v1/messages"), getting(path + "/v1/models"), getting(path + "/v1/models/*")}
+		up.Endpoints = []egress.Endpoint{asking(path + "/v1/messages"), getting(path + "/v1/models"), getting(path + "/v1/models/*")}
 		if key != "" {
 			up.Headers["X-Api-Key"] = key
 		}
@@ -102,12 +107,12 @@ func modelServer(name string, upstream configs.Upstream) (egress.Upstream, bool)
 		for _, end := range []string{"/chat/completions", "/v1", "/api/chat", "/api"} {
 			path = strings.TrimSuffix(path, end)
 		}
-		up.Endpoints = []egress.Endpoint{posting(path + "/api/chat"), getting(path + "/api/tags"), posting(path + "/api/show")}
+		up.Endpoints = []egress.Endpoint{asking(path + "/api/chat"), getting(path + "/api/tags"), posting(path + "/api/show")}
 	default:
 		path = strings.TrimSuffix(path, "/chat/completions")
-		up.Endpoints = []egress.Endpoint{posting(path + "/chat/completions"), getting(path + "/models")}
+		up.Endpoints = []egress.Endpoint{asking(path + "/chat/completions"), getting(path + "/models")}
 		if path == "" { // which is a guess, so both are tried
-			up.Endpoints = append(up.Endpoints, posting("/v1/chat/completions"), getting("/v1/models"))
+			up.Endpoints = append(up.Endpoints, asking("/v1/chat/completions"), getting("/v1/models"))
 		}
 	}
 	return up, true
@@ -118,8 +123,8 @@ func localServer(address string) egress.Upstream {
 	return egress.Upstream{
 		Name: handoff.LocalWay(address), Origin: "http://" + address,
 		Endpoints: []egress.Endpoint{
-			getting("/api/version"), getting("/api/tags"), posting("/api/show"), posting("/api/chat"), getting("/props"), getting("/api/v1/models"),
-			getting("/api/v0/models"), getting("/v1/models"), posting("/v1/chat/completions"),
+			getting("/api/version"), getting("/api/tags"), posting("/api/show"), asking("/api/chat"), getting("/props"), getting("/api/v1/models"),
+			getting("/api/v0/models"), getting("/v1/models"), asking("/v1/chat/completions"),
 		},
 	}
 }

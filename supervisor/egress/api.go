@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"hermes/supervisor/egress/wire"
 )
@@ -31,8 +33,12 @@ func (x *exchange) api() {
 		return
 	}
 	x.entry.Upstream, x.entry.Host, x.entry.Port = to.Name, to.at.Hostname(), portOf(to.at)
-	if !to.allows(x.r.Method, x.r.URL.EscapedPath()) {
+	end, ok := to.allows(x.r.Method, x.r.URL.EscapedPath())
+	if !ok {
 		x.forbid("no endpoint of it", fmt.Sprintf("%s %s is nothing that %s may be asked for", clip(x.r.Method), clip(x.r.URL.EscapedPath()), to.Name))
+		return
+	}
+	if end.Model && !x.mayAsk() {
 		return
 	}
 	out := x.request(to)
@@ -43,20 +49,48 @@ func (x *exchange) api() {
 	resp, err := x.rules.http.RoundTrip(out)
 	if err != nil {
 		x.visitor.way.budget.spend(x.sent.Load())
+		// A server that fails takes nothing. One that the worker has not waited for does.
+		x.tally.settle(&x.entry, x.r.Context().Err() != nil)
+		if errors.Is(err, errSpent) {
+			x.spent(time.Second)
+			return
+		}
 		x.fail(err, reused, x.rules.secrets)
 		return
 	}
 	defer resp.Body.Close()
-	defer func() { x.visitor.way.budget.spend(x.sent.Load() + x.entry.In) }()
+	defer func() {
+		x.visitor.way.budget.spend(x.sent.Load() + x.entry.In)
+		x.tally.settle(&x.entry, resp.StatusCode < 300)
+	}()
 	x.entry.Status = resp.StatusCode
-	x.pass(to, resp)
+	x.pass(to, end, resp)
+}
+
+// mayAsk begins to count the tokens of a request to a model, or answers that none are
+// left.
+func (x *exchange) mayAsk() bool {
+	b := x.visitor.way.budget
+	if after, ok := b.admitModel(); !ok {
+		x.spent(after)
+		return false
+	}
+	x.tally = &tally{budget: b, now: x.server.opts.Now, began: x.began}
+	return true
+}
+
+// spent says that the profile has used up its tokens.
+func (x *exchange) spent(after time.Duration) {
+	x.entry.Verdict, x.entry.Status, x.entry.Reason = verdictRefused, http.StatusTooManyRequests, spentToday
+	x.w.Header().Set("Retry-After", strconv.Itoa(int(after/time.Second)+1))
+	x.problem(http.StatusTooManyRequests, wire.TokensSpent, spentToday)
 }
 
 // forbid answers as a provider does that does not know a request. What the worker
 // asked for, paths above all, is told to it alone.
 func (x *exchange) forbid(reason, why string) {
 	x.entry.Verdict, x.entry.Status, x.entry.Reason = verdictRefused, http.StatusForbidden, reason
-	x.problem(http.StatusForbidden, why)
+	x.problem(http.StatusForbidden, "", why)
 }
 
 // request makes the request that is sent. Of the worker's it has method, path, body
@@ -75,6 +109,9 @@ func (x *exchange) request(to *target) *http.Request {
 	}
 	if x.r.ContentLength != 0 {
 		out.Body = counted{http.MaxBytesReader(nil, x.r.Body, maxRequest), &x.sent}
+		if x.tally != nil {
+			out.Body = tallied{out.Body, x.tally}
+		}
 	}
 	for name, values := range x.r.Header {
 		if passes(name) {
@@ -105,7 +142,7 @@ func passes(name string) bool {
 }
 
 // pass hands an answer on, each piece as it comes.
-func (x *exchange) pass(to *target, resp *http.Response) {
+func (x *exchange) pass(to *target, end Endpoint, resp *http.Response) {
 	header := x.w.Header()
 	for name, values := range resp.Header {
 		if hops(resp.Header, name) || name == "Set-Cookie" || name == "Alt-Svc" || strings.HasPrefix(name, "Hermes-") {
@@ -116,7 +153,7 @@ func (x *exchange) pass(to *target, resp *http.Response) {
 		}
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		x.redirected(to, resp)
+		x.redirected(to, end, resp)
 	}
 	if resp.StatusCode >= 300 {
 		said, err := io.ReadAll(io.LimitReader(resp.Body, maxFailure))
@@ -142,6 +179,9 @@ func (x *exchange) pass(to *target, resp *http.Response) {
 	}
 	if err := x.copy(resp.Body, x.rules.hidden, !short); err != nil {
 		x.entry.Verdict, x.entry.Reason = verdictFailed, "the answer broke off"
+		if errors.Is(err, errSpent) {
+			x.entry.Verdict, x.entry.Reason = verdictRefused, spentToday
+		}
 		_ = flush.Flush()           // what there is of it
 		panic(http.ErrAbortHandler) // half an answer must not look whole
 	}
@@ -149,12 +189,12 @@ func (x *exchange) pass(to *target, resp *http.Response) {
 
 // redirected notes where an upstream sends the worker. The query stays here: it may
 // be the server's own key.
-func (x *exchange) redirected(to *target, resp *http.Response) {
+func (x *exchange) redirected(to *target, end Endpoint, resp *http.Response) {
 	location, err := resp.Location() // relative to what was sent
 	if err != nil {
 		return
 	}
-	to.learn(x.r.Method, location)
+	to.learn(end, location)
 	location.RawQuery, location.User, location.Fragment = "", nil, ""
 	x.w.Header().Set("Location", redact(location.String(), x.rules.secrets))
 }

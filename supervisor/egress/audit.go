@@ -19,12 +19,17 @@ type entry struct {
 	Host     string `json:"host"`
 	Port     string `json:"port"`
 	// Status is that of the server, or of the refusal; tunnels have none.
-	Status  int    `json:"status,omitempty"`
-	Out     int64  `json:"out"` // bytes of bodies, or of the tunnel
-	In      int64  `json:"in"`
-	Millis  int64  `json:"ms"`
-	Verdict string `json:"verdict"` // ok, refused or failed
-	Reason  string `json:"reason,omitempty"`
+	Status int   `json:"status,omitempty"`
+	Out    int64 `json:"out"` // bytes of bodies, or of the tunnel
+	In     int64 `json:"in"`
+	// TokensIn and TokensOut are what a model was asked for; Estimated says that the
+	// server has not counted them, or not all.
+	TokensIn  int64  `json:"tokens_in,omitempty"`
+	TokensOut int64  `json:"tokens_out,omitempty"`
+	Estimated bool   `json:"tokens_estimated,omitempty"`
+	Millis    int64  `json:"ms"`
+	Verdict   string `json:"verdict"` // ok, refused or failed
+	Reason    string `json:"reason,omitempty"`
 }
 
 // The verdicts.

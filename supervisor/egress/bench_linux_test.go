@@ -52,7 +52,7 @@ func BenchmarkEgress(b *testing.B) {
 	defer server.Close()
 	table := Table{Upstreams: []Upstream{{
 		Name: "m", Origin: server.URL, Headers: map[string]string{"Authorization": "Bearer x"},
-		Endpoints: []Endpoint{{"POST", "/ask"}, {"POST", "/stream"}, {"POST", "/large"}, {"POST", "/paced"}},
+		Endpoints: []Endpoint{{Method: "POST", Path: "/ask"}, {Method: "POST", Path: "/stream"}, {Method: "POST", Path: "/large"}, {Method: "POST", Path: "/paced"}},
 	}}}
 	through := process(b, table)
 	direct := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true}}

@@ -72,12 +72,12 @@ func TestBudgetOfADayIsThatOfTheDay(t *testing.T) {
 		if why, _ := b.admit(); why != "" {
 			t.Errorf("on the next day: %s", why)
 		}
-		day, bytes := b.used()
-		b.resume(day-1, 100)
-		if _, now := b.used(); now != bytes {
-			t.Errorf("yesterday's %d bytes count today", now)
+		before := b.used()
+		b.resume(Used{Day: before.Day - 1, Bytes: 100, Tokens: 100})
+		if now := b.used(); now != before {
+			t.Errorf("what was used yesterday counts today: %+v", now)
 		}
-		b.resume(day, 100)
+		b.resume(Used{Day: before.Day, Bytes: 100})
 		if why, _ := b.admit(); why == "" {
 			t.Error("what another generation has counted does not count")
 		}

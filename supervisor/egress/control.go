@@ -37,9 +37,8 @@ type Order struct {
 	ID      int    `json:"id,omitempty"`
 	Profile string `json:"profile,omitempty"`
 	Table   *Table `json:"table,omitempty"`
-	// Day and Bytes are what the profile has used.
-	Day   int64 `json:"day,omitempty"`
-	Bytes int64 `json:"bytes,omitempty"`
+	// Used is what the profile has used.
+	Used
 }
 
 // String says what it asks for and nothing more.

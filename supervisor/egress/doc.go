@@ -7,7 +7,7 @@
 // with nothing in its environment but what a worker has, and one descriptor,
 // ControlFD. Over it comes what each worker may reach (a Table) and the far end of
 // the worker's socket (see package wire). It reads no file, writes none, and of what
-// a model chose it parses nothing but HTTP heads and hosts.
+// a model chose it parses nothing but HTTP heads, hosts and the nesting of JSON.
 //
 // Its ways out are three. Requests to upstreams that the supervisor has named go
 // where the Table says, with the key that stands there, whatever the worker

@@ -28,6 +28,7 @@ type exchange struct {
 	began   time.Time
 	// sent counts what goes out; the transport may count on when it has an answer.
 	sent  atomic.Int64
+	tally *tally // of what a model is asked, else nil
 	entry entry
 }
 
@@ -78,15 +79,15 @@ func (x *exchange) exhausted(why string, after time.Duration) {
 	x.entry.Verdict, x.entry.Status, x.entry.Reason = verdictRefused, http.StatusTooManyRequests, why
 	x.w.Header().Set("Retry-After", strconv.Itoa(int(after/time.Second)+1))
 	if x.visitor.kind == wire.API {
-		x.problem(http.StatusTooManyRequests, why)
+		x.problem(http.StatusTooManyRequests, "", why)
 		return
 	}
 	x.answer(http.StatusTooManyRequests, wire.Budget, why)
 }
 
-// problem answers as a provider would.
-func (x *exchange) problem(status int, words string) {
-	body, err := json.Marshal(map[string]any{"error": map[string]any{"message": words, "type": "egress"}})
+// problem answers as a provider would. The code may be empty.
+func (x *exchange) problem(status int, code, words string) {
+	body, err := json.Marshal(map[string]any{"error": map[string]any{"message": words, "type": "egress", "code": code}})
 	if err != nil {
 		body = nil // no string fails to encode
 	}
@@ -105,6 +106,9 @@ func (x *exchange) copy(from io.Reader, hidden mask, atOnce bool) (failed error)
 	for begun := 0; ; {
 		n, err := from.Read(buffer[begun:])
 		x.entry.In += int64(n)
+		if !x.tally.came(buffer[begun : begun+n]) {
+			return errSpent
+		}
 		whole := begun + n
 		if begun = hidden.hide(buffer[:whole]); err != nil {
 			begun = 0 // nothing follows
@@ -119,6 +123,7 @@ func (x *exchange) copy(from io.Reader, hidden mask, atOnce bool) (failed error)
 			copy(buffer[:], buffer[whole-begun:whole])
 		}
 		if errors.Is(err, io.EOF) {
+			x.tally.whole()
 			return nil
 		}
 		if err != nil {

@@ -156,7 +156,7 @@ func model(url string) Table {
 	return Table{Secrets: []string{canary}, Upstreams: []Upstream{{
 		Name: "model/0", Origin: url, Redirects: true,
 		Headers:   map[string]string{"Authorization": "Bearer " + canary},
-		Endpoints: []Endpoint{{http.MethodPost, "/v1/chat/completions"}, {http.MethodGet, "/v1/models"}, {http.MethodGet, "/v1/models/*"}},
+		Endpoints: []Endpoint{{Method: http.MethodPost, Path: "/v1/chat/completions", Model: true}, {Method: http.MethodGet, Path: "/v1/models"}, {Method: http.MethodGet, Path: "/v1/models/*"}},
 	}}}
 }
 
@@ -204,6 +204,7 @@ type genuine struct {
 	door    *wire.Door
 	worker  *os.File
 	far     *os.File
+	resumed Used // by the next generation
 }
 
 // startReal starts the process with one worker.
@@ -239,7 +240,7 @@ func (p *genuine) start(table Table) {
 	if err := p.cmd.Start(); err != nil {
 		p.Fatal(err)
 	}
-	if err := control.Send(Order{Do: DoServe, ID: 1, Profile: "alice", Table: &table}, p.far, patience); err != nil {
+	if err := control.Send(Order{Do: DoServe, ID: 1, Profile: "alice", Table: &table, Used: p.resumed}, p.far, patience); err != nil {
 		p.Fatal(err)
 	}
 }

@@ -355,7 +355,7 @@ func FuzzOrder(f *testing.F) {
 			return
 		}
 		for _, up := range rules.upstreams {
-			if up.at.Host == "" || up.allows("GET", "/../x") {
+			if _, ok := up.allows("GET", "/../x"); ok || up.at.Host == "" {
 				t.Errorf("upstream %+v", up.Endpoints)
 			}
 		}
@@ -368,7 +368,7 @@ func FuzzEndpoint(f *testing.F) {
 	for _, seed := range []string{"/v1/models/x", "/v1/models/../y", "/v1/models/%2e%2e", "/v1/models/a%2Fb", "/v1/models/"} {
 		f.Add(seed)
 	}
-	e := Endpoint{"GET", "/v1/models/*"}
+	e := Endpoint{Method: "GET", Path: "/v1/models/*"}
 	f.Fuzz(func(t *testing.T, path string) {
 		if !e.matches("GET", path) {
 			return

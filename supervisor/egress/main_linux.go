@@ -19,7 +19,7 @@ const (
 	// stream ends before; a tunnel that a command holds open may not.
 	drainLimit = time.Hour
 	// usedEvery is how often the supervisor is told what was used.
-	usedEvery = 5 * time.Second
+	usedEvery = time.Second
 	// tellLimit is how long it has to listen.
 	tellLimit = time.Second
 )
@@ -39,12 +39,14 @@ func Main() int {
 	s := NewServer(Options{Audit: os.Stdout})
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go s.tell(ctx, control)
+	told := make(chan map[string]Used)
+	go func() { told <- s.tell(ctx, control) }()
 	s.obey(control)
-	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	draining, cancel := context.WithTimeout(ctx, drainLimit)
 	defer cancel()
-	s.Drain(ctx)
-	s.report(control)
+	s.Drain(draining)
+	stop()
+	s.report(control, <-told)
 	return 0
 }
 
@@ -88,7 +90,7 @@ func (s *Server) do(o Order, file *os.File) error {
 		if err != nil {
 			return err
 		}
-		s.Resume(o.Profile, o.Day, o.Bytes)
+		s.Resume(o.Profile, o.Used)
 		return s.Serve(o.ID, o.Profile, *o.Table, r)
 	case DoUpdate:
 		return s.Update(o.ID, *o.Table)
@@ -100,22 +102,29 @@ func (s *Server) do(o Order, file *os.File) error {
 	}
 }
 
-// tell reports what is used, while it changes.
-func (s *Server) tell(ctx context.Context, control *Control) {
+// tell reports what is used, while it changes, and returns what it has told.
+func (s *Server) tell(ctx context.Context, control *Control) (told map[string]Used) {
+	told = map[string]Used{}
 	ticker := time.NewTicker(usedEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			s.report(control)
+			s.report(control, told)
 		case <-ctx.Done():
-			return
+			return told
 		}
 	}
 }
 
-func (s *Server) report(control *Control) {
-	s.Used(func(profile string, day, bytes int64) {
-		_ = control.Send(Order{Do: DoUsed, Profile: profile, Day: day, Bytes: bytes}, nil, tellLimit) // one that is gone does not want to know
-	})
+// report tells what has changed since it was told.
+func (s *Server) report(control *Control, told map[string]Used) {
+	for profile, used := range s.Used() {
+		if used == told[profile] || used.Bytes == 0 && used.Tokens == 0 {
+			continue
+		}
+		if control.Send(Order{Do: DoUsed, Profile: profile, Used: used}, nil, tellLimit) == nil { // one that is gone does not want to know
+			told[profile] = used
+		}
+	}
 }

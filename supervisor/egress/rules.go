@@ -101,23 +101,25 @@ func (r *rules) close() {
 	r.tools.http.CloseIdleConnections()
 }
 
-// allows reports whether a request is for one of the endpoints.
-func (t *target) allows(method, path string) bool {
-	is := func(e Endpoint) bool { return e.matches(method, path) }
-	if slices.ContainsFunc(t.Endpoints, is) {
-		return true
-	}
+// allows reports whether a request is for one of the endpoints, and for which.
+func (t *target) allows(method, path string) (Endpoint, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.ContainsFunc(t.learned, is)
+	for _, all := range [][]Endpoint{t.Endpoints, t.learned} {
+		if i := slices.IndexFunc(all, func(e Endpoint) bool { return e.matches(method, path) }); i >= 0 {
+			return all[i], true
+		}
+	}
+	return Endpoint{}, false
 }
 
-// learn makes an endpoint of what the server redirects to, if it is of its own.
-func (t *target) learn(method string, to *url.URL) {
+// learn makes an endpoint of what the server redirects one of its to, if it is of its
+// own.
+func (t *target) learn(from Endpoint, to *url.URL) {
 	if !t.Redirects || to.Scheme != t.at.Scheme || !strings.EqualFold(withPort(to), withPort(t.at)) || strings.HasSuffix(to.Path, "*") {
 		return
 	}
-	e := Endpoint{method, to.EscapedPath()}
+	e := Endpoint{Method: from.Method, Path: to.EscapedPath(), Model: from.Model}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.learned) < maxLearned && !slices.Contains(t.learned, e) {

@@ -334,20 +334,20 @@ func (s *Server) Drain(ctx context.Context) {
 	s.audit.close(time.Second)
 }
 
-// Used calls tell for each profile with what it has used of its bytes.
-func (s *Server) Used(tell func(profile string, day, bytes int64)) {
+// Used is what each profile has used.
+func (s *Server) Used() map[string]Used {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	all := make(map[string]Used, len(s.budgets))
 	for profile, b := range s.budgets {
-		if day, bytes := b.used(); bytes > 0 {
-			tell(profile, day, bytes)
-		}
+		all[profile] = b.used()
 	}
+	return all
 }
 
 // Resume goes on with what another generation has counted for a profile.
-func (s *Server) Resume(profile string, day, bytes int64) {
+func (s *Server) Resume(profile string, used Used) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.budget(profile).resume(day, bytes)
+	s.budget(profile).resume(used)
 }

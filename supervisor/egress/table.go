@@ -57,6 +57,8 @@ func (u Upstream) GoString() string { return u.Name }
 type Endpoint struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
+	// Model says that a model answers there, which costs tokens.
+	Model bool `json:"model,omitempty"`
 }
 
 // Reach is which hosts may be connected to.
@@ -75,7 +77,8 @@ type Reach struct {
 // Budget is what a profile may use over time. 0 is no limit.
 type Budget struct {
 	RequestsPerMinute int   `json:"requests_per_minute,omitempty"`
-	BytesPerDay       int64 `json:"bytes_per_day,omitempty"` // of UTC, in and out
+	BytesPerDay       int64 `json:"bytes_per_day,omitempty"`  // of UTC, in and out
+	TokensPerDay      int64 `json:"tokens_per_day,omitempty"` // likewise, of models
 }
 
 // segment reports whether a text may stand for the star of an endpoint: one plain

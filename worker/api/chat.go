@@ -238,6 +238,9 @@ func (s *Server) turnFailure(ctx context.Context, turn agent.Turn, err error, ac
 		f.final = true
 		return f
 	}
+	if upstream.Class == llm.Quota {
+		return s.limits.usedUp()
+	}
 	if upstream.Class == llm.NoModel {
 		f := refused(http.StatusServiceUnavailable, openai.TypeServer, codeNoModel, "%s", message)
 		f.retryAfter = time.Minute
@@ -275,7 +278,7 @@ func upstreamCode(class llm.Class) string {
 		return codeOverflow
 	case llm.ContentFilter:
 		return "content_filter"
-	case llm.Auth, llm.Billing, llm.Overloaded, llm.Network, llm.BadRequest, llm.Empty, llm.NoModel, llm.Malformed:
+	case llm.Auth, llm.Billing, llm.Quota, llm.Overloaded, llm.Network, llm.BadRequest, llm.Empty, llm.NoModel, llm.Malformed:
 		return "upstream_" + string(class)
 	default:
 		return "upstream_error"

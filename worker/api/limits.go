@@ -18,7 +18,8 @@ type Limits struct {
 	TurnsPerMinute int
 	// TokensPerDay is how many tokens, in and out, turns and background tasks
 	// may use in a day of UTC. A turn that runs when they are used up is
-	// finished, so a day can end above the limit. 0 is no limit.
+	// finished here, so a day can end above the limit; where egress counts too, it
+	// refuses the turn's next call of the model. 0 is no limit.
 	TokensPerDay int64
 }
 
@@ -116,6 +117,21 @@ func (l *limits) withinQuota(ctx context.Context) error {
 		spent, limit, inWords(left))
 	f.retryAfter = left
 	f.final = true // nothing that an SDK waits for by itself takes that long
+	return f
+}
+
+// usedUp is the answer when whoever asks the models for this worker says that the
+// tokens of the day are used up: it counts what ran until now, so it may be the
+// first to know.
+func (l *limits) usedUp() *failure {
+	l.mu.Lock()
+	l.turnPage()
+	left := l.day.AddDate(0, 0, 1).Sub(l.now())
+	l.mu.Unlock()
+	f := refused(http.StatusTooManyRequests, openai.TypeQuota, codeQuota,
+		"This agent has used up its tokens of this day (limits.tokens_per_day). The next day begins at 00:00 UTC, in %s.", inWords(left))
+	f.retryAfter = left
+	f.final = true // as in withinQuota
 	return f
 }
 

@@ -12,7 +12,7 @@ import (
 func responseError(f *failure) openai.ResponseError {
 	code := openai.CodeServerError
 	switch {
-	case f.body.Code == codeRateLimit:
+	case f.body.Code == codeRateLimit, f.body.Code == codeQuota:
 		code = openai.CodeRateLimitExceeded
 	case f.body.Code == codeOverflow, f.status == http.StatusBadRequest:
 		code = openai.CodeInvalidPrompt

@@ -17,6 +17,7 @@ const (
 	Network       Class = "network"    // refused, reset, timed out, cut mid-answer
 	Auth          Class = "auth"
 	Billing       Class = "billing"
+	Quota         Class = "quota" // the profile's own tokens of the day are used up
 	Overflow      Class = "context_overflow"
 	BadRequest    Class = "bad_request"
 	ContentFilter Class = "content_filter"

@@ -220,7 +220,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 // may not when the request itself is at fault.
 func elsewhere(class Class) bool {
 	switch class {
-	case BadRequest, Overflow, ContentFilter:
+	case BadRequest, Overflow, ContentFilter, Quota:
 		return false
 	default:
 		return true

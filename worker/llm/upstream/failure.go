@@ -215,6 +215,8 @@ func OneLine(text string) string {
 func classify(status int, s said) llm.Class {
 	words := strings.ToLower(s.code + " " + s.kind + " " + s.message)
 	switch {
+	case status == http.StatusTooManyRequests && s.kind == "egress" && s.code == "tokens_per_day": // supervisor/egress/wire.TokensSpent
+		return llm.Quota
 	case Mentions(words, billingWords()):
 		return llm.Billing
 	case status != http.StatusTooManyRequests && Mentions(words, overflowWords()):
