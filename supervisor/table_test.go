@@ -92,6 +92,9 @@ func TestEndpointsOfModelServers(t *testing.T) {
 		up, ok := modelServer("model/0", configs.Upstream{Provider: test.provider, BaseURL: test.base, APIKey: configs.NewSecret("k")})
 		var got []string
 		for _, e := range up.Endpoints {
+			if asks := strings.HasSuffix(e.Path, "/chat/completions") || strings.HasSuffix(e.Path, "/messages") || strings.HasSuffix(e.Path, "/api/chat"); e.Model != asks {
+				t.Errorf("%s: that a model answers at %s is %t", test.provider, e.Path, e.Model)
+			}
 			got = append(got, e.Method+" "+e.Path)
 		}
 		if text := strings.Join(got, ", "); !ok || text != test.want {

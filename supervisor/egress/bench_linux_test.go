@@ -52,7 +52,7 @@ func BenchmarkEgress(b *testing.B) {
 	defer server.Close()
 	table := Table{Upstreams: []Upstream{{
 		Name: "m", Origin: server.URL, Headers: map[string]string{"Authorization": "Bearer x"},
-		Endpoints: []Endpoint{{Method: "POST", Path: "/ask"}, {Method: "POST", Path: "/stream"}, {Method: "POST", Path: "/large"}, {Method: "POST", Path: "/paced"}},
+		Endpoints: []Endpoint{{Method: "POST", Path: "/ask", Model: true}, {Method: "POST", Path: "/stream", Model: true}, {Method: "POST", Path: "/large", Model: true}, {Method: "POST", Path: "/paced", Model: true}},
 	}}}
 	through := process(b, table)
 	direct := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true}}

@@ -95,7 +95,7 @@ func (a *Answer) Count(request *Request, took time.Duration) Count {
 
 // sums are the tokens in and out. What Anthropic has read from its cache or written to
 // it is not among its input.
-func (c counts) sums() (in, out int64) {
+func (c *counts) sums() (in, out int64) {
 	in, out = c.prompt, c.completion
 	if in == 0 && c.total > out {
 		in = c.total - out

@@ -81,7 +81,7 @@ const (
 
 // TokensSpent is the code of a refusal of egress that reads like one of a provider: the
 // profile has used up its tokens of the day.
-const TokensSpent = "tokens_per_day"
+const TokensSpent = "tokens_per_day" //nolint:gosec // no secret
 
 // What some codes come to on the side that asks. Others are errors of the network,
 // as if the worker had dialled by itself.
