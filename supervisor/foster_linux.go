@@ -85,14 +85,14 @@ func groupOf(pid int, r handoff.Resources) (*confine.Group, error) {
 }
 
 // claimAt claims the worker that waits on a socket.
-func claimAt(ctx context.Context, path string, nonce func(profile string) string) (*handoff.Foundling, *foster, error) {
+func claimAt(ctx context.Context, path string, users *users, nonce func(profile string) string) (*handoff.Foundling, *foster, error) {
 	conn, err := dialUnix(ctx, path)
 	if err != nil {
 		return nil, nil, err
 	}
 	pid, uid, err := handoff.PeerOf(conn)
-	// Workers of root are strangers, or as the owner of the home.
-	roots := os.Getuid() == 0 && (wall.IsStranger(uid) || uid == ownerOf(filepath.Dir(path)).UID)
+	// Workers of root are strangers, as the owner of the home, or users of their own.
+	roots := os.Getuid() == 0 && (wall.IsStranger(uid) || uid == ownerOf(filepath.Dir(path)).UID || users.knows(uid))
 	if err == nil && uid != os.Getuid() && uid != 0 && !roots {
 		err = fmt.Errorf("%s belongs to user %d", path, uid)
 	}

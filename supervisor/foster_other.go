@@ -21,7 +21,7 @@ func (*foster) sweep(context.Context) error           { return nil }
 
 func inheritedFoster(int, int) (*foster, error) { return nil, errors.ErrUnsupported }
 
-func claimAt(context.Context, string, func(string) string) (*handoff.Foundling, *foster, error) {
+func claimAt(context.Context, string, *users, func(string) string) (*handoff.Foundling, *foster, error) {
 	return nil, nil, errors.ErrUnsupported
 }
 

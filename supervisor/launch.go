@@ -106,6 +106,10 @@ func (t try) attempt(ctx context.Context) launch {
 		out.err = errors.New(out.blocked)
 		return out
 	}
+	if out.err = t.user(ctx, &s.start.Isolation, t.profile.Dir); out.err != nil {
+		out.blocked = out.err.Error()
+		return out
+	}
 	if t.outside != nil {
 		if s.way, s.egress, out.err = t.outside.open(string(t.profile.Name), table); out.err != nil {
 			return out
@@ -229,7 +233,7 @@ func (f *fleet) adjust(m *member, s settings) bool {
 		return false
 	}
 	p.revision++
-	wanted.Orphan, wanted.Resources, wanted.Isolation.Room = p.start.Orphan, p.start.Resources, p.start.Isolation.Room
+	wanted.Orphan, wanted.Resources, wanted.Isolation = p.start.Orphan, p.start.Resources, wanted.Isolation.Like(p.start.Isolation)
 	p.start = wanted
 	m.log.Info("settings go to the worker that serves", "pid", p.pid())
 	return true

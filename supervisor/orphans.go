@@ -105,7 +105,7 @@ func (f *fleet) claim(ctx context.Context, path string) (*orphan, error) {
 		return f.watcher.home.Get(parsed)
 	}
 	elsewhere := false
-	found, who, err := claimAt(ctx, path, func(name string) string {
+	found, who, err := claimAt(ctx, path, f.users(), func(name string) string {
 		elsewhere = f.only != nil && !slices.Contains(f.only, profiles.Name(name))
 		p, err := profile(name)
 		if err != nil || elsewhere {
@@ -132,6 +132,14 @@ func (f *fleet) claim(ctx context.Context, path string) (*orphan, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// users are those as whom workers of this gateway run, nil if they have none.
+func (f *fleet) users() *users {
+	if f.maker.rooms == nil {
+		return nil
+	}
+	return f.maker.rooms().users
 }
 
 // drop leaves an orphan where it is.

@@ -3,12 +3,14 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
 	"hermes/supervisor/egress/wire"
+	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox/wall"
 )
 
@@ -17,6 +19,7 @@ type rooms struct {
 	wall.Report
 	owner   wall.Identity // of the home's files
 	strange bool          // a worker can have a number of its own
+	users   *users        // those of the profiles, nil if they have none
 }
 
 // identity is as whom the next worker runs: as the owner of the home, or, if root has
@@ -29,7 +32,7 @@ func (w rooms) identity() wall.Identity {
 }
 
 // rooms is what finds that out: once, when the first worker is started.
-func (s *Supervisor) rooms() func() rooms {
+func (s *Supervisor) rooms(log *slog.Logger) func() rooms {
 	if !s.opts.Rooms {
 		return nil
 	}
@@ -46,7 +49,13 @@ func (s *Supervisor) rooms() func() rooms {
 			}
 		}
 		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
-		if root && !w.strange && w.Level != wall.None {
+		if !root || w.strange {
+			return w
+		}
+		if !w.Level.Spaces() {
+			w.users, apart = newUsers(s.opts.Home, log)
+		}
+		if w.users == nil {
 			w.Report = w.shared(home, apart)
 		}
 		return w
@@ -79,6 +88,24 @@ func tryIdmap(exe string, owner wall.Identity, by wall.Starter, home string) err
 	return err
 }
 
+// user finds out who the worker of a start is to be, where root starts it and it is not
+// nobody's. The profile's lock is held.
+func (t try) user(ctx context.Context, i *handoff.Isolation, profile string) error {
+	find := t.spawn.rooms
+	if find == nil || !walled(*i) || os.Geteuid() != 0 || find().strange {
+		return nil
+	}
+	as := ownerOf(profile)
+	if users := find().users; users != nil {
+		var err error
+		if as, err = users.of(ctx, t.profile); err != nil {
+			return err
+		}
+	}
+	i.User, i.Group = as.UID, as.GID
+	return nil
+}
+
 // lend makes the mounts in which the profile's files are the worker's, if it runs as
 // somebody else.
 func (p *process) lend() error {
@@ -89,7 +116,8 @@ func (p *process) lend() error {
 	if p.start.Orphan.Socket != "" {
 		run = filepath.Dir(p.start.Orphan.Socket)
 	}
-	owner, users := ownerOf(p.start.Paths.Profile), p.users
+	owner, users := ownerOf(filepath.Dir(p.start.Paths.Database)), p.users
+	defer p.users.Close()         // which was for this
 	if owner != p.rooms().owner { // which is rare, and not known before
 		owner.Outside = p.as.Outside
 		var err error
@@ -98,11 +126,15 @@ func (p *process) lend() error {
 		}
 		defer users.Close()
 	}
-	mounts, err := wall.Idmap(users, p.start.Paths.Profile, run)
-	_ = p.users.Close() // which was for this
+	tree, err := wall.Idmap(users, p.start.Paths.Profile)
 	if err != nil {
 		return err
 	}
-	p.given.Tree, p.given.Run = mounts[0], mounts[1]
+	p.given.Tree = tree[0]
+	sockets, err := wall.Idmap(p.users, run) // which belongs to the owner of the home
+	if err != nil {
+		return err
+	}
+	p.given.Run = sockets[0]
 	return nil
 }

@@ -274,7 +274,7 @@ func (s *Supervisor) fleet(words *teller) *fleet {
 			loaded, err := p.Load(s.opts.Environ, s.opts.Overrides)
 			return settings{loaded: loaded, err: err, print: before, identity: identityOf(p.Dir)}
 		},
-		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children, offline: wire.Supported, rooms: s.rooms()},
+		maker:  maker{exe: s.opts.Exe, environ: s.opts.Environ, children: s.children, offline: wire.Supported, rooms: s.rooms(log)},
 		spares: &spares{children: s.children, log: log, most: s.settings.Spares},
 		scarce: func() string { return scarce(s.settings.MinFreeMemory, s.freeMemory) },
 		events: new(events), neighbours: neighboursOf(s.opts.Home.Dir()),

@@ -15,8 +15,15 @@ import (
 // enterRoom puts this process behind the wall that the supervisor has found that it
 // can have, before it has done anything for anybody. It does nothing if there is none.
 func enterRoom(opts Options) (*wall.Shim, error) {
-	if level := wall.Level(opts.Start.Isolation.Room); level == "" || level == wall.None {
+	level := wall.Level(opts.Start.Isolation.Room)
+	if level == "" {
 		return nil, nil //nolint:nilnil // a worker without a wall has no shim
+	}
+	if level == wall.None {
+		if err := wall.Become(userOf(opts.Start.Isolation), opts.Start.Paths.Profile); err != nil {
+			return nil, err
+		}
+		return nil, nil //nolint:nilnil // see above
 	}
 	room := roomOf(opts.Start, opts.Exe, os.Environ())
 	room.Tree, room.Run = opts.Child.Mounts()
@@ -40,7 +47,7 @@ func roomOf(start handoff.Start, exe string, environ []string) wall.RoomOptions 
 		Offline: start.Egress && (level.Spaces() || start.Isolation.Network == "none"),
 		Reads:   given(resources.MemoryEvents, resources.ProcessesEvents),
 		Writes:  given(filepath.Dir(paths.Database), paths.Memories, paths.Skills, paths.Workspace, paths.Home),
-		Soul:    paths.Soul, Socket: start.Orphan.Socket,
+		Soul:    paths.Soul, Socket: start.Orphan.Socket, As: userOf(start.Isolation),
 	}
 	if room.Level == wall.Reduced {
 		room.Reads = append(room.Reads, given(paths.Soul)...)
@@ -55,6 +62,9 @@ func roomOf(start handoff.Start, exe string, environ []string) wall.RoomOptions 
 	}
 	return room
 }
+
+// userOf is whom the worker has to become.
+func userOf(i handoff.Isolation) wall.Identity { return wall.Identity{UID: i.User, GID: i.Group} }
 
 // given leaves out what is empty.
 func given(paths ...string) []string {

@@ -54,8 +54,8 @@ func (s Start) With(l Live) Start {
 // Alike reports whether two Starts differ in live settings at most, so that a
 // child which was told one need not be replaced for the other.
 func (s Start) Alike(other Start) bool {
-	s.Orphan, other.Orphan = Orphan{}, Orphan{}     // which is between parent and child
-	s.Isolation.Room, other.Isolation.Room = "", "" // which is the machine's
+	s.Orphan, other.Orphan = Orphan{}, Orphan{} // which is between parent and child
+	s.Isolation = s.Isolation.Like(other.Isolation)
 	return same(s.With(Live{}), other.With(Live{}))
 }
 

@@ -128,12 +128,22 @@ type Isolation struct {
 	Tools   string `json:"tools"`   // auto or off
 	Worker  string `json:"worker"`  // auto or off
 	Network string `json:"network"` // proxy, none or host
+	// User and Group are who the worker has to become if it was started as root and there
+	// are no namespaces; 0 is nobody to become. They are no setting.
+	User  int `json:"user,omitempty"`
+	Group int `json:"group,omitempty"`
 	// Hidden are directories that commands see nothing of but the profile's own
 	// workspace, home and skills.
 	Hidden []string `json:"hidden"`
 	// Room is the level of the wall that the worker has to build around itself before it
 	// does anything, as it was found on this machine; empty is none. It is no setting.
 	Room string `json:"room,omitempty"`
+}
+
+// Like is the same with what is no setting, but found on this machine, as another has it.
+func (i Isolation) Like(other Isolation) Isolation {
+	i.Room, i.User, i.Group = other.Room, other.User, other.Group
+	return i
 }
 
 // Web is what the web tools are told.

@@ -35,10 +35,11 @@ func Users(exe string, owner Identity, by Starter) (*os.File, error) {
 }
 
 // Idmap makes mounts of directories in which the owner of the files is who stands for
-// that one in the mapping. It needs file systems that can do it.
+// that one in the mapping. It needs file systems that can do it. Without a mapping the
+// mounts show what there is.
 func Idmap(users *os.File, dirs ...string) (mounts []*os.File, err error) {
 	for _, dir := range dirs {
-		mount, err := idmap(dir, int(users.Fd()))
+		mount, err := mountOf(dir, users)
 		if err != nil {
 			for _, mount := range mounts {
 				_ = mount.Close()
@@ -50,12 +51,15 @@ func Idmap(users *os.File, dirs ...string) (mounts []*os.File, err error) {
 	return mounts, nil
 }
 
-func idmap(dir string, users int) (*os.File, error) {
+func mountOf(dir string, users *os.File) (*os.File, error) {
 	tree, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("open_tree", err)
 	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users)} //nolint:gosec // a descriptor is small
+	if users == nil {
+		return os.NewFile(uintptr(tree), "tree"), nil
+	}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(users.Fd())}
 	if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH, &attr); err != nil {
 		return nil, errors.Join(os.NewSyscallError("mount_setattr", err), unix.Close(tree))
 	}

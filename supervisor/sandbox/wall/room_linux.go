@@ -44,7 +44,7 @@ func Enter(opts RoomOptions) (*Shim, Socket, error) {
 			socket, err = bindSocket(opts.Socket)
 		}
 		if err == nil {
-			err = becomeOwner(opts.Dir)
+			err = Become(opts.As, opts.Dir)
 		}
 	}
 	if err == nil && opts.Dir != "" {

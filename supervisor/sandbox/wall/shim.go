@@ -47,6 +47,10 @@ type Identity struct {
 	Outside  int // of user and group; 0 is UID and GID
 }
 
+// Elsewhere reports whether that is somebody else than who asks, and may not get to where
+// this process is.
+func (i Identity) Elsewhere() bool { return i.Outside != 0 || i.UID != os.Geteuid() }
+
 // RoomOptions say what stands around a worker. Paths are absolute.
 type RoomOptions struct {
 	// Level is what was found for workers, and is built or fails.
@@ -71,6 +75,9 @@ type RoomOptions struct {
 	// others. Without a shim its commands start with what it has, so only those of
 	// networks go, and Offline is to be set if commands have no network either.
 	Offline bool
+	// As is who the worker becomes at levels without namespaces, if root has started it; of
+	// it UID and GID count, and 0 is root without its capabilities.
+	As Identity
 	// Without leaves layers out.
 	Without []Layer
 }

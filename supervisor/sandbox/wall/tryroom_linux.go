@@ -24,7 +24,7 @@ func ProbeRoom(ctx context.Context, exe, dir string, as Identity, offline bool, 
 	var missing, mend []string
 	for _, level := range []Level{Full, Namespaces, Reduced, Weak} {
 		opts := RoomOptions{Level: level, Offline: offline}
-		if as.Outside == 0 { // else it could not get there by itself
+		if !as.Elsewhere() { // else it could not get there by itself
 			opts.Writes, opts.Hidden = []string{dir}, []string{dir}
 		}
 		err := tryRoom(ctx, exe, opts, as, by)
@@ -67,7 +67,7 @@ func tryRoom(ctx context.Context, exe string, opts RoomOptions, as Identity, by 
 		Enclose(cmd, as, false)
 	}
 	cmd.Args = []string{exe, ShimSubcommand, inside.ProbeArgument}
-	if as.Outside != 0 {
+	if as.Elsewhere() {
 		program, err := ByDescriptor(cmd, exe)
 		if err != nil {
 			return errors.Join(err, theirs.Close())

@@ -94,5 +94,8 @@ func Users(string, Identity, Starter) (*os.File, error) { return nil, errNone }
 // Idmap fails here.
 func Idmap(*os.File, ...string) ([]*os.File, error) { return nil, errNone }
 
+// Become does nothing here.
+func Become(Identity, string) error { return nil }
+
 // ByDescriptor fails here.
 func ByDescriptor(*exec.Cmd, string) (*os.File, error) { return nil, errNone }
