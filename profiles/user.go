@@ -1,10 +1,13 @@
 package profiles
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -52,12 +55,24 @@ func (h Home) Users() (map[string]User, error) {
 	return users, nil
 }
 
+// Left is what Give has left as it was.
+type Left struct {
+	Files int
+	First string // of them
+}
+
+func (l *Left) add(path string) {
+	l.Files++
+	l.First = cmp.Or(l.First, path)
+}
+
 // Give makes a user, who is to be the profile's worker, the owner of what the agent
 // writes, and lets it read who the agent is. Settings, keys, lock and logs stay whose
-// they are. It needs root, and is quick if nothing is to be done; what is interrupted is
-// done by the next one. It returns what was left: what is mounted there, what cannot be
-// given, and files that have a name elsewhere too, since they may be somebody else's.
-func (p Profile) Give(ctx context.Context, to User) (left []string, err error) {
+// they are. The caller is root, and has the profile's lock, so that nobody works there.
+// What is interrupted is done by the next one. Left are what is mounted there, what
+// cannot be given, and files that have a name elsewhere too, since they may be somebody
+// else's.
+func (p Profile) Give(ctx context.Context, to User) (left Left, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("give the data of profile %s to user %d: %w", p.Name, to.UID, err)
@@ -65,15 +80,13 @@ func (p Profile) Give(ctx context.Context, to User) (left []string, err error) {
 	}()
 	root, err := os.OpenRoot(p.Dir)
 	if err != nil {
-		return nil, err
+		return left, err
 	}
 	defer root.Close()
 	for _, dir := range p.owned() {
-		some, err := giveTree(ctx, root, dir, to)
-		if err != nil {
-			return nil, err
+		if err := giveTree(ctx, root, dir, to, &left); err != nil {
+			return left, err
 		}
-		left = append(left, some...)
 	}
 	if err := lend(root, filepath.Base(p.Soul()), 0o040, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return left, err
@@ -101,37 +114,25 @@ func lend(root *os.Root, name string, mode fs.FileMode, to User) error {
 	return root.Chmod(name, info.Mode().Perm()&^0o070|mode)
 }
 
-// giveTree makes a user the owner of a directory, last of it, and of all that is in it.
-// Nothing is followed, and what is mounted there is left alone.
-func giveTree(ctx context.Context, root *os.Root, dir string, to User) (left []string, err error) {
-	top, err := root.Lstat(dir)
-	if err != nil || userIn(top).UID == to.UID {
-		return nil, err
-	}
-	g := giving{root: root, to: to, device: inodeOf(top).device, twins: map[inode][]string{}}
-	if err := g.walk(ctx, dir); err != nil {
-		return nil, err
-	}
-	for id, names := range g.twins {
-		if len(names) < int(id.links) { //nolint:gosec // no file system has so many
-			g.left = append(g.left, names[0])
-			continue
-		}
-		g.give(names[0])
-	}
-	for _, name := range g.left {
-		left = append(left, filepath.Join(root.Name(), name))
-	}
-	return left, root.Lchown(dir, to.UID, to.GID)
-}
+// Bounds of a walk, so that what an agent has made there cannot take the gateway's memory
+// or time: how deep it goes, how many entries it holds at once, how many files of several
+// names it remembers, and how many entries it looks at in what is given already.
+const (
+	deepest    = 100
+	atOnce     = 500
+	mostTwins  = 10_000
+	mostOfOwns = 1000
+)
 
-// giving is a walk that gives a tree away.
+// giving is a walk that gives a tree away. It follows nothing that leads out of it.
 type giving struct {
-	root   *os.Root
+	root   *os.Root // of the tree
 	to     User
 	device uint64
+	seen   int                // entries
+	most   int                // that are looked at
 	twins  map[inode][]string // files of several names, with those that were found
-	left   []string
+	left   *Left
 }
 
 // inode is which file something is.
@@ -145,37 +146,92 @@ func inodeOf(info fs.FileInfo) inode {
 	return inode{uint64(stat.Dev), stat.Ino, uint64(stat.Nlink)} //nolint:unconvert,gosec // other systems have other types
 }
 
-func (g *giving) walk(ctx context.Context, dir string) error {
-	opened, err := g.root.Open(dir)
+// giveTree gives a directory, last of it, and all that is in it. What people have put
+// into one that is given already is found as long as that is quick.
+func giveTree(ctx context.Context, in *os.Root, dir string, to User, left *Left) error {
+	top, err := in.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = in.Mkdir(dir, 0o700); err == nil {
+			top, err = in.Lstat(dir)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	entries, err := opened.ReadDir(-1)
-	if err := errors.Join(err, opened.Close(), ctx.Err()); err != nil {
+	if !top.IsDir() {
+		left.add(filepath.Join(in.Name(), dir))
+		return nil
+	}
+	root, err := in.OpenRoot(dir)
+	if err != nil {
 		return err
 	}
-	for _, entry := range entries {
-		name := filepath.Join(dir, entry.Name())
-		info, err := g.root.Lstat(name)
-		if errors.Is(err, fs.ErrNotExist) {
+	defer root.Close()
+	g := giving{root, to, inodeOf(top).device, 0, math.MaxInt, map[inode][]string{}, left}
+	if userIn(top).UID == to.UID {
+		g.most = mostOfOwns
+	}
+	if err := g.walk(ctx, ".", 1); err != nil {
+		return err
+	}
+	for id, names := range g.twins {
+		if len(names) < int(id.links) { //nolint:gosec // no file system has so many
+			g.leave(names[0])
 			continue
 		}
-		if err != nil {
-			return err
-		}
-		switch id := inodeOf(info); {
-		case id.device != g.device:
-			g.left = append(g.left, name)
-			continue
-		case info.IsDir():
-			if err := g.walk(ctx, name); err != nil {
+		g.give(names[0])
+	}
+	return in.Lchown(dir, to.UID, to.GID)
+}
+
+func (g *giving) walk(ctx context.Context, dir string, depth int) error {
+	opened, err := g.root.OpenFile(dir, os.O_RDONLY|noFollow|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	for g.seen < g.most {
+		entries, err := opened.ReadDir(atOnce)
+		for _, entry := range entries {
+			if err := g.entry(ctx, filepath.Join(dir, entry.Name()), depth); err != nil {
 				return err
 			}
-		case id.links > 1:
-			g.twins[id] = append(g.twins[id], name)
-			continue
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err := errors.Join(err, ctx.Err()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *giving) entry(ctx context.Context, name string, depth int) error {
+	g.seen++
+	info, err := g.root.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	id, given := inodeOf(info), userIn(info).UID == g.to.UID
+	switch {
+	case id.device != g.device || info.IsDir() && depth == deepest:
+		g.leave(name)
+	case info.IsDir():
+		if err := g.walk(ctx, name, depth+1); err != nil || given {
+			return err
 		}
 		g.give(name)
+	case given:
+	case id.links == 1:
+		g.give(name)
+	case len(g.twins[id]) > 0 || len(g.twins) < mostTwins:
+		g.twins[id] = append(g.twins[id], name)
+	default:
+		g.leave(name)
 	}
 	return nil
 }
@@ -183,9 +239,11 @@ func (g *giving) walk(ctx context.Context, dir string) error {
 // give gives one entry, and leaves what cannot be given, such as what is immutable.
 func (g *giving) give(name string) {
 	if err := g.root.Lchown(name, g.to.UID, g.to.GID); err != nil {
-		g.left = append(g.left, name)
+		g.leave(name)
 	}
 }
+
+func (g *giving) leave(name string) { g.left.add(filepath.Join(g.root.Name(), name)) }
 
 // LetPass lets other users of the machine go through the home to a profile that is
 // theirs. They see nothing on the way: not the names of others either.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -96,9 +97,9 @@ func (u *users) of(ctx context.Context, p profiles.Profile) (wall.Identity, erro
 	if was != user {
 		u.log.Info("the profile has a user of its own", "profile", p.Name, "user", user.UID, "before", was.UID)
 	}
-	if len(left) > 0 {
+	if left.Files > 0 {
 		u.log.Warn("not all files are given to the user of the profile: what is mounted, cannot be changed, or has a name elsewhere too",
-			"profile", p.Name, "user", user.UID, "files", len(left), "first", left[0])
+			"profile", p.Name, "user", user.UID, "files", left.Files, "first", left.First)
 	}
 	return wall.Identity{UID: user.UID, GID: user.GID}, nil
 }
@@ -108,7 +109,7 @@ func (u *users) of(ctx context.Context, p profiles.Profile) (wall.Identity, erro
 func (u *users) choose(p profiles.Profile) (user, was profiles.User, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if was, err = p.User(); err != nil {
+	if was, err = p.User(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return user, was, err
 	}
 	if u.taken == nil {
