@@ -30,6 +30,10 @@ type numbers struct{ from, to int }
 // up (https://systemd.io/UIDS-GIDS).
 var ownNumbers = [...]numbers{{1_990_000_000, 2_080_000_000}, {61_184, 65_520}}
 
+// notAWorker is by whom the users of root and of the home's owner are taken: no profile
+// has that name.
+const notAWorker = "/"
+
 // users are those of a home's profiles.
 type users struct {
 	home profiles.Home
@@ -113,15 +117,8 @@ func (u *users) choose(p profiles.Profile) (user, was profiles.User, err error) 
 		return user, was, err
 	}
 	if u.taken == nil {
-		all, err := u.home.Users()
-		if err != nil {
+		if err := u.look(); err != nil {
 			return user, was, err
-		}
-		u.taken = map[int]string{0: "root", ownerOf(u.home.Dir()).UID: "the owner of the home"}
-		for name, user := range all {
-			if u.taken[user.UID] == "" {
-				u.taken[user.UID] = name
-			}
 		}
 	}
 	name := string(p.Name)
@@ -140,19 +137,31 @@ func (u *users) choose(p profiles.Profile) (user, was profiles.User, err error) 
 	return profiles.User{UID: number, GID: number}, was, nil
 }
 
-// knows reports whether a worker may be that user.
+// look finds out whose the data of the profiles are.
+func (u *users) look() error {
+	all, err := u.home.Users()
+	if err != nil {
+		return err
+	}
+	u.taken = map[int]string{0: notAWorker, ownerOf(u.home.Dir()).UID: notAWorker}
+	for name, user := range all {
+		if u.taken[user.UID] == "" {
+			u.taken[user.UID] = name
+		}
+	}
+	return nil
+}
+
+// knows reports whether a worker may be that user, of a former gateway too.
 func (u *users) knows(uid int) bool {
 	if u == nil {
 		return false
 	}
-	all, err := u.home.Users()
-	if err != nil {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.taken[uid] == "" && u.look() != nil {
 		return false
 	}
-	for _, user := range all {
-		if user.UID == uid {
-			return true
-		}
-	}
-	return false
+	by := u.taken[uid]
+	return by != "" && by != notAWorker
 }
