@@ -51,12 +51,15 @@ type blank struct {
 	inner atomic.Int64
 }
 
-// blank starts a process that belongs to nobody yet, with or without a wall to be.
-func (m maker) blank(walled bool) (b *blank, err error) {
+// blank starts a process that belongs to nobody yet, with or without a wall to be, as
+// somebody or, if that is nobody, as whoever is next.
+func (m maker) blank(walled bool, as wall.Identity) (b *blank, err error) {
 	b = &blank{began: time.Now()}
 	if walled && m.rooms != nil {
 		b.room = m.rooms().Level
-		b.as = m.rooms().identity()
+		if b.as = as; as == (wall.Identity{}) {
+			b.as = m.rooms().identity()
+		}
 	}
 	var opened []*os.File // the child's ends, not needed here after the start
 	defer func() {
@@ -103,7 +106,7 @@ func (m maker) blank(walled bool) (b *blank, err error) {
 	if err := b.group.Admit(b.cmd.Process.Pid); err != nil {
 		b.unheld = fmt.Errorf("the worker is not in its cgroup: %w", err)
 	}
-	if b.as.Outside != 0 { // while the process begins
+	if b.as.Outside != 0 && m.rooms().strange { // while the process begins
 		owner := m.rooms().owner
 		owner.Outside = b.as.Outside
 		if b.users, err = wall.Users(m.exe, owner, m.children); err != nil {

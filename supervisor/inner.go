@@ -57,7 +57,7 @@ func (p *process) become() (*blank, error) {
 			return b, nil
 		}
 	}
-	return p.maker.blank(wants)
+	return p.maker.blank(wants, p.user)
 }
 
 // outer is the process that was started: the shim of a worker that has one.

@@ -84,7 +84,7 @@ func (t try) attempt(ctx context.Context) launch {
 	s := t.spawn
 	s.listener, s.lock = out.listener, out.lock
 	orphan := s.start.Orphan
-	orphan.Nonce, orphan.Socket = s.lock.Nonce(), orphanSocket(t.home)
+	orphan.Nonce, orphan.Socket = s.lock.Nonce(), orphanSocket(t.home, 0)
 	s.start = newStart(t.profile, t.loaded, t.spawn.start.Generation, out.listener.Addr().String())
 	s.start.Orphan = orphan
 	if err := handoff.StartMessage(&s.start).Check(); err != nil {
@@ -106,7 +106,7 @@ func (t try) attempt(ctx context.Context) launch {
 		out.err = errors.New(out.blocked)
 		return out
 	}
-	if out.err = t.user(ctx, &s.start.Isolation, t.profile.Dir); out.err != nil {
+	if out.err = t.user(ctx, &s); out.err != nil {
 		out.blocked = out.err.Error()
 		return out
 	}

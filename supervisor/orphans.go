@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,15 +38,31 @@ type orphan struct {
 }
 
 // orphanSocket is a path on which a worker of a home can wait for another gateway,
-// empty if there is none.
-func orphanSocket(home string) string {
+// empty if there is none. A worker that makes it as a user of its own has a directory
+// there, called by the user's number; 0 is for others.
+func orphanSocket(home string, user int) string {
 	for _, dir := range socketDirs(home) {
-		path := filepath.Join(dir.path, strings.ToLower(rand.Text()[:12])+handoff.OrphanSuffix)
-		if len(path) <= socketPath && dir.make() == nil {
-			return path
+		path := dir.path
+		if user != 0 {
+			path = filepath.Join(path, strconv.Itoa(user))
 		}
+		name := filepath.Join(path, strings.ToLower(rand.Text()[:12])+handoff.OrphanSuffix)
+		if len(name) > socketPath || dir.make() != nil {
+			continue
+		}
+		if user != 0 && errors.Join(socketDir{path: path}.make(), os.Lchown(path, user, user)) != nil {
+			continue
+		}
+		return name
 	}
 	return ""
+}
+
+// orphanSockets are those in a directory.
+func orphanSockets(dir string) []string {
+	own, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+handoff.OrphanSuffix))
+	users, _ := filepath.Glob(filepath.Join(escapeGlob(dir), "[0-9]*", "*"+handoff.OrphanSuffix))
+	return append(own, users...)
 }
 
 // seek claims every orphan of the home, side by side. What only looks like one is
@@ -59,8 +76,7 @@ func (f *fleet) seek(ctx context.Context) []*orphan {
 		if dir.check() != nil {
 			continue
 		}
-		paths, _ := filepath.Glob(filepath.Join(escapeGlob(dir.path), "*"+handoff.OrphanSuffix))
-		for _, path := range paths {
+		for _, path := range orphanSockets(dir.path) {
 			wg.Go(func() {
 				o, err := f.claim(ctx, path)
 				if errors.Is(err, syscall.ECONNREFUSED) {

@@ -18,6 +18,7 @@ import (
 
 	"hermes/profiles"
 	"hermes/supervisor/handoff"
+	"hermes/supervisor/sandbox/wall"
 )
 
 const (
@@ -41,8 +42,9 @@ type spawn struct {
 	lock     *profiles.Lock
 	start    handoff.Start
 	output   *output
-	way      *way     // to the outside; nil: the worker dials by itself
-	egress   *os.File // the worker's end of it, which goes with the start message
+	user     wall.Identity // as whom it runs in namespaces, nobody: whoever is next
+	way      *way          // to the outside; nil: the worker dials by itself
+	egress   *os.File      // the worker's end of it, which goes with the start message
 }
 
 // process is a running worker.

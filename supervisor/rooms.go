@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"hermes/supervisor/egress/wire"
-	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox/wall"
 )
 
@@ -23,12 +22,13 @@ type rooms struct {
 }
 
 // identity is as whom the next worker runs: as the owner of the home, or, if root has
-// started it, as somebody whom the machine does not know, another one each time.
+// started it, as somebody whom the machine does not know, another one each time. Users of
+// profiles are for each to find out.
 func (w rooms) identity() wall.Identity {
-	if !w.strange {
-		return w.owner
+	if w.strange {
+		return wall.Stranger()
 	}
-	return wall.Stranger()
+	return w.owner
 }
 
 // rooms is what finds that out: once, when the first worker is started.
@@ -38,24 +38,26 @@ func (s *Supervisor) rooms(log *slog.Logger) func() rooms {
 	}
 	return sync.OnceValue(func() rooms {
 		home := s.opts.Home.Dir()
+		w := rooms{owner: ownerOf(home), strange: os.Geteuid() == 0}
+		as := w.identity()
 		var apart error
-		root := os.Geteuid() == 0
-		w := rooms{owner: ownerOf(home), strange: root}
-		if root {
+		if w.strange {
 			owner := w.owner
-			owner.Outside = w.identity().Outside
+			owner.Outside = as.Outside
 			if apart = tryIdmap(s.opts.Exe, owner, s.children, home); apart != nil {
-				w.strange = false
+				w.strange, as = false, w.owner
+				if w.users, apart = newUsers(s.opts.Home, log); apart == nil {
+					as = wall.Outsider(w.users.from.from)
+				}
 			}
 		}
-		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, w.identity(), wire.Supported, s.children)
-		if !root || w.strange {
-			return w
+		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, as, wire.Supported, s.children)
+		if w.users != nil && !w.Level.Spaces() {
+			if apart = w.users.reach(); apart != nil {
+				w.users = nil
+			}
 		}
-		if !w.Level.Spaces() {
-			w.users, apart = newUsers(s.opts.Home, log)
-		}
-		if w.users == nil {
+		if apart != nil {
 			w.Report = w.shared(home, apart)
 		}
 		return w
@@ -90,19 +92,27 @@ func tryIdmap(exe string, owner wall.Identity, by wall.Starter, home string) err
 
 // user finds out who the worker of a start is to be, where root starts it and it is not
 // nobody's. The profile's lock is held.
-func (t try) user(ctx context.Context, i *handoff.Isolation, profile string) error {
-	find := t.spawn.rooms
-	if find == nil || !walled(*i) || os.Geteuid() != 0 || find().strange {
+func (t try) user(ctx context.Context, s *spawn) error {
+	if s.rooms == nil || !walled(s.start.Isolation) || os.Geteuid() != 0 || s.rooms().strange {
 		return nil
 	}
-	as := ownerOf(profile)
-	if users := find().users; users != nil {
+	as, found := ownerOf(t.profile.Dir), s.rooms()
+	if u := found.users; u != nil {
 		var err error
-		if as, err = users.of(ctx, t.profile); err != nil {
+		if as, err = u.of(ctx, t.profile); err == nil && !found.Level.Spaces() {
+			err = u.home.LetPass() // also where nothing was when it was looked at first
+		}
+		if err != nil {
 			return err
 		}
 	}
-	i.User, i.Group = as.UID, as.GID
+	switch {
+	case !found.Level.Spaces():
+		s.start.Isolation.User, s.start.Isolation.Group = as.UID, as.GID
+	case found.users != nil:
+		s.user = wall.Outsider(as.UID)
+		s.start.Orphan.Socket = orphanSocket(t.home, as.UID)
+	}
 	return nil
 }
 
@@ -115,6 +125,14 @@ func (p *process) lend() error {
 	run := p.start.Paths.Profile // one who has no socket needs no other directory
 	if p.start.Orphan.Socket != "" {
 		run = filepath.Dir(p.start.Orphan.Socket)
+	}
+	if p.users == nil { // they are the worker's already
+		mounts, err := wall.Idmap(nil, p.start.Paths.Profile, run)
+		if err != nil {
+			return err
+		}
+		p.given.Tree, p.given.Run = mounts[0], mounts[1]
+		return nil
 	}
 	owner, users := ownerOf(filepath.Dir(p.start.Paths.Database)), p.users
 	defer p.users.Close()         // which was for this

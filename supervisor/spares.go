@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hermes/supervisor/sandbox"
+	"hermes/supervisor/sandbox/wall"
 )
 
 const (
@@ -63,7 +64,7 @@ func (s *spares) count() int {
 
 // add makes one more.
 func (s *spares) add(m maker) error {
-	b, err := m.blank(true)
+	b, err := m.blank(true, wall.Identity{})
 	if err != nil {
 		return err
 	}
@@ -174,7 +175,7 @@ func (f *fleet) stock(now time.Time, starting bool) {
 // wantedSpares is how many spares there should be: none where no profile is woken by
 // a request.
 func (f *fleet) wantedSpares() int {
-	if f.stopping {
+	if f.stopping || f.users() != nil { // who would have to know whose they become
 		return 0
 	}
 	for _, m := range f.members {

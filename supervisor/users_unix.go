@@ -18,9 +18,10 @@ import (
 	"hermes/supervisor/sandbox/wall"
 )
 
-// Where root cannot make workers nobody's, since the kernel gives it no namespaces, each
-// profile has a user of its own, who owns what its agent writes and nothing else. The
-// owner of those files is all that is written down of it.
+// Where root cannot make workers nobody's, since the kernel gives it no namespaces, or
+// the file system does not show files as somebody else's, each profile has a user of its
+// own, who owns what its agent writes and nothing else. The owner of those files is all
+// that is written down of it.
 
 // numbers are users whom nobody is given, from one number on to before another.
 type numbers struct{ from, to int }
@@ -44,17 +45,23 @@ type users struct {
 	taken map[int]string // by whom; nil before anybody has looked
 }
 
-// newUsers finds out whether workers can be such users. The error says why not.
+// newUsers finds out whether there are such users. The error says why not.
 func newUsers(home profiles.Home, log *slog.Logger) (*users, error) {
-	if dir := closedAbove(home.Dir()); dir != "" {
-		return nil, fmt.Errorf("others cannot go through %s: allow it with chmod o+x %[1]s, or have the home elsewhere (--home)", dir)
-	}
 	for _, from := range ownNumbers {
 		if mapped("/proc/self/uid_map", from) && mapped("/proc/self/gid_map", from) {
 			return &users{home: home, from: from, log: log}, nil
 		}
 	}
 	return nil, errors.New("the container knows too few users")
+}
+
+// reach lets such users come to the data of their profiles, who are not in a namespace
+// that is given them. The error says why they cannot.
+func (u *users) reach() error {
+	if dir := closedAbove(u.home.Dir()); dir != "" {
+		return fmt.Errorf("others cannot go through %s: allow it with chmod o+x %[1]s, or have the home elsewhere (--home)", dir)
+	}
+	return nil
 }
 
 // closedAbove is a directory above this one that others cannot go through, or empty.
@@ -91,14 +98,11 @@ func (u *users) of(ctx context.Context, p profiles.Profile) (wall.Identity, erro
 	if err != nil {
 		return wall.Identity{}, err
 	}
-	if err := u.home.LetPass(); err != nil {
-		return wall.Identity{}, err
-	}
 	left, err := p.Give(ctx, user)
 	if err != nil {
 		return wall.Identity{}, err
 	}
-	if was != user {
+	if was.UID != user.UID {
 		u.log.Info("the profile has a user of its own", "profile", p.Name, "user", user.UID, "before", was.UID)
 	}
 	if left.Files > 0 {
@@ -124,10 +128,7 @@ func (u *users) choose(p profiles.Profile) (user, was profiles.User, err error) 
 	name := string(p.Name)
 	if by := u.taken[was.UID]; by == "" || by == name {
 		u.taken[was.UID] = name
-		if was.GID == 0 {
-			was.GID = was.UID
-		}
-		return was, was, nil
+		return profiles.User{UID: was.UID, GID: was.UID}, was, nil // whoever else is in the group
 	}
 	number := 0
 	for u.taken[number] != "" {

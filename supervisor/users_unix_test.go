@@ -141,7 +141,7 @@ func TestUsersMustExistAndComeThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := fmt.Sprintf("others cannot go through %s: allow it with chmod o+x %s", closed, closed)
-	if _, err := newUsers(home, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+	if err := (&users{home: home}).reach(); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v", err)
 	}
 }

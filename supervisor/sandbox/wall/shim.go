@@ -33,8 +33,12 @@ const (
 
 // Stranger is somebody whom the machine does not know, another one each time.
 func Stranger() Identity {
-	outside := firstOutside + rand.IntN(mostOutside) // it has to be rare, not secret
-	return Identity{UID: strangerInside, GID: strangerInside, Outside: outside}
+	return Outsider(firstOutside + rand.IntN(mostOutside)) // it has to be rare, not secret
+}
+
+// Outsider is somebody whom the machine knows as that user and group.
+func Outsider(number int) Identity {
+	return Identity{UID: strangerInside, GID: strangerInside, Outside: number}
 }
 
 // IsStranger reports whether a user may be one.

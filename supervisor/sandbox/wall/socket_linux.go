@@ -2,6 +2,7 @@ package wall
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -9,8 +10,12 @@ import (
 )
 
 // boundSocket is the socket of a worker without a shim: made while it could, and of no
-// use to anybody before somebody listens. It serves once.
-type boundSocket struct{ fd int }
+// use to anybody before somebody listens. It serves once: who has left one gateway and is
+// left by the next cannot wait for a third, and has to finish.
+type boundSocket struct {
+	fd   int
+	deaf bool
+}
 
 func bindSocket(path string) (Socket, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -31,11 +36,14 @@ func bindSocket(path string) (Socket, error) {
 	if err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
-	return &boundSocket{fd}, nil
+	return &boundSocket{fd: fd}, nil
 }
 
 // Listen listens there.
 func (s *boundSocket) Listen() (*os.File, error) {
+	if s.deaf {
+		return nil, net.ErrClosed
+	}
 	if err := unix.Listen(s.fd, 16); err != nil {
 		return nil, os.NewSyscallError("listen", err)
 	}
@@ -47,4 +55,7 @@ func (s *boundSocket) Listen() (*os.File, error) {
 }
 
 // Deaf refuses everybody from then on. Its name is removed by whoever finds that.
-func (s *boundSocket) Deaf() { _ = unix.Shutdown(s.fd, unix.SHUT_RDWR) }
+func (s *boundSocket) Deaf() {
+	s.deaf = true
+	_ = unix.Shutdown(s.fd, unix.SHUT_RDWR)
+}
