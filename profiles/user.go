@@ -245,6 +245,16 @@ func (g *giving) give(name string) {
 
 func (g *giving) leave(name string) { g.left.add(filepath.Join(g.root.Name(), name)) }
 
+// OpenToOthers is what others may do with the profile's directory, of which that is the
+// description, beyond what Give and LetPass let them.
+func (p Profile) OpenToOthers(info fs.FileInfo) fs.FileMode {
+	open := info.Mode().Perm() & 0o077 &^ 0o001
+	if user, err := p.User(); err == nil && user.UID != 0 && userIn(info).GID == user.UID {
+		open &^= 0o050
+	}
+	return open
+}
+
 // LetPass lets other users of the machine go through the home to a profile that is
 // theirs. They see nothing on the way: not the names of others either.
 func (h Home) LetPass() error {

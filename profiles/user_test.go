@@ -165,7 +165,38 @@ func TestGivingHasBounds(t *testing.T) {
 	belongs(t, 0, filepath.Join(deep, "deeper"))
 }
 
-// A bound of others is not opened by the home's way: they pass and see nothing.
+// What others may do is told apart from what the profile's user may.
+func TestOthersAreToldFromTheUser(t *testing.T) {
+	t.Parallel()
+	p := given(t)
+	open := func(mode os.FileMode) os.FileMode {
+		t.Helper()
+		if mode != 0 {
+			if err := os.Chmod(p.Dir, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		info, err := os.Stat(p.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.OpenToOthers(info)
+	}
+	if got := open(0o750); got != 0o050 {
+		t.Errorf("before, the group of root may %o", got)
+	}
+	give(t, p)
+	if got := open(0); got != 0 {
+		t.Errorf("afterwards others may %o", got)
+	}
+	for mode, want := range map[os.FileMode]os.FileMode{0o700: 0, 0o751: 0, 0o755: 0o004, 0o770: 0o020} {
+		if got := open(mode); got != want {
+			t.Errorf("mode %o: others may %o", mode, got)
+		}
+	}
+}
+
+// Others pass through the home, and see nothing on the way.
 func TestOthersPassAndSeeNothing(t *testing.T) {
 	t.Parallel()
 	home := openHome(t)

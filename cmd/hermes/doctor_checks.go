@@ -74,7 +74,7 @@ func (d *doctor) directory(profile profiles.Name, name, dir string) {
 		c.Result, c.Text = checkProblem, oneLine(err)
 	case !info.IsDir():
 		c.Result, c.Text, c.Mend = checkProblem, dir+" is not a directory", "move it away"
-	case info.Mode().Perm()&0o077 != 0:
+	case profiles.Profile{Dir: dir}.OpenToOthers(info) != 0:
 		c.Result, c.Text = checkProblem, fmt.Sprintf("%s can be read by others (mode %o)", dir, info.Mode().Perm())
 		c.Mend = "close it with: chmod 700 " + quote(dir)
 	}

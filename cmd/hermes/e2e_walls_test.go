@@ -188,6 +188,9 @@ func TestWorkersInAContainer(t *testing.T) {
 			}
 		}
 	}
+	if out := m.run("doctor"); strings.Contains(out, "can be read by others") {
+		t.Errorf("doctor says %s", out)
+	}
 	if _, health := alice.get(t, "/health/detailed"); !strings.Contains(health, "worker: REDUCED") && !strings.Contains(health, "worker: WEAK") {
 		t.Errorf("health says %s", health)
 	}
