@@ -143,7 +143,7 @@ func inodeOf(info fs.FileInfo) inode {
 	if !ok {
 		return inode{}
 	}
-	return inode{uint64(stat.Dev), stat.Ino, uint64(stat.Nlink)} //nolint:unconvert,gosec // other systems have other types
+	return inode{uint64(stat.Dev), stat.Ino, uint64(stat.Nlink)} //nolint:unconvert // other systems have other types
 }
 
 // giveTree gives a directory, last of it, and all that is in it. What people have put

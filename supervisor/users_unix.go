@@ -29,7 +29,7 @@ type numbers struct{ from, to int }
 // ownNumbers are the numbers of such users: above those of wall.Stranger; and in a
 // container that knows 65536 users only, those that systemd keeps for users whom it makes
 // up (https://systemd.io/UIDS-GIDS).
-var ownNumbers = [...]numbers{{1_990_000_000, 2_080_000_000}, {61_184, 65_520}}
+func ownNumbers() []numbers { return []numbers{{1_990_000_000, 2_080_000_000}, {61_184, 65_520}} }
 
 // notAWorker is by whom the users of root and of the home's owner are taken: no profile
 // has that name.
@@ -47,7 +47,7 @@ type users struct {
 
 // newUsers finds out whether there are such users. The error says why not.
 func newUsers(home profiles.Home, log *slog.Logger) (*users, error) {
-	for _, from := range ownNumbers {
+	for _, from := range ownNumbers() {
 		if mapped("/proc/self/uid_map", from) && mapped("/proc/self/gid_map", from) {
 			return &users{home: home, from: from, log: log}, nil
 		}

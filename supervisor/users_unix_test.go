@@ -33,7 +33,7 @@ func usersOf(t *testing.T, names ...profiles.Name) (*users, []profiles.Profile) 
 		}
 		all = append(all, created.Profile)
 	}
-	return &users{home: home, from: ownNumbers[0], log: slog.New(slog.DiscardHandler)}, all
+	return &users{home: home, from: ownNumbers()[0], log: slog.New(slog.DiscardHandler)}, all
 }
 
 // userOf is the user that a profile gets.
@@ -121,11 +121,11 @@ func TestUsersMustExistAndComeThere(t *testing.T) {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if high, up := mapped(path, ownNumbers[0]), mapped(path, ownNumbers[1]); high != c.high || up != c.up {
+		if high, up := mapped(path, ownNumbers()[0]), mapped(path, ownNumbers()[1]); high != c.high || up != c.up {
 			t.Errorf("%s: %v, %v", name, high, up)
 		}
 	}
-	if mapped(filepath.Join(t.TempDir(), "none"), ownNumbers[1]) {
+	if mapped(filepath.Join(t.TempDir(), "none"), ownNumbers()[1]) {
 		t.Error("a map that is not there knows them")
 	}
 	closed := filepath.Join(t.TempDir(), "closed")
