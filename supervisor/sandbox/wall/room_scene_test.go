@@ -128,7 +128,7 @@ func (s *scene) room(j job) wall.RoomOptions {
 		Level: j.Room, Dir: s.Home, Without: j.Left, Offline: j.NoNet,
 		Reads: []string{s.Own}, Hidden: []string{s.Home},
 		Writes: []string{s.at("data"), s.at("memories"), s.at("skills"), s.at("workspace"), s.at("home")},
-		Soul:   s.at("SOUL.md"), Socket: s.at("run/x.orphan"),
+		Soul:   s.at("SOUL.md"), Socket: s.at("run/x.orphan"), As: wall.Identity{UID: j.User, GID: j.User},
 	}
 }
 

@@ -91,18 +91,21 @@ func TestKnownAttacksFromAWorkerSucceed(t *testing.T) {
 	}
 }
 
-// Where there are no namespaces, a worker that root starts is the owner of its
-// profile, and can do what that one can. Not beside other tests: it would find their
-// processes and terminals, which belong to the same user.
-func TestWorkerOfRootBecomesTheOwnerOfItsProfile(t *testing.T) {
+// Where there are no namespaces, a worker that root starts is a user of its own, who owns
+// what its agent writes. The other profile belongs to another one.
+func TestWorkerOfRootBecomesAUserOfItsOwn(t *testing.T) {
+	t.Parallel()
 	needsRoom(t)
 	if os.Getuid() != 0 {
 		t.Skip("only root can become somebody else")
 	}
 	for _, level := range []wall.Level{wall.Reduced, wall.Weak} {
 		t.Run(string(level), func(t *testing.T) {
-			j := job{Scene: newScene(t, nobody), Room: level, Attack: true}
-			golden(t, strings.ToLower(string(level))+"-root-with-an-owner", hitsOf(t, j.run(t, 0)))
+			t.Parallel()
+			const user = 1_990_000_001
+			j := job{Scene: newScene(t, 0), Room: level, Attack: true, User: user}
+			j.Scene.give(t, user)
+			golden(t, strings.ToLower(string(level))+"-root-as-a-user-of-its-own", hitsOf(t, j.run(t, 0)))
 		})
 	}
 }

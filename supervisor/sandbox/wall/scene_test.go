@@ -106,6 +106,30 @@ func newScene(t *testing.T, uid int) *scene {
 	return s
 }
 
+// give gives the default profile to a user as the gateway does, and bob's to another one.
+func (s *scene) give(t *testing.T, user int) {
+	t.Helper()
+	to := func(user int, dirs ...string) (err error) {
+		for _, dir := range dirs {
+			err = errors.Join(err, filepath.WalkDir(s.at(dir), func(path string, _ os.DirEntry, err error) error {
+				if path == s.Exe { // which has a name elsewhere
+					return err
+				}
+				return errors.Join(err, os.Lchown(path, user, user))
+			}))
+		}
+		return err
+	}
+	lend := func(user int, name string, mode os.FileMode) error {
+		return errors.Join(os.Lchown(s.at(name), 0, user), os.Chmod(s.at(name), mode))
+	}
+	other := user + 1
+	if err := errors.Join(to(user, "data", "memories", "skills", "workspace", "home"), to(other, "profiles/bob/data", "profiles/bob/workspace"),
+		lend(user, ".", 0o751), lend(user, "SOUL.md", 0o640), lend(0, "profiles", 0o701), lend(other, "profiles/bob", 0o750)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // options are those of the wall around the commands of the default profile.
 func (s *scene) options() wall.Options {
 	return wall.Options{
@@ -127,6 +151,7 @@ type job struct {
 	Left   []wall.Layer
 	NoNet  bool
 	Attack bool
+	User   int // who a worker of root becomes
 }
 
 // outcome is what came of it, told on its standard output.
