@@ -83,7 +83,6 @@ func (w *worker) prompt(remembered *memory.Memory, library *skills.Library) *age
 	case wall.Level(w.opts.Start.Isolation.Room) == wall.Reduced && paths.Soul != "":
 		// Not by its directory, which is not to be read. Landlock knows files, not names.
 		opts.OpenSoul = func() (*os.File, error) { return os.OpenFile(paths.Soul, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
-		opts.KeepSoul = true
 	}
 	if slices.Contains(toolNames(w.tools), "skill_view") {
 		opts.Skills = library.Index

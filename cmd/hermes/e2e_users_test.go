@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"hermes/worker/llm/llmtest"
 )
 
 // poor puts the home on a file system that shows its files to everybody as they are, and
@@ -76,4 +78,54 @@ func TestWorkersOfRootOnAPoorFileSystem(t *testing.T) {
 	if status, body := alice.answer(t, "say hello"); status != 200 || !strings.Contains(body, upstreamHello) {
 		t.Errorf("status %d: %s", status, body)
 	}
+}
+
+// A file in the place of SOUL.md that its worker may not open counts from the next start
+// on, and until then the one before.
+func TestSoulOfAWorkerThatDoesNotOwnIt(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(*machine){"poor": (*machine).poor, "contained": (*machine).contain} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachineWith(t, func(call llmtest.Call) llmtest.Reply {
+				_, after, _ := strings.Cut(call.System(), "You are ")
+				who, _, _ := strings.Cut(after, ".")
+				return llmtest.Text("I am " + who)
+			})
+			prepare(m)
+			alice := m.create("alice")
+			soul := filepath.Join(alice.dir, "SOUL.md")
+			write := func(name string) {
+				if err := errors.Join(os.WriteFile(soul+".new", []byte("You are "+name+"."), 0o600), os.Rename(soul+".new", soul)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write("Zorbul")
+			m.gateway(1, "--all")
+			says := func(want string) {
+				t.Helper()
+				if _, said := alice.answer(t, "who are you"); !strings.Contains(said, "I am "+want+`"`) {
+					t.Errorf("the model says %s", said)
+				}
+			}
+			says("Zorbul")
+			write("Quamix")
+			says("Zorbul")
+			m.run("gateway", "restart", "alice")
+			says("Quamix")
+		})
+	}
+}
+
+// contain has the machine be one that gives no namespaces.
+func (m *machine) contain() {
+	m.t.Helper()
+	if os.Getuid() != 0 {
+		m.t.Skip("only root has workers that are somebody else")
+	}
+	var err error
+	if m.bin, err = exec.LookPath("hermes-contained"); err != nil {
+		m.t.Fatal(err)
+	}
+	m.leave()
 }

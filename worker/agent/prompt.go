@@ -29,11 +29,9 @@ type PromptOptions struct {
 	// SoulPath is the file that says who the agent is. Without it, or when it
 	// is empty, a short identity of our own is used.
 	SoulPath string
-	// OpenSoul opens it, where this process cannot reach the path; nil: it can.
+	// OpenSoul opens it, where this process cannot reach the path; nil: it can. What was
+	// read of it stays when it may not be opened any more.
 	OpenSoul func() (*os.File, error)
-	// KeepSoul says that a file which is put in its place later may not be opened: what
-	// was read at the start is used then.
-	KeepSoul bool
 	// WorkspacePath is the directory that tools work in. Its AGENTS.md holds
 	// the instructions of the project there.
 	WorkspacePath string
@@ -88,10 +86,8 @@ func NewPrompt(opts PromptOptions) *Prompt {
 	}
 	p := &Prompt{os: opts.OS, workspace: opts.WorkspacePath, now: opts.Now, skills: opts.Skills, memory: opts.Memory, log: opts.Log}
 	if opts.SoulPath != "" {
-		p.soul = document{dir: filepath.Dir(opts.SoulPath), name: filepath.Base(opts.SoulPath), log: opts.Log, open: opts.OpenSoul, keep: opts.KeepSoul}
-		if opts.KeepSoul {
-			p.soul.read()
-		}
+		p.soul = document{dir: filepath.Dir(opts.SoulPath), name: filepath.Base(opts.SoulPath), log: opts.Log, open: opts.OpenSoul, keep: true}
+		p.soul.read() // the file that is put in its place later may be closed to this process
 	}
 	if opts.WorkspacePath != "" {
 		p.agents = document{dir: opts.WorkspacePath, name: "AGENTS.md", log: opts.Log}

@@ -197,8 +197,11 @@ func (s *Shim) ask(r inside.Request, carried ...int) (inside.Reply, []int, error
 	if said.Error != "" {
 		inside.CloseAll(fds)
 		err := errors.New(said.Error)
-		if said.Missing {
+		switch {
+		case said.Missing:
 			err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+		case said.Denied:
+			err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
 		}
 		return inside.Reply{}, nil, err
 	}

@@ -181,7 +181,7 @@ func (s *shim) serve() {
 		}
 		CloseAll(files)
 		if err != nil {
-			said = Reply{Error: err.Error(), Missing: errors.Is(err, os.ErrNotExist)}
+			said = Reply{Error: err.Error(), Missing: errors.Is(err, os.ErrNotExist), Denied: errors.Is(err, os.ErrPermission)}
 		}
 		// A worker that does not read its answers has none.
 		_ = Send(s.conn, &said, MaxReply, given, syscall.MSG_DONTWAIT)

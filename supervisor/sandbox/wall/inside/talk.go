@@ -44,14 +44,16 @@ func (r *Request) Bytes() ([]byte, error) { return encode(r, MaxRequest) }
 type Reply struct {
 	PID   int
 	Error string
-	// Missing says that it was a file that is not there.
-	Missing bool
+	// Missing says that it was a file that is not there, Denied that it was one that may
+	// not be opened.
+	Missing, Denied bool
 }
 
 func (r *Reply) fields(w *wire) {
 	w.integer(&r.PID)
 	w.text(&r.Error)
 	w.flag(&r.Missing)
+	w.flag(&r.Denied)
 }
 
 // Room is what a worker sees, and what of the outside the shim opens for it later.
