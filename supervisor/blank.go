@@ -58,7 +58,7 @@ func (m maker) blank(walled bool, as wall.Identity) (b *blank, err error) {
 	if walled && m.rooms != nil {
 		b.room = m.rooms().Level
 		if b.as = as; as == (wall.Identity{}) {
-			b.as = m.rooms().identity()
+			b.as = m.rooms().Identity()
 		}
 	}
 	var opened []*os.File // the child's ends, not needed here after the start
@@ -106,8 +106,8 @@ func (m maker) blank(walled bool, as wall.Identity) (b *blank, err error) {
 	if err := b.group.Admit(b.cmd.Process.Pid); err != nil {
 		b.unheld = fmt.Errorf("the worker is not in its cgroup: %w", err)
 	}
-	if b.as.Outside != 0 && m.rooms().strange { // while the process begins
-		owner := m.rooms().owner
+	if b.as.Outside != 0 && m.rooms().Strange { // while the process begins
+		owner := m.rooms().Owner
 		owner.Outside = b.as.Outside
 		if b.users, err = wall.Users(m.exe, owner, m.children); err != nil {
 			_ = m.children.Signal(b.cmd, syscall.SIGKILL)

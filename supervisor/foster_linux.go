@@ -92,7 +92,7 @@ func claimAt(ctx context.Context, path string, users *users, nonce func(profile 
 	}
 	pid, uid, err := handoff.PeerOf(conn)
 	// Workers of root are strangers, as the owner of the home, or users of their own.
-	roots := os.Getuid() == 0 && (wall.IsStranger(uid) || uid == ownerOf(filepath.Dir(path)).UID || users.knows(uid))
+	roots := os.Getuid() == 0 && (wall.IsStranger(uid) || uid == wall.OwnerOf(filepath.Dir(path)).UID || users.knows(uid))
 	if err == nil && uid != os.Getuid() && uid != 0 && !roots {
 		err = fmt.Errorf("%s belongs to user %d", path, uid)
 	}

@@ -2,11 +2,9 @@ package supervisor
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"hermes/supervisor/egress/wire"
@@ -15,20 +13,8 @@ import (
 
 // rooms are what there can be around a worker on this machine.
 type rooms struct {
-	wall.Report
-	owner   wall.Identity // of the home's files
-	strange bool          // a worker can have a number of its own
-	users   *users        // those of the profiles, nil if they have none
-}
-
-// identity is as whom the next worker runs: as the owner of the home, or, if root has
-// started it, as somebody whom the machine does not know, another one each time. Users of
-// profiles are for each to find out.
-func (w rooms) identity() wall.Identity {
-	if w.strange {
-		return wall.Stranger()
-	}
-	return w.owner
+	wall.Workers
+	users *users // those of the profiles, nil if they have none
 }
 
 // rooms is what finds that out: once, when the first worker is started.
@@ -37,66 +23,21 @@ func (s *Supervisor) rooms(log *slog.Logger) func() rooms {
 		return nil
 	}
 	return sync.OnceValue(func() rooms {
-		home := s.opts.Home.Dir()
-		w := rooms{owner: ownerOf(home), strange: os.Geteuid() == 0}
-		as := w.identity()
-		var apart error
-		if w.strange {
-			owner := w.owner
-			owner.Outside = as.Outside
-			if apart = tryIdmap(s.opts.Exe, owner, s.children, home); apart != nil {
-				w.strange, as = false, w.owner
-				if w.users, apart = newUsers(s.opts.Home, log); apart == nil {
-					as = wall.Outsider(w.users.from.from)
-				}
-			}
+		found := rooms{Workers: wall.ProbeWorkers(context.Background(), s.opts.Exe, s.opts.Home.Dir(), wire.Supported, s.children)}
+		if found.Own != nil {
+			found.users = &users{home: s.opts.Home, from: *found.Own, log: log}
 		}
-		w.Report = wall.ProbeRoom(context.Background(), s.opts.Exe, home, as, wire.Supported, s.children)
-		if w.users != nil && !w.Level.Spaces() {
-			if apart = w.users.reach(); apart != nil {
-				w.users = nil
-			}
-		}
-		if apart != nil {
-			w.Report = w.shared(home, apart)
-		}
-		return w
+		return found
 	})
-}
-
-// shared says of workers that root runs that they are no users of their own, as whom
-// they run, and why.
-func (w rooms) shared(home string, because error) wall.Report {
-	who := "the owner of their profile"
-	if w.owner.UID == 0 {
-		who = "root without its rights over others, since root owns the home"
-		w.Mend = strings.TrimPrefix(w.Mend+"; give the home to a user of its own, who can reach it: chown -R hermes: "+home, "; ")
-	}
-	w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
-	return w.Report
-}
-
-// tryIdmap tries whether a worker can be a user of its own.
-func tryIdmap(exe string, owner wall.Identity, by wall.Starter, home string) error {
-	users, err := wall.Users(exe, owner, by)
-	if err != nil {
-		return err
-	}
-	defer users.Close()
-	mounts, err := wall.Idmap(users, home)
-	for _, mount := range mounts {
-		_ = mount.Close()
-	}
-	return err
 }
 
 // user finds out who the worker of a start is to be, where root starts it and it is not
 // nobody's. The profile's lock is held.
 func (t try) user(ctx context.Context, s *spawn) error {
-	if s.rooms == nil || !walled(s.start.Isolation) || os.Geteuid() != 0 || s.rooms().strange {
+	if s.rooms == nil || !walled(s.start.Isolation) || os.Geteuid() != 0 || s.rooms().Strange {
 		return nil
 	}
-	as, found := ownerOf(t.profile.Dir), s.rooms()
+	as, found := wall.OwnerOf(t.profile.Dir), s.rooms()
 	if u := found.users; u != nil {
 		var err error
 		if as, err = u.of(ctx, t.profile); err == nil && !found.Level.Spaces() {
@@ -134,9 +75,9 @@ func (p *process) lend() error {
 		p.given.Tree, p.given.Run = mounts[0], mounts[1]
 		return nil
 	}
-	owner, users := ownerOf(filepath.Dir(p.start.Paths.Database)), p.users
+	owner, users := wall.OwnerOf(filepath.Dir(p.start.Paths.Database)), p.users
 	defer p.users.Close()         // which was for this
-	if owner != p.rooms().owner { // which is rare, and not known before
+	if owner != p.rooms().Owner { // which is rare, and not known before
 		owner.Outside = p.as.Outside
 		var err error
 		if users, err = wall.Users(p.exe, owner, p.children); err != nil {

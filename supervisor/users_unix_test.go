@@ -4,14 +4,13 @@ package supervisor
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"hermes/profiles"
+	"hermes/supervisor/sandbox/wall"
 )
 
 // usersOf are those of a new home with these profiles; the test is skipped if it is not
@@ -33,7 +32,7 @@ func usersOf(t *testing.T, names ...profiles.Name) (*users, []profiles.Profile) 
 		}
 		all = append(all, created.Profile)
 	}
-	return &users{home: home, from: ownNumbers()[0], log: slog.New(slog.DiscardHandler)}, all
+	return &users{home: home, from: wall.Numbers{From: 1_990_000_000, To: 2_000_000_000}, log: slog.New(slog.DiscardHandler)}, all
 }
 
 // userOf is the user that a profile gets.
@@ -43,7 +42,7 @@ func userOf(t *testing.T, u *users, p profiles.Profile) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if owner := ownerOf(filepath.Dir(p.Database())); owner != as || as.UID != as.GID {
+	if owner := wall.OwnerOf(filepath.Dir(p.Database())); owner != as || as.UID != as.GID {
 		t.Errorf("user %+v, data of %+v", as, owner)
 	}
 	return as.UID
@@ -64,7 +63,7 @@ func TestProfilesHaveUsersOfTheirOwn(t *testing.T) {
 	had := map[int]bool{0: true, owner: true}
 	for _, p := range []profiles.Profile{alice, bob, carol} {
 		number := userOf(t, u, p)
-		if had[number] || number < u.from.from || number >= u.from.to {
+		if had[number] || number < u.from.From || number >= u.from.To {
 			t.Errorf("%s is user %d", p.Name, number)
 		}
 		had[number] = true
@@ -98,50 +97,5 @@ func TestUsersOfAdminsStay(t *testing.T) {
 	}
 	if as, err := u.of(t.Context(), all[0]); err != nil || as.UID != 4711 || as.GID != 4711 {
 		t.Errorf("the user is %+v, %v", as, err)
-	}
-}
-
-// A container knows some numbers only, and others may not come to a home.
-func TestUsersMustExistAndComeThere(t *testing.T) {
-	t.Parallel()
-	maps := map[string]struct {
-		text     string
-		high, up bool
-	}{
-		"machine":   {"         0          0 4294967295\n", true, true},
-		"container": {"0 100000 65536\n", false, true},
-		"rootless":  {"0 1000 1\n1 100000 65535\n", false, true},
-		"one user":  {"0 1000 1\n", false, false},
-		"few":       {"0 100000 65519\n", false, false},
-		"garbage":   {"zero\n\n0 0\n", false, false},
-		"nothing":   {"", false, false},
-	}
-	for name, c := range maps {
-		path := filepath.Join(t.TempDir(), "map")
-		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if high, up := mapped(path, ownNumbers()[0]), mapped(path, ownNumbers()[1]); high != c.high || up != c.up {
-			t.Errorf("%s: %v, %v", name, high, up)
-		}
-	}
-	if mapped(filepath.Join(t.TempDir(), "none"), ownNumbers()[1]) {
-		t.Error("a map that is not there knows them")
-	}
-	closed := filepath.Join(t.TempDir(), "closed")
-	inside := filepath.Join(closed, "a", "b")
-	if err := errors.Join(os.MkdirAll(inside, 0o755), os.Chmod(closed, 0o700)); err != nil {
-		t.Fatal(err)
-	}
-	if dir := closedAbove(inside); dir != closed {
-		t.Errorf("closed is %q", dir)
-	}
-	home, err := profiles.Open(inside)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := fmt.Sprintf("others cannot go through %s: allow it with chmod o+x %s", closed, closed)
-	if err := (&users{home: home}).reach(); err == nil || !strings.Contains(err.Error(), want) {
-		t.Errorf("error %v", err)
 	}
 }

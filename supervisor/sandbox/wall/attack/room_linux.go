@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"hermes/supervisor/sandbox"
 	"hermes/supervisor/sandbox/wall"
 )
 
@@ -32,29 +33,40 @@ func RunWorker(ctx context.Context, opts Options) (out Outcome, err error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	s, err := newScene(ctx, opts.Home)
-	if err != nil {
-		return Outcome{}, err
-	}
-	defer s.close()
 	exe, err := os.Executable()
 	if err != nil {
 		return out, fmt.Errorf("find this program: %w", err)
 	}
-	as, mounts := s.stranger(exe)
+	place := opts.Home
+	if info, err := os.Stat(place); err != nil || !info.IsDir() {
+		place = os.TempDir()
+	}
+	w := wall.ProbeWorkers(ctx, exe, place, true, new(sandbox.Children))
+	out.Report = w.Report
+	if out.Level == wall.None {
+		return out, nil // there is nothing to attack
+	}
+	if w.Own != nil && !out.Level.Spaces() {
+		opts.Home = "" // who comes there by its path may not come through the home
+	}
+	s, err := newScene(ctx, opts.Home)
+	if err != nil {
+		return out, err
+	}
+	defer s.close()
+	r := raid{s, wall.RoomOptions{
+		Level: out.Level, Dir: s.Home, Hidden: []string{cmp.Or(s.Real, s.Home)}, Soul: s.at("SOUL.md"), Socket: s.at("run/x.orphan"),
+		Writes: []string{s.at("data"), s.at("memories"), s.at("skills"), s.at("workspace"), s.at("home")}, Offline: out.Level.Spaces(), Without: opts.Without,
+	}}
+	as, mounts, err := s.lend(exe, w, &r.Room)
 	defer func() {
 		for _, mount := range mounts {
 			_ = mount.Close()
 		}
 	}()
-	out.Report = wall.ProbeRoom(ctx, exe, s.Home, as, true, s.children)
-	if out.Level == wall.None {
-		return out, nil // there is nothing to attack
+	if err != nil {
+		return out, fmt.Errorf("make something to attack: %w", err)
 	}
-	r := raid{s, wall.RoomOptions{
-		Level: out.Level, Dir: s.Home, Hidden: []string{cmp.Or(s.Real, s.Home)}, Soul: s.at("SOUL.md"), Socket: s.at("run/x.orphan"),
-		Writes: []string{s.at("data"), s.at("memories"), s.at("skills"), s.at("workspace"), s.at("home")}, Offline: out.Level.Spaces(), Without: opts.Without,
-	}}
 	out.Tried = len(ofWorkers(out.Level)) //nolint:contextcheck // they are tried by another process
 	said, err := s.raid(ctx, exe, r, as, mounts)
 	if err != nil {
@@ -63,28 +75,6 @@ func RunWorker(ctx context.Context, opts Options) (out Outcome, err error) {
 	out.Hits, err = hits(said, out.Tried)
 	out.Took = time.Since(began)
 	return out, err
-}
-
-// stranger is as whom a worker here runs: nobody's user if root starts it, who has the
-// files then by mounts of its own.
-func (s *scene) stranger(exe string) (wall.Identity, []*os.File) {
-	own := wall.Identity{UID: os.Geteuid(), GID: os.Getegid()}
-	if own.UID != 0 {
-		return own, nil
-	}
-	as := wall.Stranger()
-	owner := own
-	owner.Outside = as.Outside
-	users, err := wall.Users(exe, owner, s.children)
-	if err != nil {
-		return own, nil // what that means, the level says
-	}
-	defer users.Close()
-	mounts, err := wall.Idmap(users, s.Home, s.at("run"))
-	if err != nil {
-		return own, nil // see above
-	}
-	return as, mounts
 }
 
 // raid has a process walled in as a worker, and returns what it says.
