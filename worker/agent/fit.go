@@ -182,9 +182,9 @@ const levels = 4
 func (l *loop) drop(ctx context.Context, r room, level int) bool {
 	tail := []float64{tailShare, tailShare / 2, 0, 0}[level]
 	compaction := l.talk.done
-	if cut := l.cutFor(r.estimated(tail)); cut > compaction.Cut {
-		without := compaction
-		without.Cut, without.Dropped = cut, true
+	if cut := max(compaction.Cut, l.cutFor(r.estimated(tail))); cut > 0 {
+		without := compaction // or with a shorter reference, where there is less room than was known
+		without.Cut, without.Dropped = cut, without.Dropped || cut > without.Cut
 		if without = l.refer(ctx, r, without); l.saves(without) > 0 {
 			compaction = without
 		}

@@ -248,6 +248,24 @@ func TestWhatCannotBeMadeShortFails(t *testing.T) {
 	}
 }
 
+// A window that turns out shorter with each refusal: what was made short for a longer one
+// is made shorter.
+func TestWhatWasMadeShortIsMadeShorter(t *testing.T) {
+	t.Parallel()
+	var history []llm.Message
+	for range 10 {
+		history = append(history, user(strings.Repeat("wörd ", 1_200)), llm.TextMessage(llm.Assistant, strings.Repeat("wörd ", 600)))
+	}
+	result := llm.TextMessage(llm.Tool, strings.Repeat("wörd ", 4_000))
+	result.ToolCallID = "c"
+	history = append(history, user("newest"), llm.Message{Role: llm.Assistant, ToolCalls: []llm.ToolCall{{ID: "c", Name: "theirs", Arguments: "{}"}}}, result)
+	model := &windowed{window: 4_039, secret: true}
+	s := newWindowed(model, nil)
+	if _, err := agent.New(s.opts).Run(t.Context(), agent.Turn{SessionID: "s", History: history}, s.show); err != nil {
+		t.Errorf("after %d refusals: %v", model.refused, err)
+	}
+}
+
 // One turn that calls many tools is made short while it runs.
 func TestALongTurnIsMadeShort(t *testing.T) {
 	t.Parallel()
