@@ -70,6 +70,9 @@ func TestWorkersOfRootOnAPoorFileSystem(t *testing.T) {
 			t.Errorf("of the worker the kernel does not say %q: %s", want, status)
 		}
 	}
+	if out := m.run("doctor"); !strings.Contains(out, "for workers") || !strings.Contains(out, "; 0 of 1") || strings.Contains(out, "report it") {
+		t.Errorf("doctor says %s", out)
+	}
 	if err := g.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
