@@ -54,19 +54,19 @@ func ProbeWorkers(ctx context.Context, exe, home string, offline bool, by Starte
 		}
 	}
 	if apart != nil {
-		w.shared(apart)
+		w.Why = w.shared(apart)
 	}
 	return w
 }
 
 // shared says of workers that root runs that they are no users of their own, as whom they
 // run, and why.
-func (w *Workers) shared(because error) {
+func (w Workers) shared(because error) string {
 	who := "the owner of their profile"
 	if w.Owner.UID == 0 {
 		who = "root without its rights over others, since root owns the home"
 	}
-	w.Why = strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
+	return strings.TrimPrefix(fmt.Sprintf("%s, they run as %s, and not as a user each (%v)", w.Why, who, because), ", ")
 }
 
 // tryIdmap tries whether a worker can be a stranger to whom the files are shown as its own.

@@ -46,7 +46,7 @@ func (s *scene) give(user int) error {
 	to := func(user int, dirs ...string) (err error) {
 		for _, dir := range dirs {
 			err = errors.Join(err, filepath.WalkDir(s.at(dir), func(path string, _ fs.DirEntry, err error) error {
-				return errors.Join(err, os.Lchown(path, user, user))
+				return errors.Join(err, os.Lchown(path, user, user)) //nolint:gosec // nobody else is there yet
 			}))
 		}
 		return err
