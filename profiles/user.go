@@ -68,7 +68,8 @@ func (l *Left) add(path string) {
 
 // Give makes a user, who is to be the profile's worker, the owner of what the agent
 // writes, and lets it read who the agent is. Settings, keys, lock and logs stay whose
-// they are. The caller is root, and has the profile's lock, so that nobody works there.
+// they are. The caller is root, and has the profile's lock; a worker of before may still
+// be there, and is not trusted.
 // What is interrupted is done by the next one. Left are what is mounted there, what
 // cannot be given, and files that have a name elsewhere too, since they may be somebody
 // else's.
@@ -179,7 +180,7 @@ func giveTree(ctx context.Context, in *os.Root, dir string, to User, left *Left)
 			g.leave(names[0])
 			continue
 		}
-		g.give(names[0])
+		g.give(names[0], id)
 	}
 	return in.Lchown(dir, to.UID, to.GID)
 }
@@ -224,10 +225,10 @@ func (g *giving) entry(ctx context.Context, name string, depth int) error {
 		if err := g.walk(ctx, name, depth+1); err != nil || given {
 			return err
 		}
-		g.give(name)
+		g.give(name, id)
 	case given:
 	case id.links == 1:
-		g.give(name)
+		g.give(name, id)
 	case len(g.twins[id]) > 0 || len(g.twins) < mostTwins:
 		g.twins[id] = append(g.twins[id], name)
 	default:
@@ -237,10 +238,17 @@ func (g *giving) entry(ctx context.Context, name string, depth int) error {
 }
 
 // give gives one entry, and leaves what cannot be given, such as what is immutable.
-func (g *giving) give(name string) {
-	if err := g.root.Lchown(name, g.to.UID, g.to.GID); err != nil {
+func (g *giving) give(name string, id inode) {
+	if err := chown(g.root, name, id, g.to); err != nil {
 		g.leave(name)
 	}
+}
+
+// is reports whether something is still that file, and has no more names. Directories
+// have as many as they have directories.
+func (id inode) is(info fs.FileInfo) bool {
+	now := inodeOf(info)
+	return now.device == id.device && now.number == id.number && (info.IsDir() || now.links == id.links)
 }
 
 func (g *giving) leave(name string) { g.left.add(filepath.Join(g.root.Name(), name)) }

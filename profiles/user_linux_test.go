@@ -101,6 +101,34 @@ func TestWhatMayBeSomebodyElsesIsNotGiven(t *testing.T) {
 	belongs(t, worker, inside, at("deep/x2"), at("link"), at("up"), pipe)
 }
 
+// What takes the place of a file after it was looked at is not given.
+func TestAnotherFileIsNotGiven(t *testing.T) {
+	t.Parallel()
+	p := given(t)
+	root, err := os.OpenRoot(p.Workspace())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	seen, other := put(t, filepath.Join(p.Workspace(), "seen")), put(t, filepath.Join(t.TempDir(), "other"))
+	info, err := root.Lstat("seen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := inodeOf(info)
+	second := seen + "2"
+	if err := errors.Join(os.Link(seen, second), os.Remove(seen), os.Link(other, seen)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"seen", "seen2"} {
+		if err := chown(root, name, id, User{worker, worker}); name == "seen" && err == nil {
+			t.Error("another file is given")
+		}
+	}
+	belongs(t, 0, other)
+	belongs(t, worker, second)
+}
+
 // A mount is the machine's, and a link in place of a directory is the admin's.
 func TestWhatIsMountedIsNotGiven(t *testing.T) {
 	t.Parallel()
