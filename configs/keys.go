@@ -192,7 +192,7 @@ func agentKeys() []Key {
 		},
 		{
 			Key: "terminal.network", Kind: Enum, Default: "proxy", Allowed: []string{"proxy", "none", "host"},
-			Help: "What commands reach of the network: with `proxy` public hosts over HTTP and HTTPS, through a proxy that is named to them (without namespaces, as `host`); with `none` only themselves; with `host` all that the machine reaches. MCP servers keep the network.",
+			Help: "What commands reach of the network: with `proxy` public hosts over HTTP and HTTPS, through a proxy that is named to them (without namespaces, as `host`); with `none` only themselves; with `host` all that the machine reaches. MCP servers that are commands have the same, unless their `network` is `host`.",
 		},
 		{
 			Key: "terminal.hosts", Kind: Hosts,
@@ -246,7 +246,7 @@ func mcpKeys() []Key {
 	return []Key{
 		{
 			Key: "mcp_servers", Kind: Servers,
-			Help: "MCP servers whose tools the agent gets, by name: a `command` with `args`, `env` and `cwd`, or a `url` with `headers`.",
+			Help: "MCP servers whose tools the agent gets, by name: a `command` with `args`, `env`, `cwd` and `network`, or a `url` with `headers`.",
 		},
 	}
 }

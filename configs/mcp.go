@@ -22,6 +22,12 @@ const (
 	maxMCPServers = 64
 )
 
+// What network says of a server that is a command.
+const (
+	MCPHost     = "host"     // the machine's
+	mcpCommands = "commands" // as terminal.network says
+)
+
 // MCPServer is one server of mcp_servers, which gives the agent tools. Args, the
 // values of Env and Headers, and URL may hold ${NAME}, a variable of the profile's
 // .env; Loaded.MCPServers has them filled in.
@@ -34,6 +40,9 @@ type MCPServer struct {
 	Args    []string          `json:"args,omitempty"`
 	Env     map[string]Secret `json:"env,omitempty"`
 	Cwd     string            `json:"cwd,omitempty"` // the workspace if it is empty
+	// Network is MCPHost where a command is granted the machine's network; else it has
+	// that of the agent's commands, see terminal.network.
+	Network string `json:"network,omitempty"`
 	// URL is the address of a server that speaks streamable HTTP.
 	URL     string            `json:"url,omitempty"`
 	Headers map[string]Secret `json:"headers,omitempty"`
@@ -123,6 +132,10 @@ func (r *mcpReader) field(s *MCPServer, place, leaf string, at, value *yaml.Node
 		s.Env = r.secrets(value, key, mcpVarPattern(), "variable")
 	case "cwd":
 		s.Cwd = r.text(value, key)
+	case "network":
+		if s.Network = r.text(value, key); s.Network != MCPHost && s.Network != mcpCommands {
+			r.fail(value, key, fmt.Sprintf("%s is no network; use %s, or %s for what terminal.network gives commands", quote(s.Network), MCPHost, mcpCommands))
+		}
 	case "url":
 		s.URL = r.text(value, key)
 	case "headers":
@@ -149,7 +162,7 @@ func (r *mcpReader) field(s *MCPServer, place, leaf string, at, value *yaml.Node
 			}
 		})
 	default:
-		r.fail(at, place, fmt.Sprintf("unknown key %s; a server has command, args, env and cwd, or url and headers, "+
+		r.fail(at, place, fmt.Sprintf("unknown key %s; a server has command, args, env, cwd and network, or url and headers, "+
 			"and enabled, timeout, connect_timeout, tools", quote(leaf)))
 	}
 }
@@ -245,8 +258,8 @@ func (r *mcpReader) whole(s *MCPServer, place string, at *yaml.Node) {
 		r.fail(at, place, "it has a command and a url; keep the one that the server is reached by")
 	case s.Command == "" && s.URL == "":
 		r.fail(at, place, "it has neither a command nor a url; write the program to start, or the address of the server")
-	case s.URL != "" && (len(s.Args) > 0 || len(s.Env) > 0 || s.Cwd != ""):
-		r.fail(at, place, "args, env and cwd are for a command; a server with a url takes headers")
+	case s.URL != "" && (len(s.Args) > 0 || len(s.Env) > 0 || s.Cwd != "" || s.Network != ""):
+		r.fail(at, place, "args, env, cwd and network are for a command; a server with a url takes headers")
 	case s.Command != "" && len(s.Headers) > 0:
 		r.fail(at, place, "headers are for a url; a command takes env")
 	case strings.HasPrefix(s.Cwd, "~"), strings.HasPrefix(s.Command, "~"):

@@ -19,6 +19,7 @@ const mcpYAML = `mcp_servers:
       Port: 3000
       CACHE_DIR: /var/cache/files-2026
     cwd: sub
+    network: host
     timeout: 30
     connect_timeout: 5m
     tools: {include: [create_*], exclude: [create_pr]}
@@ -45,7 +46,7 @@ func TestMCPServersAreRead(t *testing.T) {
 		t.Fatalf("got %+v", servers)
 	}
 	github, remote := servers[0], servers[1]
-	if github.Command != "npx" || !slices.Equal(github.Args, []string{"-y", "server", "--token=gh-secret-0123"}) || github.Cwd != "sub" ||
+	if github.Command != "npx" || !slices.Equal(github.Args, []string{"-y", "server", "--token=gh-secret-0123"}) || github.Cwd != "sub" || github.Network != MCPHost ||
 		github.Timeout != 30*time.Second || github.ConnectTimeout != 5*time.Minute ||
 		!slices.Equal(github.Include, []string{"create_*"}) || !slices.Equal(github.Exclude, []string{"create_pr"}) {
 		t.Errorf("got %+v", github)
@@ -126,6 +127,8 @@ func TestMCPServersThatAreWrong(t *testing.T) {
 		{"long duration", "mcp_servers:\n  a:\n    command: x\n    timeout: 2h\n", 4, "mcp_servers.a.timeout", "1s to 1h"},
 		{"sse", "mcp_servers:\n  a:\n    url: http://y/sse\n    type: sse\n", 4, "mcp_servers.a.type", "the old transport SSE"},
 		{"transport", "mcp_servers:\n  a:\n    url: http://y/\n    transport: pigeon\n", 4, "mcp_servers.a.transport", "is no transport"},
+		{"network", "mcp_servers:\n  a:\n    command: x\n    network: full\n", 4, "mcp_servers.a.network", "use host, or commands"},
+		{"network of a url", "mcp_servers:\n  a:\n    url: http://y/mcp\n    network: host\n", 2, "mcp_servers.a", "network are for a command"},
 		{"truth", "mcp_servers:\n  a:\n    command: x\n    enabled: perhaps\n", 4, "mcp_servers.a.enabled", "neither true nor false"},
 		{"home", "mcp_servers:\n  a:\n    command: ~/x\n", 2, "mcp_servers.a", "write the path in full"},
 		{"scheme", "mcp_servers:\n  a:\n    url: ftp://y\n", 2, "mcp_servers.a.url", "http:// or https://"},

@@ -119,7 +119,7 @@ func newMCPServers(loaded configs.Loaded) []handoff.MCPServer {
 		}
 		told = append(told, handoff.MCPServer{
 			Identity: identity,
-			Name:     s.Name, Command: s.Command, Args: s.Args, Env: revealed(s.Env), Cwd: s.Cwd, URL: s.URL, Headers: revealed(s.Headers),
+			Name:     s.Name, Command: s.Command, Args: s.Args, Env: revealed(s.Env), Cwd: s.Cwd, Online: s.Network == configs.MCPHost, URL: s.URL, Headers: revealed(s.Headers),
 			Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, Include: s.Include, Exclude: s.Exclude,
 		})
 	}

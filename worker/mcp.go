@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	outside "hermes/supervisor/egress/wire"
 	"hermes/supervisor/handoff"
 	"hermes/supervisor/sandbox"
 	"hermes/worker/api"
@@ -42,7 +43,7 @@ func mcpConfigs(start handoff.Start) []mcp.Config {
 	for _, s := range start.MCPServers {
 		configs = append(configs, mcp.Config{
 			Identity: s.Identity,
-			Name:     s.Name, Command: s.Command, Args: s.Args, Env: s.Env, Dir: s.Cwd, URL: s.URL, Headers: s.Headers,
+			Name:     s.Name, Command: s.Command, Args: s.Args, Env: s.Env, Dir: s.Cwd, Online: s.Online, URL: s.URL, Headers: s.Headers,
 			Timeout: s.Timeout, ConnectTimeout: s.ConnectTimeout, Include: s.Include, Exclude: s.Exclude,
 		})
 	}
@@ -189,12 +190,17 @@ func describeMCP(state mcp.State) MCPServer {
 }
 
 // TestMCP connects to one of the MCP servers of those settings, as a worker would,
-// and leaves it again. Its error says in a clause why that does not work.
-func TestMCP(ctx context.Context, start handoff.Start, name, version string, log *slog.Logger) (MCPServer, error) {
+// and leaves it again. Way leads to the egress process for commands, nil if there is
+// none. Its error says in a clause why that does not work.
+func TestMCP(ctx context.Context, start handoff.Start, way *os.File, name, version string, log *slog.Logger) (MCPServer, error) {
 	if err := sandbox.BecomeSubreaper(); err != nil {
 		log.Debug("stray processes of servers cannot be adopted", "error", err)
 	}
 	w := &worker{opts: Options{Start: start, Version: version, Log: log}, reach: newReach(start, nil)}
+	if way != nil {
+		w.reach = w.reach.giving(outside.NewDoor(int(way.Fd()))) //nolint:gosec // a descriptor is small
+	}
+	defer w.reach.close()
 	for _, dir := range []string{start.Paths.Workspace, start.Paths.Home} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return MCPServer{}, fmt.Errorf("make directory: %w", err)

@@ -35,12 +35,16 @@ type reach struct {
 func newReach(start handoff.Start, child *handoff.Child) reach {
 	if start.Egress {
 		door := outside.NewDoor(child.Egress())
-		return reach{upstream: door.Upstream, dial: door.DialContext, keyless: true, close: door.Close, give: func(ctx context.Context, conn *net.TCPConn) error {
-			return door.Give(ctx, outside.Tool, conn)
-		}}
+		return reach{upstream: door.Upstream, dial: door.DialContext, keyless: true, close: door.Close}.giving(door)
 	}
 	direct := upstream.NewHTTP()
 	return reach{upstream: func(string) http.RoundTripper { return direct.Transport }, close: direct.CloseIdleConnections}
+}
+
+// giving is the same, with somebody who takes the connections of commands.
+func (r reach) giving(door *outside.Door) reach {
+	r.give = func(ctx context.Context, conn *net.TCPConn) error { return door.Give(ctx, outside.Tool, conn) }
+	return r
 }
 
 // proxy serves the proxy of a command until it is stopped, nil if commands are not to

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 			}
 			leave(program())
 		},
+		// An MCP server that fetches pages.
+		"mcp-fetches": func() { fetches(); leave(0) },
 		// A hermes on a machine that has namespaces and Landlock for nobody.
 		"hermes-without-walls": func() { loseWalls(); leave(program()) },
 		// One with Landlock, but without namespaces, as in most containers.

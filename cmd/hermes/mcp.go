@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"hermes/configs"
+	"hermes/profiles"
 	"hermes/supervisor"
 	"hermes/worker"
 )
@@ -153,6 +156,36 @@ func serverNames(loaded configs.Loaded, all bool) []string {
 	return names
 }
 
+// mcpTest connects to a server as the profile's worker would.
+func mcpTest(ctx context.Context, opts *mcpTestOptions, profile profiles.Profile, loaded configs.Loaded) (worker.MCPServer, error) {
+	exe, err := executable()
+	if err != nil {
+		return worker.MCPServer{}, err
+	}
+	reach, err := supervisor.OpenReach(exe, opts.environ, profile, loaded)
+	if err != nil {
+		return worker.MCPServer{}, err
+	}
+	var way *os.File
+	if reach != nil {
+		way = reach.File
+	}
+	server, err := worker.TestMCP(ctx, supervisor.StartOf(profile, loaded), way, opts.name, readBuild().Version, slog.New(slog.DiscardHandler))
+	return server, errors.Join(err, reach.Close())
+}
+
+// networkHint says of a server that is a command what network it has, which may be why
+// it cannot be used.
+func networkHint(loaded configs.Loaded, name string) string {
+	network := loaded.Config.Terminal.Network
+	for _, s := range loaded.Config.MCPServers {
+		if s.Name == name && s.Command != "" && s.Network != configs.MCPHost && network != configs.MCPHost {
+			return fmt.Sprintf(" (it has the network of commands, terminal.network: %s; `network: host` in its settings gives it the machine's)", network)
+		}
+	}
+	return ""
+}
+
 func mcpTestRun(ctx context.Context, opts *mcpTestOptions) error {
 	profile, err := opts.profile()
 	if err != nil {
@@ -171,13 +204,13 @@ func mcpTestRun(ctx context.Context, opts *mcpTestOptions) error {
 		return usagef("the MCP server %s is not enabled; take that line away with: %s", opts.name, opts.commandFor(profile.Name, "config", "edit"))
 	}
 	end := opts.progress(ctx, func() string { return "connecting to " + opts.name })
-	server, err := worker.TestMCP(ctx, supervisor.StartOf(profile, loaded), opts.name, readBuild().Version, slog.New(slog.DiscardHandler))
+	server, err := mcpTest(ctx, opts, profile, loaded)
 	end()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("the MCP server %s cannot be used: %w", opts.name, err)
+		return fmt.Errorf("the MCP server %s cannot be used: %w%s", opts.name, err, networkHint(loaded, opts.name))
 	}
 	if opts.json {
 		return opts.printJSON(server)

@@ -162,6 +162,7 @@ type MCPServer struct {
 	Args           []string          `json:"args,omitempty"`
 	Env            map[string]string `json:"env,omitempty"`
 	Cwd            string            `json:"cwd,omitempty"`
+	Online         bool              `json:"online,omitempty"` // a command that has the machine's network
 	URL            string            `json:"url,omitempty"`
 	Headers        map[string]string `json:"headers,omitempty"`
 	Identity       string            `json:"identity,omitempty"` // of URL and names of Headers, as the settings have them

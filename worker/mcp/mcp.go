@@ -34,6 +34,7 @@ type Config struct {
 	Args    []string
 	Env     map[string]string // above the environment of all commands
 	Dir     string            // below the workspace if it is relative
+	Online  bool              // it has the machine's network, else that of commands
 
 	URL     string
 	Headers map[string]string // sent to that origin only

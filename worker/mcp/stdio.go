@@ -53,7 +53,7 @@ func (s *server) start(ctx context.Context) (*process, error) {
 	running, err := s.owner.opts.Sandbox.Start(ctx, sandbox.Command{
 		Argv: append([]string{program}, s.config.Args...), Dir: dir, Env: env, CallID: "mcp-" + s.config.Name,
 		Stdin: input, Stdout: &messages{to: output, other: printed}, Output: said,
-		Online: true, Reads: reads, Writes: writes,
+		Online: s.config.Online, Reads: reads, Writes: writes,
 	})
 	if err != nil {
 		return nil, errors.Join(err, stdin.Close())

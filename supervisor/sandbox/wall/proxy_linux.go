@@ -18,6 +18,7 @@ func proxyEnv() []string {
 	return []string{
 		"http_proxy=" + address, "https_proxy=" + address, "all_proxy=" + address, "no_proxy=" + own,
 		"HTTP_PROXY=" + address, "HTTPS_PROXY=" + address, "ALL_PROXY=" + address, "NO_PROXY=" + own,
+		"NODE_USE_ENV_PROXY=1", // Node.js looks at them from 22.21 and 24.5 on, if it is told to
 	}
 }
 
