@@ -198,7 +198,7 @@ func TestMCP(ctx context.Context, start handoff.Start, way *os.File, name, versi
 	}
 	w := &worker{opts: Options{Start: start, Version: version, Log: log}, reach: newReach(start, nil)}
 	if way != nil {
-		w.reach = w.reach.giving(outside.NewDoor(int(way.Fd()))) //nolint:gosec // a descriptor is small
+		w.reach = w.reach.giving(outside.NewDoor(int(way.Fd())))
 	}
 	defer w.reach.close()
 	for _, dir := range []string{start.Paths.Workspace, start.Paths.Home} {
