@@ -2,6 +2,7 @@ package wall_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -114,6 +115,8 @@ func workerMain() int {
 	var out outcome
 	switch {
 	case err != nil:
+	case j.Attack && os.Getuid() == 0 && j.Room != wall.Reduced: // behind the others it is somebody else
+		err = errors.New("root without these walls is root: it would truly attack the machine")
 	case j.Attack:
 		out.Output.Text, err = attackFromWorker(s)
 	default:

@@ -123,12 +123,15 @@ func (s *scene) give(t *testing.T, user int) {
 	lend := func(user int, name string, mode os.FileMode) error {
 		return errors.Join(os.Lchown(s.at(name), 0, user), os.Chmod(s.at(name), mode))
 	}
-	other := user + 1
+	other := another(user)
 	if err := errors.Join(to(user, "data", "memories", "skills", "workspace", "home"), to(other, "profiles/bob/data", "profiles/bob/workspace"),
 		lend(user, ".", 0o751), lend(user, "SOUL.md", 0o640), lend(0, "profiles", 0o701), lend(other, "profiles/bob", 0o750)); err != nil {
 		t.Fatal(err)
 	}
 }
+
+// another is the user of the other profile.
+func another(user int) int { return user + 1 }
 
 // options are those of the wall around the commands of the default profile.
 func (s *scene) options() wall.Options {
@@ -169,7 +172,7 @@ func outsideMain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	leave, err := j.Scene.surround()
+	leave, err := j.Scene.surround(j.User)
 	defer leave()
 	var out outcome
 	switch {
@@ -193,8 +196,9 @@ func (o outcome) tell(to io.Writer, err error) int {
 	return 0
 }
 
-// surround makes what attackers look for.
-func (s *scene) surround() (leave func(), err error) {
+// surround makes what attackers look for. Beside a worker that becomes a user of its own
+// is what the worker of the other profile is.
+func (s *scene) surround(user int) (leave func(), err error) {
 	var undo []func()
 	leave = func() {
 		for _, u := range slices.Backward(undo) {
@@ -206,6 +210,9 @@ func (s *scene) surround() (leave func(), err error) {
 	}
 	victim := exec.Command("/proc/self/exe", "victim", canary)
 	victim.Env = []string{"SECRET=" + canary}
+	if user != 0 {
+		victim.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(another(user)), Gid: uint32(another(user))}}
+	}
 	keep, err := victim.StdinPipe()
 	if err != nil {
 		return leave, err
