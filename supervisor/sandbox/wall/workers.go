@@ -49,7 +49,7 @@ func ProbeWorkers(ctx context.Context, exe, home string, offline bool, by Starte
 	w.Report = ProbeRoom(ctx, exe, home, as, offline, by)
 	if w.Own != nil && !w.Level.Spaces() {
 		// They come to their files by their path.
-		if dir := closedAbove(home); dir != "" {
+		if dir := ClosedAbove(home); dir != "" {
 			w.Own, apart = nil, fmt.Errorf("others cannot go through %s: allow it with chmod o+x %[1]s, or have the home elsewhere (--home)", dir)
 		}
 	}
@@ -83,12 +83,19 @@ func tryIdmap(exe string, owner Identity, by Starter, home string) error {
 	return err
 }
 
-// closedAbove is a directory above this one that others cannot go through, or empty.
-func closedAbove(dir string) string {
-	for dir != filepath.Dir(dir) {
-		dir = filepath.Dir(dir)
-		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o001 == 0 {
-			return dir
+// ClosedAbove is a directory above this one, or above where it leads as a link, that
+// others cannot go through, or empty.
+func ClosedAbove(dir string) string {
+	ways := []string{dir}
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		ways = append(ways, target)
+	}
+	for _, dir := range ways {
+		for dir != filepath.Dir(dir) {
+			dir = filepath.Dir(dir)
+			if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o001 == 0 {
+				return dir
+			}
 		}
 	}
 	return ""

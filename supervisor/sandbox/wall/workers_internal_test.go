@@ -18,10 +18,17 @@ func TestClosedDirectoriesAboveAreFound(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(inside, 0o755), os.Chmod(filepath.Dir(closed), 0o755), os.Chmod(closed, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	if dir := closedAbove(inside); dir != closed {
+	if dir := ClosedAbove(inside); dir != closed {
 		t.Errorf("closed is %q", dir)
 	}
-	if dir := closedAbove("/"); dir != "" {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.Chmod(filepath.Dir(link), 0o755), os.Symlink(inside, link)); err != nil {
+		t.Fatal(err)
+	}
+	if dir := ClosedAbove(link); dir != closed {
+		t.Errorf("closed on the way of a link is %q", dir)
+	}
+	if dir := ClosedAbove("/"); dir != "" {
 		t.Errorf("above the root is %q", dir)
 	}
 }

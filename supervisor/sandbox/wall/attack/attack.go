@@ -31,7 +31,8 @@ type Outcome struct {
 // Options say where the scene is made.
 type Options struct {
 	// Home is whose directory the scene is made in, and which is attacked beside it;
-	// where it does not exist, the scene is made among the temporary files.
+	// where it does not exist, or who attacks could not get there, the scene is made
+	// among the temporary files.
 	Home string
 	// Without leaves layers of the wall out, for tests that show that the attacks are
 	// none that fail anyway.

@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 			syscall.Exit(wall.ShimMain())
 		case attack.Subcommand:
 			syscall.Exit(attack.Main(os.Args[2:]))
+		case elsewhere:
+			syscall.Exit(elsewhereMain(os.Args[2], os.Args[3]))
 		}
 	}
 	goleak.VerifyTestMain(m)

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,25 +36,22 @@ func RunWorker(ctx context.Context, opts Options) (out Outcome, err error) {
 	if err != nil {
 		return out, fmt.Errorf("find this program: %w", err)
 	}
-	place := opts.Home
-	if info, err := os.Stat(place); err != nil || !info.IsDir() {
-		place = os.TempDir()
-	}
+	place := existing(opts.Home)
 	w := wall.ProbeWorkers(ctx, exe, place, true, new(sandbox.Children))
 	out.Report = w.Report
 	if out.Level == wall.None {
 		return out, nil // there is nothing to attack
 	}
 	if w.Own != nil && !out.Level.Spaces() {
-		opts.Home = "" // who comes there by its path may not come through the home
+		place = passable(place)
 	}
-	s, err := newScene(ctx, opts.Home)
+	s, err := newScene(ctx, opts.Home, place)
 	if err != nil {
 		return out, err
 	}
 	defer s.close()
 	r := raid{s, wall.RoomOptions{
-		Level: out.Level, Dir: s.Home, Hidden: []string{cmp.Or(s.Real, s.Home)}, Soul: s.at("SOUL.md"), Socket: s.at("run/x.orphan"),
+		Level: out.Level, Dir: s.Home, Hidden: s.hidden(), Soul: s.at("SOUL.md"), Socket: s.at("run/x.orphan"),
 		Writes: []string{s.at("data"), s.at("memories"), s.at("skills"), s.at("workspace"), s.at("home")}, Offline: out.Level.Spaces(), Without: opts.Without,
 	}}
 	as, mounts, err := s.lend(exe, w, &r.Room)

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,14 +53,14 @@ func Run(ctx context.Context, opts Options) (Outcome, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
-	s, err := newScene(ctx, opts.Home)
+	s, err := newScene(ctx, opts.Home, existing(opts.Home))
 	if err != nil {
 		return Outcome{}, err
 	}
 	defer s.close()
 	w := wall.New(wall.Options{
 		Workspace: s.at("workspace"), Home: s.at("home"), Skills: s.at("skills"), Temp: s.at("data/tmp"),
-		Hidden: []string{cmp.Or(s.Real, s.Home)}, Without: opts.Without,
+		Hidden: s.hidden(), Without: opts.Without,
 	})
 	out := Outcome{Report: w.Report(ctx), Tried: len(attacks())} //nolint:contextcheck // they are tried by another process
 	exe, err := os.Executable()

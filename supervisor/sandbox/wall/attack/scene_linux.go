@@ -43,6 +43,7 @@ type scene struct {
 	Leaked   int    // a descriptor that the worker forgot to close
 	Segment  int    // the key of a System V segment
 
+	away     bool // the scene is not in the true home
 	children *sandbox.Children
 	undo     []func() error
 	serving  sync.WaitGroup
@@ -60,8 +61,28 @@ func (s *scene) close() {
 	s.serving.Wait()
 }
 
-// newScene makes a scene in the home, or among the temporary files if there is none.
-func newScene(ctx context.Context, home string) (s *scene, err error) {
+// hidden are the directories of which a wall shows nothing but what it is told to.
+func (s *scene) hidden() []string {
+	switch {
+	case s.Real == "":
+		return []string{s.Home}
+	case s.away:
+		return []string{s.Real, s.Home}
+	default:
+		return []string{s.Real}
+	}
+}
+
+// existing is the home, or where temporary files are if there is none.
+func existing(home string) string {
+	if info, err := os.Stat(home); err != nil || !info.IsDir() {
+		return os.TempDir()
+	}
+	return home
+}
+
+// newScene makes a scene in a place, and has the home attacked too, if there is one.
+func newScene(ctx context.Context, home, place string) (s *scene, err error) {
 	s = &scene{Canary: "hermes-canary-" + rand.Text(), Worker: os.Getpid(), children: new(sandbox.Children)}
 	defer func() {
 		if err != nil {
@@ -69,10 +90,10 @@ func newScene(ctx context.Context, home string) (s *scene, err error) {
 			err = fmt.Errorf("make something to attack: %w", err)
 		}
 	}()
-	if info, failed := os.Stat(home); failed == nil && info.IsDir() {
-		s.Real = home
+	if existing(home) == home {
+		s.Real, s.away = home, place != home
 	}
-	dir, err := os.MkdirTemp(s.Real, ".doctor-")
+	dir, err := os.MkdirTemp(place, ".doctor-")
 	if err != nil {
 		return s, err
 	}

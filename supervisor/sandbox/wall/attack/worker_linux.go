@@ -61,7 +61,13 @@ func onSiblings() []attack {
 			_, err = unix.InotifyAddWatch(fd, path, unix.IN_ALL_EVENTS)
 			return errors.Join(err, unix.Close(fd))
 		}),
-		on("enter another profile", "profiles/bob", func(path string) error { return opens(path, unix.O_PATH|unix.O_DIRECTORY) }),
+		on("enter another profile", "profiles/bob", func(path string) error {
+			fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			return errors.Join(unix.Fstatat(fd, ".", new(unix.Stat_t), 0), unix.Close(fd)) // who may not enter gets so far
+		}),
 		{name: "read another profile by a link among memories", try: func(s *scene) error {
 			link := s.at("memories/link")
 			err := errors.Join(os.Symlink(s.at(diary), link), s.reads(link))
