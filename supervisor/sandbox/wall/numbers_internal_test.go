@@ -19,6 +19,7 @@ func TestNumbersMustBeKnown(t *testing.T) {
 		"rootless":  {"0 1000 1\n1 100000 65535\n", false, true},
 		"one user":  {"0 1000 1\n", false, false},
 		"few":       {"0 100000 65519\n", false, false},
+		"enough":    {"0 100000 65520\n", false, true},
 		"garbage":   {"zero\n\n0 0\n", false, false},
 		"nothing":   {"", false, false},
 	} {
@@ -32,6 +33,11 @@ func TestNumbersMustBeKnown(t *testing.T) {
 	}
 	if low.mapped(filepath.Join(t.TempDir(), "none")) {
 		t.Error("a map that is not there knows them")
+	}
+	for _, n := range ownNumbers() {
+		if user, other := n.Attackers(); user < n.To || other < n.To || user == other {
+			t.Errorf("who attacks as user %d beside %d may be a profile's of %v", user, other, n)
+		}
 	}
 	if IsStranger(high.From) || !IsStranger(high.From-1) {
 		t.Error("strangers and users of profiles are not told apart")

@@ -21,8 +21,9 @@ func TestClosedDirectoriesAboveAreFound(t *testing.T) {
 	if dir := ClosedAbove(inside); dir != closed {
 		t.Errorf("closed is %q", dir)
 	}
-	link := filepath.Join(t.TempDir(), "link")
-	if err := errors.Join(os.Chmod(filepath.Dir(link), 0o755), os.Symlink(inside, link)); err != nil {
+	above := filepath.Dir(closed)
+	link := filepath.Join(above, "link")
+	if err := errors.Join(os.Chmod(filepath.Dir(above), 0o755), os.Symlink(inside, link)); err != nil {
 		t.Fatal(err)
 	}
 	if dir := ClosedAbove(link); dir != closed {
