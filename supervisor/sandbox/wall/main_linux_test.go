@@ -26,6 +26,8 @@ func TestMain(m *testing.M) {
 			os.Exit(outsideMain()) // which is told not to wait, see job.run
 		case "worker":
 			syscall.Exit(workerMain())
+		case "becomes":
+			syscall.Exit(becomesMain(os.Args[2]))
 		case "victim":
 			_, _ = os.Stdin.Read(make([]byte, 1))
 			syscall.Exit(0)
