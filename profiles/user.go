@@ -89,14 +89,15 @@ func (p Profile) Give(ctx context.Context, to User) (left Left, err error) {
 			return left, err
 		}
 	}
-	if err := lend(root, filepath.Base(p.Soul()), 0o040, to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := lend(root, filepath.Base(p.Soul()), 0o040, to, &left); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return left, err
 	}
-	return left, lend(root, ".", 0o050, to)
+	return left, lend(root, ".", 0o050, to, &left)
 }
 
-// lend lets a user use something that stays somebody else's, by its group.
-func lend(root *os.Root, name string, mode fs.FileMode, to User) error {
+// lend lets a user use something that stays somebody else's, by its group. A file that has
+// a name elsewhere stays as it is, and so does a link.
+func lend(root *os.Root, name string, mode fs.FileMode, to User, left *Left) error {
 	info, err := root.Lstat(name)
 	if err != nil {
 		return err
@@ -106,7 +107,8 @@ func lend(root *os.Root, name string, mode fs.FileMode, to User) error {
 	case has.UID == to.UID || has.GID == to.GID && info.Mode().Perm()&mode == mode:
 		return nil
 	case !info.IsDir() && (!info.Mode().IsRegular() || inodeOf(info).links > 1):
-		return fmt.Errorf("%s is no file of its own", name)
+		left.add(filepath.Join(root.Name(), name))
+		return nil
 	}
 	if err := root.Lchown(name, has.UID, to.GID); err != nil {
 		return err

@@ -101,6 +101,28 @@ func TestWhatMayBeSomebodyElsesIsNotGiven(t *testing.T) {
 	belongs(t, worker, inside, at("deep/x2"), at("link"), at("up"), pipe)
 }
 
+// Who the agent is may be a link, or have a name elsewhere: it is left as it is, and said.
+func TestSoulThatIsSharedIsNotLent(t *testing.T) {
+	t.Parallel()
+	for name, share := range map[string]func(from, to string) error{"link": os.Symlink, "second name": os.Link} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := given(t)
+			shared := put(t, filepath.Join(t.TempDir(), "shared"))
+			if err := errors.Join(os.Remove(p.Soul()), share(shared, p.Soul())); err != nil {
+				t.Fatal(err)
+			}
+			if left := give(t, p); left.Files != 1 || left.First != p.Soul() {
+				t.Errorf("left: %+v", left)
+			}
+			if info, err := os.Stat(shared); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("it is open: %v, %v", info.Mode(), err)
+			}
+			belongs(t, 0, shared)
+		})
+	}
+}
+
 // What takes the place of a file after it was looked at is not given.
 func TestAnotherFileIsNotGiven(t *testing.T) {
 	t.Parallel()
