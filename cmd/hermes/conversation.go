@@ -23,6 +23,10 @@ import (
 const (
 	// chatConnect is how long a worker has to take a connection.
 	chatConnect = 5 * time.Second
+	// chatStart is how long a worker that is starting is waited for, and chatLook how
+	// often it is looked whether it has started.
+	chatStart = 10 * time.Second
+	chatLook  = 100 * time.Millisecond
 	// chatError bounds how much of an error's body is read, in bytes.
 	chatError = 64 << 10
 )
@@ -64,13 +68,15 @@ func (c *conversation) served(ctx context.Context) (configs.APIServer, error) {
 		return c.server, err
 	}
 	end := c.progress(ctx, func() string { return "asking the gateway" })
-	list, err := c.gateways(ctx, home)
+	status, found, err := started(ctx, func() (supervisor.ProfileStatus, bool, error) {
+		list, err := c.gateways(ctx, home)
+		status, found := states(list)[c.profile.Name]
+		return status, found, err
+	})
 	end()
-	if err != nil {
-		return c.server, err
-	}
-	status, found := states(list)[c.profile.Name]
 	switch {
+	case err != nil:
+		return c.server, err
 	case !found || status.State == supervisor.StateStopped && !c.server.Enabled:
 		return c.server, c.unserved("no running gateway serves it")
 	case status.State != supervisor.StateReady && status.State != supervisor.StateSleeping:
@@ -79,6 +85,28 @@ func (c *conversation) served(ctx context.Context) (configs.APIServer, error) {
 		return c.server, nil
 	}
 	return at(c.server, status.URL)
+}
+
+// started asks how a profile is until its worker is not starting any more, or has done so
+// for too long.
+func started(ctx context.Context, ask func() (supervisor.ProfileStatus, bool, error)) (status supervisor.ProfileStatus, found bool, err error) {
+	limit := time.NewTimer(chatStart)
+	defer limit.Stop()
+	look := time.NewTicker(chatLook)
+	defer look.Stop()
+	for {
+		status, found, err = ask()
+		if err != nil || !found || status.State != supervisor.StateStarting {
+			return status, found, err
+		}
+		select {
+		case <-ctx.Done():
+			return status, found, ctx.Err()
+		case <-limit.C:
+			return status, found, nil
+		case <-look.C:
+		}
+	}
 }
 
 // notReady explains why nothing is sent to a profile that a gateway has.

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hermes/supervisor"
+)
+
+// A worker that is starting is waited for, not for ever, and not when nobody wants it
+// any more.
+func TestWorkerThatStartsIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for name, test := range map[string]struct {
+		ready, leave time.Duration // from the beginning; 0 is never
+		err          error
+		took         time.Duration
+		state        supervisor.State
+	}{
+		"at once":     {ready: time.Nanosecond, took: 0, state: supervisor.StateReady},
+		"in a second": {ready: time.Second, took: time.Second, state: supervisor.StateReady},
+		"never":       {took: chatStart, state: supervisor.StateStarting},
+		"interrupted": {leave: time.Second, took: time.Second, err: context.Canceled, state: supervisor.StateStarting},
+		"no gateway":  {ready: 2 * time.Second, took: 0, err: broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if test.leave > 0 {
+					time.AfterFunc(test.leave, cancel)
+				}
+				status, _, err := started(ctx, func() (supervisor.ProfileStatus, bool, error) {
+					state := supervisor.StateStarting
+					if test.ready > 0 && time.Since(began)+1 >= test.ready {
+						state = supervisor.StateReady
+					}
+					if errors.Is(test.err, broken) {
+						return supervisor.ProfileStatus{}, false, broken
+					}
+					return supervisor.ProfileStatus{State: state}, true, nil
+				})
+				if !errors.Is(err, test.err) || status.State != test.state || time.Since(began) != test.took {
+					t.Errorf("after %s it is %q, %v", time.Since(began), status.State, err)
+				}
+			})
+		})
+	}
+}
