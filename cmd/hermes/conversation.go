@@ -23,8 +23,8 @@ import (
 const (
 	// chatConnect is how long a worker has to take a connection.
 	chatConnect = 5 * time.Second
-	// chatStart is how long a worker that is starting is waited for, and chatLook how
-	// often it is looked whether it has started.
+	// chatStart is how long a worker is waited for that starts, or soon will, and chatLook
+	// how often it is looked whether it has started.
 	chatStart = 10 * time.Second
 	chatLook  = 100 * time.Millisecond
 	// chatError bounds how much of an error's body is read, in bytes.
@@ -87,16 +87,18 @@ func (c *conversation) served(ctx context.Context) (configs.APIServer, error) {
 	return at(c.server, status.URL)
 }
 
-// started asks how a profile is until its worker is not starting any more, or has done so
-// for too long.
+// started asks how a profile is until its worker neither starts nor soon will, or has done
+// so for too long.
 func started(ctx context.Context, ask func() (supervisor.ProfileStatus, bool, error)) (status supervisor.ProfileStatus, found bool, err error) {
+	until := time.Now().Add(chatStart)
 	limit := time.NewTimer(chatStart)
 	defer limit.Stop()
 	look := time.NewTicker(chatLook)
 	defer look.Stop()
 	for {
 		status, found, err = ask()
-		if err != nil || !found || status.State != supervisor.StateStarting {
+		soon := status.State == supervisor.StateStarting || status.State == supervisor.StateBackoff && status.Retry.Before(until)
+		if err != nil || !found || !soon {
 			return status, found, err
 		}
 		select {
