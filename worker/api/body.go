@@ -21,7 +21,8 @@ const (
 	lingerTimeout = 10 * time.Second
 	lingerBytes   = 256 << 20
 	// netHTTPDiscards is how much of an unread body net/http throws away by
-	// itself to keep a connection open.
+	// itself to keep a connection open. Of one that ends with the answer it throws
+	// nothing away.
 	netHTTPDiscards = 256 << 10
 	// firstRead is what is set aside for a body before any of it has arrived.
 	// What a client announces is no reason to give it more.
@@ -132,14 +133,14 @@ func (b *body) extend(now time.Time) {
 
 // more reports whether there is more of the body than net/http deals with by
 // itself.
-func (b *body) more() bool {
-	return !b.done && (b.request.ContentLength < 0 || b.request.ContentLength > netHTTPDiscards)
+func (b *body) more(w http.ResponseWriter) bool {
+	return !b.done && (b.request.Close || w.Header().Get("Connection") == "close" || b.request.ContentLength < 0 || b.request.ContentLength > netHTTPDiscards)
 }
 
 // closeAfter says that the connection ends with this answer if the body will
 // not be read. Call it before the answer is written.
 func (b *body) closeAfter(w http.ResponseWriter) {
-	if b.more() {
+	if b.more(w) {
 		w.Header().Set("Connection", "close")
 	}
 }
@@ -148,7 +149,7 @@ func (b *body) closeAfter(w http.ResponseWriter) {
 // while. A client that is still sending reads no answer; closing on it would
 // show it a broken connection instead of what was wrong.
 func (b *body) linger(w http.ResponseWriter) {
-	if !b.more() || b.control.Flush() != nil {
+	if !b.more(w) || b.control.Flush() != nil {
 		return
 	}
 	if !b.read && b.request.Header.Get("Expect") != "" {

@@ -126,6 +126,21 @@ func TestAnswersReachClientsThatAreStillSending(t *testing.T) {
 			}
 		})
 	}
+	// A client that wants the connection closed, and has its answer before it has sent all.
+	t.Run("small, raw", func(t *testing.T) {
+		t.Parallel()
+		c := dial(t, base)
+		piece := strings.Repeat("x", 1000)
+		if got := exchange(t, c, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer wrong\r\nConnection: close"+
+			"\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"+piece); got.status != 401 {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+		for range 99 {
+			if _, err := io.WriteString(c, piece); err != nil {
+				t.Fatal("the connection was broken: ", err)
+			}
+		}
+	})
 	// A client that sends everything before it reads anything.
 	t.Run("raw", func(t *testing.T) {
 		t.Parallel()
