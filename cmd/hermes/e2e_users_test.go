@@ -97,13 +97,7 @@ func TestSoulOfAWorkerThatDoesNotOwnIt(t *testing.T) {
 			})
 			prepare(m)
 			alice := m.create("alice")
-			soul := filepath.Join(alice.dir, "SOUL.md")
-			write := func(name string) {
-				if err := errors.Join(os.WriteFile(soul+".new", []byte("You are "+name+"."), 0o600), os.Rename(soul+".new", soul)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write("Zorbul")
+			alice.rename(t, "Zorbul")
 			m.gateway(1, "--all")
 			says := func(want string) {
 				t.Helper()
@@ -112,7 +106,7 @@ func TestSoulOfAWorkerThatDoesNotOwnIt(t *testing.T) {
 				}
 			}
 			says("Zorbul")
-			write("Quamix")
+			alice.rename(t, "Quamix")
 			says("Zorbul")
 			m.run("gateway", "restart", "alice")
 			says("Quamix")

@@ -251,6 +251,16 @@ func TestWallsCanBeLeftOut(t *testing.T) {
 	}
 }
 
+// rename puts another file in the place of SOUL.md, as editors do, with another name of
+// the agent.
+func (p person) rename(t *testing.T, name string) {
+	t.Helper()
+	soul := filepath.Join(p.dir, "SOUL.md")
+	if err := errors.Join(os.WriteFile(soul+".new", []byte("You are "+name+"."), 0o600), os.Rename(soul+".new", soul)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Who the agent is, the model is told at each level. What an editor puts in the place of
 // that file counts at once, or, where the worker knows files and no names, from the next
 // start on.
@@ -272,18 +282,12 @@ func TestWhoTheAgentIsIsKnownBehindItsWall(t *testing.T) {
 				t.Fatal(err)
 			}
 			alice := m.create("alice")
-			soul := filepath.Join(alice.dir, "SOUL.md")
-			write := func(name string) {
-				if err := errors.Join(os.WriteFile(soul+".new", []byte("You are "+name+"."), 0o600), os.Rename(soul+".new", soul)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			write("Zorbul")
+			alice.rename(t, "Zorbul")
 			m.gateway(1, "--all")
 			if _, said := alice.answer(t, "who are you"); !strings.Contains(said, "I am Zorbul") {
 				t.Errorf("the model says %s", said)
 			}
-			write("Quamix")
+			alice.rename(t, "Quamix")
 			_, health := alice.get(t, "/health/detailed")
 			if strings.Contains(health, "worker: REDUCED") {
 				if _, said := alice.answer(t, "who are you now"); !strings.Contains(said, "I am Zorbul") {
